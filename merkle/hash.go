@@ -1,0 +1,121 @@
+package merkle
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"hash"
+	"sync"
+)
+
+// HashSize is the length of a [Hash] in bytes.
+const HashSize = sha256.Size
+
+// A Hash is a SHA-256 hash in the tree: of a leaf, of an inner node, or a root.
+type Hash [HashSize]byte
+
+// String returns the hash as it stands in checkpoints and proofs: base64,
+// standard alphabet, padded.
+func (h Hash) String() string {
+	return base64.StdEncoding.EncodeToString(h[:])
+}
+
+// MarshalText returns what String returns, so that JSON shows hashes as
+// checkpoints do.
+func (h Hash) MarshalText() ([]byte, error) {
+	return base64.StdEncoding.AppendEncode(nil, h[:]), nil
+}
+
+// UnmarshalText is [ParseHash].
+func (h *Hash) UnmarshalText(text []byte) error {
+	p, err := ParseHash(string(text))
+	if err != nil {
+		return err
+	}
+	*h = p
+	return nil
+}
+
+// ParseHash reads a hash in the form that String writes, and no other form:
+// bits that base64 ignores must be zero, and there are no line breaks.
+func ParseHash(s string) (Hash, error) {
+	b, err := decodeBase64(s)
+	if err != nil {
+		return Hash{}, fmt.Errorf("hash %q: %w", s, err)
+	}
+	if len(b) != HashSize {
+		return Hash{}, fmt.Errorf("hash %q: %d bytes, want %d", s, len(b), HashSize)
+	}
+	return Hash(b), nil
+}
+
+// decodeBase64 accepts the one canonical encoding of a byte string. The
+// standard decoder skips line breaks, and unless told otherwise ignores padding
+// bits; either would let two texts mean the same bytes.
+func decodeBase64(s string) ([]byte, error) {
+	b, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil {
+		return nil, fmt.Errorf("not base64: %w", err)
+	}
+	if len(s) != base64.StdEncoding.EncodedLen(len(b)) {
+		return nil, fmt.Errorf("not canonical base64")
+	}
+	return b, nil
+}
+
+const (
+	leafPrefix = 0x00
+	nodePrefix = 0x01
+)
+
+// shortEntry is the longest entry that LeafHash hashes on the stack. Nearly all
+// entries are 34-byte commitments.
+const shortEntry = 255
+
+// LeafHash returns the hash of an entry as a leaf: SHA-256(0x00 || entry).
+// It does not allocate.
+func LeafHash(entry []byte) Hash {
+	if len(entry) > shortEntry {
+		return longLeafHash(entry)
+	}
+	var b [1 + shortEntry]byte
+	b[0] = leafPrefix
+	n := copy(b[1:], entry)
+	return sha256.Sum256(b[:1+n])
+}
+
+// A longHasher keeps the result beside the state, because what is handed to an
+// interface method would otherwise be allocated anew for every call.
+type longHasher struct {
+	h   hash.Hash
+	sum Hash
+}
+
+var longHashers = sync.Pool{New: func() any { return &longHasher{h: sha256.New()} }}
+
+func longLeafHash(entry []byte) Hash {
+	l := longHashers.Get().(*longHasher)
+	l.h.Reset()
+	l.sum[0] = leafPrefix
+	l.h.Write(l.sum[:1])
+	l.h.Write(entry)
+	l.h.Sum(l.sum[:0])
+	sum := l.sum
+	longHashers.Put(l)
+	return sum
+}
+
+// NodeHash returns the hash of an inner node: SHA-256(0x01 || left || right).
+// It does not allocate.
+func NodeHash(left, right Hash) Hash {
+	var b [1 + 2*HashSize]byte
+	b[0] = nodePrefix
+	copy(b[1:], left[:])
+	copy(b[1+HashSize:], right[:])
+	return sha256.Sum256(b[:])
+}
+
+// EmptyRoot returns the root of a log without entries: SHA-256 of nothing.
+func EmptyRoot() Hash {
+	return sha256.Sum256(nil)
+}
