@@ -1,0 +1,87 @@
+package envelope
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+)
+
+const (
+	saltSize = 16
+	// saltChars is the length of a salt in base64url without padding.
+	saltChars = 22
+)
+
+// b64 decodes strictly, and encodes, base64url without padding (RFC 4648
+// section 5).
+var b64 = base64.RawURLEncoding.Strict()
+
+var errBase64 = errors.New("not canonical base64url without padding")
+
+// decode64 decodes s, appended to dst. The decoder of the standard library
+// skips line ends even when it is strict, so the length is checked too.
+func decode64(dst, s []byte) ([]byte, error) {
+	base := len(dst)
+	dst, err := b64.AppendDecode(dst, s)
+	if err != nil || len(dst)-base != b64.DecodedLen(len(s)) {
+		return nil, errBase64
+	}
+	return dst, nil
+}
+
+// appendTriple appends JCS([base64url(salt), name, value]). The value is
+// canonical already and names need no escapes.
+func appendTriple(dst, salt, name, value []byte) []byte {
+	dst = append(dst, '[', '"')
+	dst = b64.AppendEncode(dst, salt)
+	dst = append(dst, '"', ',', '"')
+	dst = append(dst, name...)
+	dst = append(dst, '"', ',')
+	dst = append(dst, value...)
+	return append(dst, ']')
+}
+
+// ErrDisclosure is wrapped by refusals of a disclosure that is not the RFC
+// 9901 form of one member.
+var ErrDisclosure = errors.New("disclosure not acceptable")
+
+// A Disclosure is one D_i: base64url(JCS([base64url(salt), name, value])).
+type Disclosure string
+
+// parse checks a disclosure and returns its name and value; both alias buf,
+// which is scratch space.
+func (d Disclosure) parse(buf []byte) (name, value, rest []byte, err error) {
+	fail := func(why string) ([]byte, []byte, []byte, error) {
+		return nil, nil, buf, fmt.Errorf("%w: %s", ErrDisclosure, why)
+	}
+	base := len(buf)
+	buf, err = b64.AppendDecode(buf, []byte(d))
+	if err != nil || len(buf)-base != b64.DecodedLen(len(d)) {
+		return fail("not canonical base64url without padding")
+	}
+	b := buf[base:len(buf):len(buf)]
+	const head = len(`["`) + saltChars + len(`",`)
+	if len(b) < head || b[0] != '[' || b[1] != '"' || b[head-2] != '"' || b[head-1] != ',' {
+		return fail("not an array that starts with a salt of 16 bytes")
+	}
+	var salt [saltSize + 2]byte
+	if s, err := decode64(salt[:0], b[2:2+saltChars]); err != nil || len(s) != saltSize {
+		return fail("the salt is not canonical base64url of 16 bytes")
+	}
+	end, err := scanName(b, head)
+	if err != nil {
+		return fail("the name is missing or no member name")
+	}
+	if end+1 >= len(b) || b[end+1] != ',' {
+		return fail("no value")
+	}
+	last, err := scanValue(b, end+2, 1)
+	if err != nil {
+		return nil, nil, buf, fmt.Errorf("%w: %w", ErrDisclosure, err)
+	}
+	if !bytes.Equal(b[last:], []byte("]")) {
+		return fail("more than salt, name and value")
+	}
+	return b[head+1 : end], b[end+2 : last], buf, nil
+}
