@@ -1,0 +1,291 @@
+package log
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/lacunalog/lacuna/merkle"
+)
+
+// A sequencer is the only writer of the database, one goroutine.
+type sequencer struct {
+	*Log
+	edge    *edgeWriter
+	shuffle *shuffler
+	rows    rowBatch
+	full    []fullTile // complete since the batch was begun
+	order   []uint32
+	head    Head   // newest durable head
+	stored  uint64 // size of the newest head that the database holds
+	dropped uint64 // chunks below this index are deleted
+}
+
+// fullTile is a bundle or tile that the group has completed.
+type fullTile struct {
+	level  int // 0: bundle
+	index  uint64
+	hashes []merkle.Hash
+	bundle []byte
+}
+
+// dropEvery is how many leaves pass between two deletions of folded chunks. One
+// deletion for each bundle would fill the memtable with range tombstones, which
+// every read has to look at.
+const dropEvery = 16 * merkle.TileWidth
+
+func newSequencer(l *Log, e edge, h Head, stored uint64) (*sequencer, error) {
+	s := &sequencer{Log: l, shuffle: newShuffler(), head: h, stored: stored}
+	s.dropped = e.size &^ (dropEvery - 1)
+	var err error
+	s.edge, err = newEdgeWriter(e)
+	if err != nil {
+		return nil, err
+	}
+	s.edge.fullTile = func(level int, index uint64, hashes []merkle.Hash) {
+		s.full = append(s.full, fullTile{level: level, index: index, hashes: hashes})
+	}
+	s.edge.fullBundle = func(index uint64, bundle []byte) {
+		s.full = append(s.full, fullTile{index: index, bundle: bundle})
+	}
+	return s, nil
+}
+
+// run commits group after group until the queue is closed and empty, or a
+// commit fails.
+func (s *sequencer) run() {
+	defer close(s.stopped)
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	last := 0
+	for {
+		g := s.queue.next(last, s.opts.Linger, timer, s.opts.testing.lingering)
+		if g == nil {
+			break
+		}
+		last = len(g.ops)
+		if err := s.commitGroup(g); err != nil {
+			s.fail(err)
+			return
+		}
+		s.queue.finish(g)
+		s.checkDisk()
+	}
+	if err := s.storeHead(); err != nil {
+		s.fail(err)
+	}
+}
+
+// commitGroup makes one group durable and visible. The first error is final:
+// the engine is in a state that it does not describe.
+func (s *sequencer) commitGroup(g *group) (err error) {
+	defer recoverEngine(&err)
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	step := s.opts.testing.step
+
+	batch := s.engine.db.NewBatchWithSize(g.bytes + 16<<10)
+	s.build(g, batch)
+	step("taken")
+
+	// From here on a crash may leave the group on disk, whole: a batch is one
+	// record of the write-ahead log.
+	if err := s.engine.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
+		return fmt.Errorf("writing batch: %w", err)
+	}
+	step("applied")
+
+	h := s.head
+	if s.edge.size != h.Size {
+		// The engine syncs in a goroutine of its own; meanwhile we sign. The
+		// signature stays in this variable until the sync has returned.
+		if h, err = s.sign(s.edge.size, s.edge.rng.Root()); err != nil {
+			return err
+		}
+	}
+	step("signed")
+
+	if s.opts.testing.publishEarly {
+		s.publish(h, s.edge.edge)
+		step("early")
+	}
+	if err := batch.SyncWait(); err != nil {
+		return fmt.Errorf("syncing batch: %w", oneLine(err))
+	}
+	step("synced")
+	_ = batch.Close() // returns memory; has no error to report after a commit
+
+	// The tree is durable. If we stop here, Open finds it and signs the same bytes.
+	s.stored = s.head.Size
+	s.head = h
+	if !s.opts.testing.publishEarly {
+		s.publish(h, s.edge.edge)
+	}
+	s.copier.offer(h.Signed)
+	step("published")
+	return nil
+}
+
+// build assigns the indexes of a group and writes its batch.
+func (s *sequencer) build(g *group, batch *pebble.Batch) {
+	n := len(g.entries)
+	first := s.edge.size
+	before := len(s.edge.bundle)
+	place := s.shuffle.place(g.entries)
+	g.index = make([]uint64, n)
+	s.order = append(s.order[:0], make([]uint32, n)...)
+	for i, p := range place {
+		g.index[i] = first + uint64(p)
+		s.order[p] = uint32(i)
+	}
+
+	for _, i := range s.order {
+		s.edge.append(g.entries[i].Leaf)
+	}
+
+	b := &s.rows
+	b.batch, b.first = batch, first
+	s.ownRows(b, first, before)
+	if !hasRangeDelete(g) {
+		// In the order of the indexes, most kinds come out sorted.
+		for _, i := range s.order {
+			b.addEntry(&g.entries[i], g.index[i], i)
+		}
+		at := 0
+		for _, op := range g.ops {
+			if op.change != nil {
+				b.addSet(op.change, uint64(at))
+			}
+			at += op.entries
+		}
+	} else {
+		// What stands before a deletion in the queue must stand before it in the
+		// batch, and what stands behind must survive.
+		at := 0
+		for _, op := range g.ops {
+			for i := at; i < at+op.entries; i++ {
+				b.addEntry(&g.entries[i], g.index[i], uint32(i))
+			}
+			at += op.entries
+			if c := op.change; c != nil {
+				if len(c.DeleteRange) > 0 {
+					b.flush()
+					for _, d := range c.DeleteRange {
+						b.deleteRange(d[0], d[1])
+					}
+				}
+				b.addSet(c, uint64(at))
+			}
+		}
+	}
+	b.flush()
+	b.batch = nil
+}
+
+// ownRows writes the log's rows for the leaves just appended: the head of the
+// group before, the bundles and tiles that are full now, and a chunk of the rest.
+func (s *sequencer) ownRows(b *rowBatch, first uint64, before int) {
+	if s.stored != s.head.Size {
+		b.set(headKey, s.head.Signed)
+	}
+	if s.edge.size == first {
+		return
+	}
+	var scratch [merkle.TileWidth * merkle.HashSize]byte
+	for _, level := range [2]bool{false, true} {
+		for i := range s.full {
+			switch f := &s.full[i]; {
+			case f.level == 0 && !level:
+				b.set(bundleKey(f.index), f.bundle)
+			case f.level > 0 && level:
+				b.set(tileKey(f.level, f.index), merkle.AppendTile(scratch[:0], f.hashes))
+			}
+		}
+	}
+	clear(s.full)
+	s.full = s.full[:0]
+
+	chunk, start := s.edge.bundle, s.edge.size&^(merkle.TileWidth-1)
+	if start <= first {
+		chunk, start = chunk[before:], first
+	}
+	if len(chunk) > 0 {
+		b.set(chunkKey(start), chunk)
+	}
+	if drop := s.edge.size &^ (dropEvery - 1); drop > s.dropped {
+		b.deleteRange(chunkKey(s.dropped), chunkKey(drop))
+		s.dropped = drop
+	}
+}
+
+func hasRangeDelete(g *group) bool {
+	for i := range g.ops {
+		if c := g.ops[i].change; c != nil && len(c.DeleteRange) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *rowBatch) addEntry(e *Entry, index uint64, pos uint32) {
+	for i := range e.Rows {
+		b.add(&e.Rows[i], index, uint64(pos)<<20|uint64(i))
+	}
+}
+
+func (b *rowBatch) addSet(c *Change, at uint64) {
+	for i := range c.Set {
+		b.add(&c.Set[i], 0, at<<20|uint64(i))
+	}
+}
+
+// storeHead writes the newest head if the database does not hold it yet, so that
+// a log that was closed in peace can be read without a signer.
+func (s *sequencer) storeHead() (err error) {
+	if s.stored == s.head.Size {
+		return nil
+	}
+	defer recoverEngine(&err)
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	batch := s.engine.db.NewBatch()
+	if err := batch.Set(headKey, s.head.Signed, nil); err != nil {
+		return fmt.Errorf("storing head: %w", err)
+	}
+	if err := s.engine.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
+		return fmt.Errorf("storing head: %w", err)
+	}
+	if err := batch.SyncWait(); err != nil {
+		return fmt.Errorf("storing head: %w", oneLine(err))
+	}
+	s.stored = s.head.Size
+	step := s.opts.testing.step
+	step("stored")
+	return batch.Close()
+}
+
+// sign makes a head. It is only called for a tree that is durable, or about to
+// be and not shown before.
+func (l *Log) sign(size uint64, root merkle.Hash) (Head, error) {
+	c := merkle.Checkpoint{Origin: l.meta.origin, Size: size, Root: root}
+	signed, err := merkle.SignCheckpoint(c, l.opts.Signer)
+	if err != nil {
+		return Head{}, fmt.Errorf("signing head: %w", err)
+	}
+	return Head{Checkpoint: c, Signed: signed}, nil
+}
+
+// recoverEngine turns a panic of the engine into an error. The engine panics
+// where a write to its log fails, and our logger where it would have exited.
+func recoverEngine(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case fatal:
+		*err = r.error
+	case error:
+		*err = fmt.Errorf("storage engine panicked: %w", oneLine(r))
+	default:
+		*err = errors.New("storage engine panicked: " + firstLine(fmt.Sprint(r)))
+	}
+}

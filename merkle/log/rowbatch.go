@@ -1,0 +1,112 @@
+package log
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// A rowBatch collects the rows of a group and writes them to a batch by kind,
+// each kind in the order of its keys. Random keys cost several times what
+// sequential ones do; grouped and sorted they find the same part of the skip
+// list in the processor's cache and cost half as much as interleaved.
+type rowBatch struct {
+	batch *pebble.Batch
+	first uint64 // index of the group's first entry
+	kinds [256][]placed
+	used  []byte // kinds that have rows
+}
+
+// placed is a row that knows its index.
+type placed struct {
+	key, value []byte
+	index      uint64
+	seq        uint64 // place in the queue; the later of two equal keys wins
+	place      Place
+}
+
+func (b *rowBatch) add(r *Row, index, seq uint64) {
+	k := r.Key[0]
+	rows := b.kinds[k]
+	if len(rows) == 0 {
+		b.used = append(b.used, k)
+	}
+	b.kinds[k] = append(rows, placed{r.Key, r.Value, index, seq, r.Place})
+}
+
+// flush writes the rows collected so far.
+func (b *rowBatch) flush() {
+	slices.Sort(b.used)
+	for _, k := range b.used {
+		rows := b.kinds[k]
+		if !slices.IsSortedFunc(rows, comparePlaced) {
+			slices.SortFunc(rows, comparePlaced)
+		}
+		for i := 0; i < len(rows); {
+			i += b.write(rows[i:])
+		}
+		clear(rows)
+		b.kinds[k] = rows[:0]
+	}
+	b.used = b.used[:0]
+}
+
+func comparePlaced(x, y placed) int {
+	if c := bytes.Compare(x.key, y.key); c != 0 {
+		return c
+	}
+	if x.place == KeyIndex || x.place == Gather {
+		return cmp.Compare(x.index, y.index)
+	}
+	return cmp.Compare(x.seq, y.seq)
+}
+
+// write writes the first of the rows, or all that are gathered with it, and
+// returns how many that were.
+func (b *rowBatch) write(rows []placed) int {
+	r := &rows[0]
+	switch r.place {
+	case KeyIndex:
+		op := b.batch.SetDeferred(len(r.key)+8, len(r.value))
+		binary.BigEndian.PutUint64(op.Key[copy(op.Key, r.key):], r.index)
+		copy(op.Value, r.value)
+	case ValueMask:
+		op := b.batch.SetDeferred(len(r.key), 8)
+		copy(op.Key, r.key)
+		binary.BigEndian.PutUint64(op.Value, binary.BigEndian.Uint64(r.value)^r.index)
+	case Gather:
+		n, size := 0, 0
+		for n < len(rows) && rows[n].place == Gather && bytes.Equal(rows[n].key, r.key) {
+			size += len(rows[n].value)
+			n++
+		}
+		op := b.batch.SetDeferred(len(r.key)+8, size)
+		binary.BigEndian.PutUint64(op.Key[copy(op.Key, r.key):], b.first)
+		v := op.Value[:0]
+		for i := range rows[:n] {
+			v = append(v, rows[i].value...)
+		}
+		return n
+	default:
+		op := b.batch.SetDeferred(len(r.key), len(r.value))
+		copy(op.Key, r.key)
+		copy(op.Value, r.value)
+	}
+	return 1
+}
+
+// set writes one of the log's own rows.
+func (b *rowBatch) set(key, value []byte) {
+	op := b.batch.SetDeferred(len(key), len(value))
+	copy(op.Key, key)
+	copy(op.Value, value)
+}
+
+func (b *rowBatch) deleteRange(from, to []byte) {
+	op := b.batch.DeleteRangeDeferred(len(from), len(to))
+	copy(op.Key, from)
+	copy(op.Value, to)
+}
