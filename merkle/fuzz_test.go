@@ -119,7 +119,9 @@ func FuzzParsePath(f *testing.F) {
 		if p != s || tile.Width < 1 || tile.Width > merkle.TileWidth || tile.Level < 0 || tile.Level > 63 {
 			t.Errorf("%q was accepted as %+v and is written %q", s, tile, p)
 		}
-		merkle.TileWidthAt(tile.Level, tile.Index, merkle.MaxSize)
+		if w := merkle.TileWidthAt(tile.Level, tile.Index, merkle.MaxSize); w < 0 || w > merkle.TileWidth {
+			t.Errorf("%q has width %d", s, w)
+		}
 	})
 }
 
