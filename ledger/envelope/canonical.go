@@ -70,10 +70,11 @@ func checkNumbers(v []byte) error {
 			if err != nil {
 				return fmt.Errorf("canonicalising: %w", errNumber)
 			}
-			if bytes.ContainsAny(n, ".eE") {
+			if bytes.ContainsAny(n, ".eE") || string(n) == "-0" {
 				continue
 			}
-			if string(n) != "-0" && strconv.FormatFloat(f, 'f', 0, 64) != string(n) {
+			exact := strconv.FormatFloat(f, 'f', 0, 64) == string(n)
+			if _, err := scanNumber(n, 0); !exact && err != nil {
 				return fmt.Errorf("canonicalising: %w", errNumber)
 			}
 		case 0:

@@ -78,19 +78,10 @@ type parts struct {
 // "lacuna/v1/parts" || suite, 128).
 func (p *parts) derive(suite Suite, secret *[32]byte) {
 	if suite == AES256GCM {
-		// Where FIPS is asked for, HMAC is the module's own.
-		out, err := hkdf.Expand(sha256.New, secret[:], labelParts+string(rune(suite)), 128)
-		if err != nil {
-			panic("envelope: HKDF-Expand of 128 bytes failed: " + err.Error())
-		}
-		copy(p.k[:], out[0:])
-		copy(p.kc[:], out[32:])
-		copy(p.s[:], out[64:])
-		copy(p.r[:], out[96:])
-		clear(out)
+		p.deriveFIPS(*secret)
 		return
 	}
-	// The same on the stack. T(i) = HMAC(secret, T(i-1) || info || i), where
+	// On the stack. T(i) = HMAC(secret, T(i-1) || info || i), where
 	// both pads stay in place while the message behind them changes.
 	const info = len(labelParts) + 1
 	var inner [64 + 32 + info + 1]byte
@@ -119,6 +110,21 @@ func (p *parts) derive(suite Suite, secret *[32]byte) {
 	clear(first[:])
 }
 
+// deriveFIPS is derive for suite 2: where FIPS is asked for, HKDF and HMAC
+// must be those of the module.
+func (p *parts) deriveFIPS(secret [32]byte) {
+	out, err := hkdf.Expand(sha256.New, secret[:], labelParts+string(rune(AES256GCM)), 128)
+	if err != nil {
+		panic("envelope: HKDF-Expand of 128 bytes failed: " + err.Error())
+	}
+	copy(p.k[:], out[0:])
+	copy(p.kc[:], out[32:])
+	copy(p.s[:], out[64:])
+	copy(p.r[:], out[96:])
+	clear(out)
+	clear(secret[:])
+}
+
 // pads writes the inner and outer HMAC pads of a 32-byte key.
 func pads(key *[32]byte, ipad, opad *[64]byte) {
 	for i := range 64 {
@@ -128,9 +134,8 @@ func pads(key *[32]byte, ipad, opad *[64]byte) {
 	subtle.XORBytes(opad[:32], opad[:32], key[:])
 }
 
-// leafOf computes the leaf. It is the same for both suites, except that under
-// FIPS the module's HMAC must do it; r says nothing about the suite, so the
-// caller does.
+// leafOf computes the leaf. Its HMAC is the same for both suites; leafFIPS is
+// for those who must use the module's.
 func leafOf(r, origin, dE, dP *[32]byte) (leaf [34]byte) {
 	leaf[0], leaf[1] = leafVersion, leafSealed
 	const message = len(labelLeaf) + 3*32
@@ -151,7 +156,7 @@ func leafOf(r, origin, dE, dP *[32]byte) (leaf [34]byte) {
 }
 
 // leafFIPS is leafOf with the HMAC of the FIPS module.
-func leafFIPS(r, origin, dE, dP *[32]byte) (leaf [34]byte) {
+func leafFIPS(r, origin, dE, dP [32]byte) (leaf [34]byte) {
 	leaf[0], leaf[1] = leafVersion, leafSealed
 	h := hmac.New(sha256.New, r[:])
 	h.Write([]byte(labelLeaf))

@@ -21,9 +21,9 @@ var errBase64 = errors.New("not canonical base64url without padding")
 
 // decode64 decodes s, appended to dst. The decoder of the standard library
 // skips line ends even when it is strict, so the length is checked too.
-func decode64(dst, s []byte) ([]byte, error) {
+func decode64[T string | []byte](dst []byte, s T) ([]byte, error) {
 	base := len(dst)
-	dst, err := b64.AppendDecode(dst, s)
+	dst, err := b64.AppendDecode(dst, []byte(s))
 	if err != nil || len(dst)-base != b64.DecodedLen(len(s)) {
 		return nil, errBase64
 	}
@@ -49,6 +49,18 @@ var ErrDisclosure = errors.New("disclosure not acceptable")
 // A Disclosure is one D_i: base64url(JCS([base64url(salt), name, value])).
 type Disclosure string
 
+// spelled reports whether a disclosure has only characters of base64url, so
+// that it can stand in a JSON string. All the rest is for parse to say.
+func (d Disclosure) spelled() bool {
+	for i := range len(d) {
+		c := d[i]
+		if ('A' > c || c > 'Z') && ('a' > c || c > 'z') && ('0' > c || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return len(d) > 0
+}
+
 // parse checks a disclosure and returns its name and value; both alias buf,
 // which is scratch space.
 func (d Disclosure) parse(buf []byte) (name, value, rest []byte, err error) {
@@ -56,10 +68,11 @@ func (d Disclosure) parse(buf []byte) (name, value, rest []byte, err error) {
 		return nil, nil, buf, fmt.Errorf("%w: %s", ErrDisclosure, why)
 	}
 	base := len(buf)
-	buf, err = b64.AppendDecode(buf, []byte(d))
-	if err != nil || len(buf)-base != b64.DecodedLen(len(d)) {
+	grown, err := decode64(buf, string(d))
+	if err != nil {
 		return fail("not canonical base64url without padding")
 	}
+	buf = grown
 	b := buf[base:len(buf):len(buf)]
 	const head = len(`["`) + saltChars + len(`",`)
 	if len(b) < head || b[0] != '[' || b[1] != '"' || b[head-2] != '"' || b[head-1] != ',' {

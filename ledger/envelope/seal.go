@@ -119,7 +119,10 @@ func seal(k Keys, suite Suite, origin *[32]byte, event []byte, members []Member,
 		return Sealed{}, errTooBig
 	}
 	padded := paddedSize(size)
-	env := make([]byte, headerSize+padded+suite.overhead())
+	// The label that d_E hashes in front of the envelope stands in front of it
+	// in memory too, so that one call hashes both.
+	labelled := make([]byte, len(labelEnvelope)+headerSize+padded+suite.overhead())
+	env := labelled[copy(labelled, labelEnvelope):]
 	plaintext := env[headerSize : headerSize : headerSize+padded]
 	if suite == AES256GCM {
 		plaintext = make([]byte, 0, padded)
@@ -149,7 +152,7 @@ func seal(k Keys, suite Suite, origin *[32]byte, event []byte, members []Member,
 	if err := w.p.seal(suite, env, plaintext); err != nil {
 		return Sealed{}, err
 	}
-	dE := envelopeHash(env)
+	dE := sha256.Sum256(labelled)
 	return Sealed{env, leafFor(suite, &w.p.r, origin, &dE, &dP)}, nil
 }
 
@@ -189,7 +192,7 @@ func envelopeHash(env []byte) (d [32]byte) {
 // leafFor picks the HMAC: where the suite is the FIPS one, the module's own.
 func leafFor(suite Suite, r, origin, dE, dP *[32]byte) [LeafSize]byte {
 	if suite == AES256GCM {
-		return leafFIPS(r, origin, dE, dP)
+		return leafFIPS(*r, *origin, *dE, *dP)
 	}
 	return leafOf(r, origin, dE, dP)
 }
