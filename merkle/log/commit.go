@@ -3,6 +3,8 @@ package log
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -60,7 +62,7 @@ func (s *sequencer) run() {
 	timer.Stop()
 	last := 0
 	for {
-		g := s.queue.next(last, s.opts.Linger, timer, s.opts.testing.lingering)
+		g := s.queue.next(last, s.opts.Linger, timer, s.opts.seams.lingering)
 		if g == nil {
 			break
 		}
@@ -80,14 +82,14 @@ func (s *sequencer) run() {
 // commitGroup makes one group durable and visible. The first error is final:
 // the engine is in a state that it does not describe.
 func (s *sequencer) commitGroup(g *group) (err error) {
-	defer recoverEngine(&err)
+	defer s.recoverEngine(&err)
 	s.commit.Lock()
 	defer s.commit.Unlock()
-	step := s.opts.testing.step
+	step := s.opts.seams.step
 
 	batch := s.engine.db.NewBatchWithSize(g.bytes + 16<<10)
 	s.build(g, batch)
-	step("taken")
+	step("built")
 
 	// From here on a crash may leave the group on disk, whole: a batch is one
 	// record of the write-ahead log.
@@ -106,7 +108,7 @@ func (s *sequencer) commitGroup(g *group) (err error) {
 	}
 	step("signed")
 
-	if s.opts.testing.publishEarly {
+	if s.opts.seams.publishEarly {
 		s.publish(h, s.edge.edge)
 		step("early")
 	}
@@ -119,7 +121,7 @@ func (s *sequencer) commitGroup(g *group) (err error) {
 	// The tree is durable. If we stop here, Open finds it and signs the same bytes.
 	s.stored = s.head.Size
 	s.head = h
-	if !s.opts.testing.publishEarly {
+	if !s.opts.seams.publishEarly {
 		s.publish(h, s.edge.edge)
 	}
 	s.copier.offer(h.Signed)
@@ -134,7 +136,7 @@ func (s *sequencer) build(g *group, batch *pebble.Batch) {
 	before := len(s.edge.bundle)
 	place := s.shuffle.place(g.entries)
 	g.index = make([]uint64, n)
-	s.order = append(s.order[:0], make([]uint32, n)...)
+	s.order = slices.Grow(s.order[:0], n)[:n]
 	for i, p := range place {
 		g.index[i] = first + uint64(p)
 		s.order[p] = uint32(i)
@@ -150,12 +152,12 @@ func (s *sequencer) build(g *group, batch *pebble.Batch) {
 	if !hasRangeDelete(g) {
 		// In the order of the indexes, most kinds come out sorted.
 		for _, i := range s.order {
-			b.addEntry(&g.entries[i], g.index[i], i)
+			b.addEntry(&g.entries[i], g.index[i], int(i))
 		}
 		at := 0
-		for _, op := range g.ops {
+		for i, op := range g.ops {
 			if op.change != nil {
-				b.addSet(op.change, uint64(at))
+				b.addSet(op.change, at, i)
 			}
 			at += op.entries
 		}
@@ -163,9 +165,9 @@ func (s *sequencer) build(g *group, batch *pebble.Batch) {
 		// What stands before a deletion in the queue must stand before it in the
 		// batch, and what stands behind must survive.
 		at := 0
-		for _, op := range g.ops {
+		for k, op := range g.ops {
 			for i := at; i < at+op.entries; i++ {
-				b.addEntry(&g.entries[i], g.index[i], uint32(i))
+				b.addEntry(&g.entries[i], g.index[i], i)
 			}
 			at += op.entries
 			if c := op.change; c != nil {
@@ -175,7 +177,7 @@ func (s *sequencer) build(g *group, batch *pebble.Batch) {
 						b.deleteRange(d[0], d[1])
 					}
 				}
-				b.addSet(c, uint64(at))
+				b.addSet(c, at, k)
 			}
 		}
 	}
@@ -192,15 +194,11 @@ func (s *sequencer) ownRows(b *rowBatch, first uint64, before int) {
 	if s.edge.size == first {
 		return
 	}
-	var scratch [merkle.TileWidth * merkle.HashSize]byte
-	for _, level := range [2]bool{false, true} {
-		for i := range s.full {
-			switch f := &s.full[i]; {
-			case f.level == 0 && !level:
-				b.set(bundleKey(f.index), f.bundle)
-			case f.level > 0 && level:
-				b.set(tileKey(f.level, f.index), merkle.AppendTile(scratch[:0], f.hashes))
-			}
+	for i := range s.full {
+		if f := &s.full[i]; f.level == 0 {
+			b.set(bundleKey(f.index), f.bundle)
+		} else {
+			b.set(tileKey(f.level, f.index), merkle.AppendTile(nil, f.hashes))
 		}
 	}
 	clear(s.full)
@@ -228,15 +226,21 @@ func hasRangeDelete(g *group) bool {
 	return false
 }
 
-func (b *rowBatch) addEntry(e *Entry, index uint64, pos uint32) {
+// seq orders rows as the queue did: those of a change stand before the entry
+// that was enqueued next. Group limits keep each number below its 20 bits.
+func seq(entry, change, row int) uint64 {
+	return uint64(entry)<<40 | uint64(change)<<20 | uint64(row)
+}
+
+func (b *rowBatch) addEntry(e *Entry, index uint64, pos int) {
 	for i := range e.Rows {
-		b.add(&e.Rows[i], index, uint64(pos)<<20|uint64(i))
+		b.add(&e.Rows[i], index, seq(pos, 1<<20-1, i))
 	}
 }
 
-func (b *rowBatch) addSet(c *Change, at uint64) {
+func (b *rowBatch) addSet(c *Change, next, op int) {
 	for i := range c.Set {
-		b.add(&c.Set[i], 0, at<<20|uint64(i))
+		b.add(&c.Set[i], 0, seq(next, op, i))
 	}
 }
 
@@ -246,7 +250,7 @@ func (s *sequencer) storeHead() (err error) {
 	if s.stored == s.head.Size {
 		return nil
 	}
-	defer recoverEngine(&err)
+	defer s.recoverEngine(&err)
 	s.commit.Lock()
 	defer s.commit.Unlock()
 	batch := s.engine.db.NewBatch()
@@ -260,7 +264,7 @@ func (s *sequencer) storeHead() (err error) {
 		return fmt.Errorf("storing head: %w", oneLine(err))
 	}
 	s.stored = s.head.Size
-	step := s.opts.testing.step
+	step := s.opts.seams.step
 	step("stored")
 	return batch.Close()
 }
@@ -276,16 +280,22 @@ func (l *Log) sign(size uint64, root merkle.Hash) (Head, error) {
 	return Head{Checkpoint: c, Signed: signed}, nil
 }
 
-// recoverEngine turns a panic of the engine into an error. The engine panics
-// where a write to its log fails, and our logger where it would have exited.
-func recoverEngine(err *error) {
-	switch r := recover().(type) {
-	case nil:
-	case fatal:
-		*err = r.error
-	case error:
-		*err = fmt.Errorf("storage engine panicked: %w", oneLine(r))
-	default:
-		*err = errors.New("storage engine panicked: " + firstLine(fmt.Sprint(r)))
+// recoverEngine turns a panic into an error. The engine panics where a write to
+// its log fails, and our logger where it would have exited. Whatever panicked,
+// the group is in doubt, and the log is broken.
+func (l *Log) recoverEngine(err *error) {
+	r := recover()
+	if r == nil {
+		return
 	}
+	if f, ok := r.(fatal); ok {
+		*err = f.error
+		return
+	}
+	l.opts.Logger.Error("panic while committing", "panic", firstLine(fmt.Sprint(r)), "stack", string(debug.Stack()))
+	if e, ok := r.(error); ok {
+		*err = fmt.Errorf("storage engine panicked: %w", oneLine(e))
+		return
+	}
+	*err = errors.New("storage engine panicked: " + firstLine(fmt.Sprint(r)))
 }

@@ -44,7 +44,7 @@
 // A group goes through these steps, and stops may come between any two of them
 // (docs/explanation/log.md has the reasons and the test that shows each):
 //
-//	taken      indexes drawn. A crash forgets the group; nobody was told anything.
+//	built      indexes drawn. A crash forgets the group; nobody was told anything.
 //	applied    the batch is in the write-ahead log, not synced. After a crash it may be there or not, whole.
 //	signed     while the sync runs, the checkpoint is signed in memory. No one can see it yet.
 //	synced     the group survives. A crash before the next step loses the signature, not the tree:

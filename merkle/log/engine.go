@@ -107,7 +107,7 @@ func (o *Options) pebble(e *ears, lock *pebble.Lock) *pebble.Options {
 			},
 		},
 	}
-	if o.testing.recycle {
+	if o.seams.recycle {
 		p.Cleaner = pebble.DeleteCleaner{}
 	}
 	for i := range p.Levels {

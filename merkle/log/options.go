@@ -72,8 +72,8 @@ type Options struct {
 	// FS defaults to the file system of the operating system.
 	FS FS
 
-	// testing has the seams of tests, see export_test.go.
-	testing *testing
+	// seams are those of tests, see export_test.go.
+	seams *seams
 }
 
 // A HeadCopy stores one small file somewhere else than in the log's directory:
@@ -127,15 +127,15 @@ func (o *Options) fill() error {
 	if o.FS == nil {
 		o.FS = vfs.Default
 	}
-	if o.testing == nil {
-		o.testing = &testing{}
+	if o.seams == nil {
+		o.seams = &seams{}
 	}
-	o.testing.fill()
+	o.seams.fill()
 	return nil
 }
 
-// testing holds what only tests set.
-type testing struct {
+// seams hold what only tests set.
+type seams struct {
 	// step is called by the sequencer between the steps of a commit.
 	step func(string)
 	// publishEarly releases the head before its sync: the draft that attack [17]
@@ -150,7 +150,7 @@ type testing struct {
 	lingering func()
 }
 
-func (t *testing) fill() {
+func (t *seams) fill() {
 	if t.step == nil {
 		t.step = func(string) {}
 	}

@@ -60,6 +60,9 @@ type Change struct {
 // tiny rows would otherwise be larger in memory than the engine takes at once.
 const rowOverhead = 112
 
+// entryOverhead is what an entry costs in memory besides its leaf and rows.
+const entryOverhead = 64
+
 // ownSpaces are the first bytes of keys that belong to the log.
 const ownSpaces = "bcth"
 
@@ -112,7 +115,7 @@ func (s *spaces) checkEntry(e *Entry) (int, error) {
 	if len(e.Leaf) == 0 || len(e.Leaf) > merkle.MaxEntry {
 		return 0, fmt.Errorf("%w: leaf of %d bytes, want 1 to %d", ErrInvalid, len(e.Leaf), merkle.MaxEntry)
 	}
-	n := len(e.Leaf) + 2
+	n := len(e.Leaf) + entryOverhead
 	for i := range e.Rows {
 		r := &e.Rows[i]
 		if err := s.has(r.Key); err != nil {
