@@ -82,33 +82,3 @@ func BenchmarkAppend(b *testing.B) {
 	}
 	_ = last
 }
-
-func TestProofsFromTiles(t *testing.T) {
-	l := newMemLog(1000)
-	ctx := t.Context()
-	for _, size := range []uint64{1, 2, 255, 256, 257, 999, 1000} {
-		root, err := merkle.RootFromTiles(ctx, size, l.readTile)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range size {
-			p, err := merkle.InclusionProof(ctx, i, size, l.readTile)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := merkle.VerifyInclusion(i, size, merkle.LeafHash(l.leaves[i]), p, root); err != nil {
-				t.Fatal(err)
-			}
-			old, err := merkle.RootFromTiles(ctx, i, l.readTile)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if p, err = merkle.ConsistencyProof(ctx, i, size, l.readTile); err != nil {
-				t.Fatal(err)
-			}
-			if err := merkle.VerifyConsistency(i, size, p, old, root); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}
