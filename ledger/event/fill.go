@@ -1,0 +1,447 @@
+package event
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Actor is who writes, as the credential says.
+type Actor struct {
+	Role    string // append, subject, admin, …; "" counts as append
+	Service string // name of the service that the token or certificate belongs to
+	ID      string // of a person behind the credential; not sealed unless the writer sends it
+}
+
+// Context is what Fill needs beside the event.
+type Context struct {
+	Now      time.Time
+	Register *Register
+	Actor    Actor
+	Facts    Facts         // what was recorded of the person; nil: nothing
+	NewID    func() string // draws the id of an event that comes without; nil: [NewID] from the system's generator
+	Internal bool          // the ledger itself writes: types that only it may make are accepted
+}
+
+// clockSkew is how far ahead of the ledger's clock a writer's may be.
+const clockSkew = 5 * time.Minute
+
+// NewID draws a UUID of version 4 (RFC 9562).
+func NewID(random io.Reader) (string, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		return "", fmt.Errorf("drawing an id: %w", err)
+	}
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	h := hex.EncodeToString(b[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:], nil
+}
+
+func systemID() string {
+	id, err := NewID(rand.Reader)
+	if err != nil {
+		panic("event: " + err.Error()) // the system's generator does not fail
+	}
+	return id
+}
+
+// Fill makes the full form of an event. One request may become several events,
+// one for each purpose that was decided on; they are recorded together or not at
+// all, and their ids are id, id/2, id/3, in the canonical order of the purposes.
+// A register event whose content is recorded already gives no event and the
+// warning "unchanged".
+//
+// The error is a *[Refused] with everything that is wrong. A withdrawal is
+// refused only where its JSON or its members cannot be read: what it names and
+// the ledger does not know widens it, because the doubt is not the person's.
+func Fill(c Context, short *Event) (full []*Event, warnings []Warning, err error) {
+	f := &filler{c: c, short: short, r: c.Register.orEmpty(), facts: c.Facts}
+	if f.facts == nil {
+		f.facts = nobody{}
+	}
+	if f.t = typeOf(short, &f.rs); f.t == nil {
+		return nil, nil, f.rs.err()
+	}
+	if f.t.LedgerOnly && !c.Internal {
+		return nil, nil, Refuse(LedgerOnly, "/type", "the ledger makes these events itself")
+	}
+	if f.t.Area == AreaLog {
+		checkForm(f.t, short, true, &f.rs)
+		if err := f.rs.err(); err != nil {
+			return nil, nil, err
+		}
+		return []*Event{short}, nil, nil
+	}
+	if f.t.Name == "consent.withdrawn" {
+		f.widenWithdrawal()
+	}
+	checkForm(f.t, f.short, false, &f.rs)
+	f.clock()
+	f.common()
+	switch f.t.Area {
+	case AreaRegister:
+		f.register()
+	case AreaConsent:
+		f.consent()
+	case AreaProcessing:
+		f.processing()
+	case AreaRights:
+		f.rights()
+	}
+	if err := f.rs.err(); err != nil {
+		return nil, nil, err
+	}
+	for _, e := range f.out {
+		if len(e.text) > maxFull {
+			return nil, nil, Refuse(TooLarge, "", "an event is at most 65,535 bytes")
+		}
+	}
+	return f.out, f.warnings, nil
+}
+
+// filler is one call of Fill.
+type filler struct {
+	c        Context
+	r        *Register
+	facts    Facts
+	t        *Type
+	short    *Event
+	at       time.Time // event_time
+	base     []Member  // what all full events of this request share
+	rs       reasons
+	warnings []Warning
+	out      []*Event
+}
+
+func (f *filler) warn(code, path, text string) {
+	f.warnings = append(f.warnings, Warning{code, path, text})
+}
+
+// str returns a string member, "" if it is missing or was found faulty.
+func (f *filler) str(name string) string {
+	if f.rs.at("/" + name) {
+		return ""
+	}
+	return f.short.Str(name)
+}
+
+// clock settles event_time.
+func (f *filler) clock() {
+	f.at = f.c.Now.UTC().Truncate(time.Millisecond)
+	if s := f.str("event_time"); s != "" {
+		t, err := ParseTime(s)
+		if err != nil {
+			return // checkForm has said so
+		}
+		if t.After(f.c.Now.Add(clockSkew)) {
+			f.rs.add(EventTimeInFuture, "/event_time", "the clock of the writer is more than 5 minutes ahead of the ledger's")
+			return
+		}
+		f.at = t
+	}
+}
+
+// common fills what every event has.
+func (f *filler) common() {
+	set := func(name string, value []byte) { f.base = append(f.base, Member{name, value}) }
+	set("type", quote(f.t.Name))
+	set("schema", intValue(f.t.Schema))
+	f.echo("schema", intValue(f.t.Schema))
+	if id := f.str("id"); len(id) > 128 {
+		f.rs.add(OutOfRange, "/id", "1 to 128 bytes without control characters")
+	}
+	set("event_time", quote(FormatTime(f.at)))
+	f.actor(set)
+	for _, name := range []string{"supersedes", "test"} {
+		if v, ok := f.short.Get(name); ok {
+			set(name, v)
+		}
+	}
+	if !f.t.About() {
+		return
+	}
+	for _, name := range []string{"subject", "evidence", "late_reason", "message_id"} {
+		if v, ok := f.short.Get(name); ok {
+			set(name, v)
+		}
+	}
+}
+
+func (f *filler) actor(set func(string, []byte)) {
+	role := f.c.Actor.Role
+	if role == "" {
+		role = "append"
+	}
+	b := newBuilder(3)
+	b.setString("role", role)
+	if f.c.Actor.Service != "" {
+		b.setString("service", f.c.Actor.Service)
+	}
+	if v, ok := f.short.Get("actor"); ok && !f.rs.at("/actor") {
+		for name, x := range fields(v) {
+			if name == "id" {
+				b.set("id", x)
+				if f.t.Register() && f.short.flag("public") {
+					f.rs.add(NotPublic, "/actor/id", "staff must not appear on public tiles")
+				}
+			} else if have := b.get(name); string(have) != string(x) {
+				f.rs.add(NotYours, pointer("/actor", name), "leave it out: it comes from the credential")
+			}
+		}
+	}
+	set("actor", b.event().text)
+}
+
+// echo refuses a member that the ledger fills if the writer sent another value.
+func (f *filler) echo(name string, value []byte) {
+	if v, ok := f.short.Get(name); ok && string(v) != string(value) {
+		f.rs.add(NotYours, "/"+name, "leave it out: the ledger fills it")
+	}
+}
+
+// emit finishes one full event.
+func (f *filler) emit(ms ...Member) {
+	if len(f.rs.list) > 0 {
+		return
+	}
+	b := newBuilder(len(f.base) + len(ms) + 1)
+	b.members = append(b.members, f.base...)
+	for _, m := range ms {
+		if m.Value != nil {
+			b.set(m.Name, m.Value)
+		}
+	}
+	b.setString("id", f.id(len(f.out)))
+	f.out = append(f.out, b.event())
+}
+
+// id returns the id of the nth event of the request.
+func (f *filler) id(n int) string {
+	if n > 0 {
+		first := f.out[0].Str("id")
+		return first + "/" + string(intValue(n+1))
+	}
+	if id := f.short.Str("id"); id != "" {
+		return id
+	}
+	if f.c.NewID != nil {
+		return f.c.NewID()
+	}
+	return systemID()
+}
+
+// late marks an event that comes later than allowed after it happened.
+func (f *filler) late(after time.Duration) {
+	if f.c.Now.Sub(f.at) <= after {
+		return
+	}
+	f.base = append(f.base, Member{"late", []byte("true")})
+	switch hours := int(after / time.Hour); {
+	case f.short.Has("late_reason"):
+		f.warn("late", "/event_time", fmt.Sprintf("recorded as late: more than %d hours after it happened", hours))
+	case f.t.Name == "consent.given":
+		// Everything else is accepted and marked. A grant that is dated back
+		// without a word is what a court would ask about first.
+		f.rs.add(BackdatedNoReason, "/late_reason", fmt.Sprintf("event_time is more than %d hours ago; say why it comes late", hours))
+	default:
+		f.warn("late", "/event_time", fmt.Sprintf("recorded as late: more than %d hours after it happened; late_reason can say why", hours))
+	}
+}
+
+// pass takes a member over as the writer sent it.
+func (f *filler) pass(name string) Member {
+	v, _ := f.short.Get(name)
+	return Member{name, v}
+}
+
+func stringMember(name, value string) Member {
+	if value == "" {
+		return Member{name, nil}
+	}
+	return Member{name, quote(value)}
+}
+
+func formMember(x *Form) Member {
+	if x == nil {
+		return Member{"form", nil}
+	}
+	b := newBuilder(3)
+	b.setString("id", x.ID)
+	if leaf := x.LeafText(); leaf != "" {
+		b.setString("leaf", leaf)
+	}
+	b.set("version", intValue(x.Version))
+	return Member{"form", b.event().text}
+}
+
+func noticeMember(x *Notice) Member {
+	if x == nil {
+		return Member{"notice", nil}
+	}
+	b := newBuilder(2)
+	b.setString("id", x.ID)
+	b.set("version", intValue(x.Version))
+	return Member{"notice", b.event().text}
+}
+
+// readRef reads a reference in either form.
+func readRef(v []byte) (ref Ref, ok bool) {
+	if len(v) > 0 && v[0] == '{' {
+		id, _ := field(v, "id")
+		ref.ID, ok = unquote(id)
+		if n, has := field(v, "version"); has {
+			ref.Version, _ = intOf(n)
+		}
+		return ref, ok
+	}
+	s, ok := unquote(v)
+	if !ok {
+		return ref, false
+	}
+	ref.ID, ref.Version, ok = splitRef(s)
+	return ref, ok
+}
+
+// FormRef returns the form that a full event refers to.
+func (e *Event) FormRef() (Ref, bool) { v, _ := e.Get("form"); return readRef(v) }
+
+// NoticeRef returns the notice that a full event refers to.
+func (e *Event) NoticeRef() (Ref, bool) { v, _ := e.Get("notice"); return readRef(v) }
+
+// form looks up the form that the event names; nil if it names none or an unknown one.
+func (f *filler) form() *Form {
+	v, ok := f.short.Get("form")
+	if !ok || f.rs.at("/form") {
+		return nil
+	}
+	ref, ok := readRef(v)
+	if !ok {
+		return nil
+	}
+	x, ok := f.r.FormAt(ref.ID, f.at)
+	if ref.Version > 0 {
+		x, ok = f.r.Form(ref.ID, ref.Version)
+	}
+	if !ok {
+		hint := didYouMean(ref.ID, f.r.forms.ids(), "no form is published yet")
+		if newest, known := f.r.Form(ref.ID, 0); known {
+			hint = fmt.Sprintf("its newest version is %d", newest.Version)
+		}
+		f.rs.add(FormUnknown, "/form", hint)
+		return nil
+	}
+	if leaf, sent := field(v, "leaf"); sent && string(leaf) != string(quote(x.LeafText())) {
+		f.rs.add(NotYours, "/form/leaf", "leave it out: the ledger fills it")
+	}
+	return x
+}
+
+// notice settles the notice of the event: the one it names, else the form's. It
+// has to have been in effect when the event happened.
+func (f *filler) notice(form *Form) *Notice {
+	path := "/notice"
+	v, ok := f.short.Get("notice")
+	var ref Ref
+	switch {
+	case ok && f.rs.at(path):
+		return nil
+	case ok:
+		if ref, ok = readRef(v); !ok {
+			return nil
+		}
+		if form != nil && (form.Notice.ID != ref.ID || form.Notice.Version != 0 && ref.Version != 0 && form.Notice.Version != ref.Version) {
+			f.rs.add(NoticeMismatch, path, fmt.Sprintf("form %s shows another notice", form.ID))
+			return nil
+		}
+		if form != nil && ref.Version == 0 {
+			ref.Version = form.Notice.Version
+		}
+	case form != nil:
+		ref, path = form.Notice, "/form"
+	default:
+		return nil
+	}
+	return f.noticeAt(ref, path)
+}
+
+func (f *filler) noticeAt(ref Ref, path string) *Notice {
+	newest, known := f.r.Notice(ref.ID, 0)
+	if !known {
+		f.rs.add(NoticeUnknown, path, didYouMean(ref.ID, f.r.notices.ids(), "no notice is published yet"))
+		return nil
+	}
+	x, ok := f.r.NoticeAt(ref.ID, f.at)
+	if ref.Version > 0 {
+		if x, ok = f.r.Notice(ref.ID, ref.Version); !ok {
+			f.rs.add(NoticeUnknown, path, fmt.Sprintf("its newest version is %d", newest.Version))
+			return nil
+		}
+	} else if !ok {
+		x, _ = f.r.Notice(ref.ID, 1)
+	}
+	switch {
+	case x.Since.After(f.c.Now):
+		f.rs.add(NoticeNotYetPublished, path, "it takes effect on "+x.Since.Format("2006-01-02"))
+		return nil
+	case x.Since.After(f.at):
+		f.rs.add(EventTimeBeforeNotice, "/event_time", "the notice was in effect only from "+FormatTime(x.Since))
+		return nil
+	}
+	return x
+}
+
+// purpose looks up a purpose by name. Where there is none, the hint says which
+// was probably meant, and that one is returned so that the rest of the event is
+// checked against it: the writer sees all faults at once.
+func (f *filler) purpose(id, path string) *Purpose {
+	if id == "" {
+		return nil
+	}
+	p, ok := f.r.Purpose(id, f.at)
+	if !ok {
+		ids := f.r.purposes.ids()
+		f.rs.add(PurposeUndeclared, path, didYouMean(id, ids, "no purpose is declared yet"))
+		if s := suggest(id, ids); s != "" {
+			p, _ = f.r.Purpose(s, f.at)
+		}
+		return p
+	}
+	if !p.Active {
+		f.rs.add(PurposeInactive, path, "it was ended with version "+string(intValue(p.Version)))
+	}
+	return p
+}
+
+// categories holds a list of names against what a purpose declares.
+func (f *filler) categories(member string, p *Purpose) {
+	v, ok := f.short.Get(member)
+	if !ok || p == nil || len(v) == 0 || v[0] != '[' {
+		return
+	}
+	for i, x := range elements(v) {
+		if s, ok := unquote(x); ok && validCategory(s) && !oneOf(s, p.Categories) {
+			f.rs.add(CategoryNotDeclared, fmt.Sprintf("/%s/%d", member, i), p.ID+" allows "+strings.Join(p.Categories, ", "))
+		}
+	}
+}
+
+// contact returns the normalised contact that the event names, or "".
+func (f *filler) contact(channel string) string {
+	s := f.str("contact")
+	if s == "" {
+		return ""
+	}
+	c, err := NormalContact(s)
+	if err != nil {
+		return ""
+	}
+	if !contactFits(channel, c) {
+		f.rs.add(ContactPointMismatch, "/contact", fmt.Sprintf("channel %s needs a contact like %s…", channel, strings.Join(needsContact(channel), "… or ")))
+		return ""
+	}
+	return c
+}
