@@ -214,12 +214,17 @@ func (p *parts) seal(suite Suite, env []byte, plaintext []byte) error {
 	return nil
 }
 
+// commits reports, in constant time, whether env is sealed under these parts.
+func (p *parts) commits(env []byte) bool {
+	return subtle.ConstantTimeCompare(p.kc[:], env[17:headerSize]) == 1
+}
+
 // open decrypts an envelope into dst. It checks the key commitment first, in
 // constant time: neither AEAD commits to its key, and a ciphertext can be made
 // that opens under two.
 func (p *parts) open(dst, env []byte) ([]byte, error) {
 	suite := Suite(env[0])
-	if subtle.ConstantTimeCompare(p.kc[:], env[17:headerSize]) != 1 {
+	if !p.commits(env) {
 		return nil, ErrWrongKey
 	}
 	header, body := env[:headerSize:headerSize], env[headerSize:]

@@ -54,6 +54,16 @@ func TestSealOpen(t *testing.T) {
 		if _, err := envelope.Open(bob, sealed.Envelope); !errors.Is(err, envelope.ErrWrongKey) {
 			t.Fatalf("%v: another key: %v", suite, err)
 		}
+		if !envelope.Opens(alice, sealed.Envelope) || envelope.Opens(bob, sealed.Envelope) || envelope.Opens(alice, nil) {
+			t.Fatalf("%v: Opens does not tell the key", suite)
+		}
+		event, leaf, err := envelope.OpenLeaf(alice, testOrigin, sealed.Envelope)
+		if err != nil || string(event) != testEvent || leaf != sealed.Leaf {
+			t.Fatalf("%v: opened to another leaf: %v", suite, err)
+		}
+		if envelope.IsPublic(leaf[:]) {
+			t.Fatalf("%v: the leaf passes for a public statement", suite)
+		}
 		fields, err := envelope.OpenFields(alice, sealed.Envelope, nil)
 		if err != nil {
 			t.Fatal(err)

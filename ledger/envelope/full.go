@@ -53,8 +53,7 @@ func (f *FullOpening) Verify(origin [32]byte) (leaf []byte, shown Disclosed, err
 	}
 	w := works.Get().(*work)
 	defer w.release()
-	suite := Suite(f.Envelope[0])
-	w.p.derive(suite, &f.Secret)
+	w.p.derive(Suite(f.Envelope[0]), &f.Secret)
 	event, err := w.open(f.Envelope)
 	if err != nil {
 		return nil, Disclosed{}, fmt.Errorf("verifying a full opening: %w", err)
@@ -63,8 +62,6 @@ func (f *FullOpening) Verify(origin [32]byte) (leaf []byte, shown Disclosed, err
 	for i := range shown.Members {
 		shown.Members[i] = DisclosedMember{string(w.spans.name(event, i)), w.spans.value(event, i)}
 	}
-	dP := w.membersHash(suite, event)
-	dE := envelopeHash(f.Envelope)
-	l := leafFor(suite, &w.p.r, &origin, &dE, &dP)
+	l := w.leaf(f.Envelope, event, &origin)
 	return l[:], shown, nil
 }

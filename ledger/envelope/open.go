@@ -17,6 +17,36 @@ func Open(k Keys, env []byte) (event []byte, err error) {
 	return w.open(env)
 }
 
+// OpenLeaf is Open and computes the leaf that the envelope has in the log with
+// the given origin, for whoever holds the key and checks the log against it.
+func OpenLeaf(k Keys, origin [32]byte, env []byte) (event []byte, leaf [LeafSize]byte, err error) {
+	w := works.Get().(*work)
+	defer w.release()
+	if err := w.derive(k, env); err != nil {
+		return nil, leaf, err
+	}
+	if event, err = w.open(env); err != nil {
+		return nil, leaf, err
+	}
+	return event, w.leaf(env, event, &origin), nil
+}
+
+// Opens reports whether an envelope was sealed under this key, by its key
+// commitment alone: it is for finding the key among many, and does not say
+// that the rest is intact.
+func Opens(k Keys, env []byte) bool {
+	w := works.Get().(*work)
+	defer w.release()
+	return w.derive(k, env) == nil && w.p.commits(env)
+}
+
+// leaf computes the leaf of an envelope that w.open has opened to event.
+func (w *work) leaf(env, event []byte, origin *[32]byte) [LeafSize]byte {
+	dP := w.membersHash(Suite(env[0]), event)
+	dE := envelopeHash(env)
+	return leafFor(Suite(env[0]), &w.p.r, origin, &dE, &dP)
+}
+
 // derive fills w.p for an envelope.
 func (w *work) derive(k Keys, env []byte) error {
 	if err := checkShape(env); err != nil {

@@ -13,10 +13,16 @@ func PublicLeaf(statement []byte) (leaf []byte, err error) {
 	return append([]byte{leafVersion, leafPublic}, statement...), nil
 }
 
+// IsPublic reports whether a leaf is that of a public statement, by its first
+// two bytes.
+func IsPublic(leaf []byte) bool {
+	return len(leaf) >= 2 && leaf[0] == leafVersion && leaf[1] == leafPublic
+}
+
 // PublicStatement returns the statement inside a public leaf, and false for
 // the leaf of a sealed event and for anything malformed.
 func PublicStatement(leaf []byte) (statement []byte, ok bool) {
-	if len(leaf) < 2 || leaf[0] != leafVersion || leaf[1] != leafPublic || checkStatement(leaf[2:]) != nil {
+	if !IsPublic(leaf) || checkStatement(leaf[2:]) != nil {
 		return nil, false
 	}
 	return leaf[2:], true

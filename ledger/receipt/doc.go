@@ -1,0 +1,25 @@
+// Package receipt builds and verifies receipts: .tlog-proof files (C2SP
+// tlog-proof@v1) whose extra line is an opening of package envelope. A receipt
+// is one file that anyone can check offline and for ever with nothing but the
+// log's public key. It is pure: bytes in, bytes out, no network, no clock.
+//
+//	file, err := receipt.Build(index, hashes, checkpoint, opening)
+//
+//	report, err := receipt.Verify(file, vkey)
+//	for _, l := range report.Lines {
+//		fmt.Println(l)
+//	}
+//
+// A report keeps three things apart. Proven is what follows from mathematics:
+// that this content was recorded, at this place of this log, under a head that
+// the log's key signed. Attested is what somebody besides the operator
+// vouches for, such as a witness who countersigned the head. Asserted is what
+// the operator says and nobody can check here: that the content is true, and
+// when it was recorded.
+//
+// One receipt says nothing about what is missing. Several can:
+// [CheckTogether] finds contradictions between receipts of one log,
+// [CheckChain] checks that receipts form a chain without a hole, and
+// [CheckAssertion] holds receipts against an operator's dated statement that
+// there is nothing else.
+package receipt

@@ -1,0 +1,139 @@
+package receipt
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/lacunalog/lacuna/ledger/envelope"
+	"github.com/lacunalog/lacuna/merkle"
+)
+
+// ErrKey is wrapped by the error of [Verify] for a public key that cannot be
+// read: nothing was verified, and nothing is wrong with the receipt.
+var ErrKey = errors.New("no public key of a log")
+
+// ErrNotVerified matches every [*Failure].
+var ErrNotVerified = errors.New("receipt not verified")
+
+// Verify checks a receipt against the log's public key, in the form
+// name+id+base64 of C2SP signed-note.
+//
+// If the receipt is not to be believed, the error is a [*Failure] and the
+// report says the same. If the key is no key, the report is nil.
+func Verify(file []byte, vkey string) (*Report, error) {
+	v, err := merkle.NewVerifier(vkey)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	r := &Report{Version: ReportVersion}
+	if f := r.verify(file, v); f != nil {
+		r.Failure = f
+		r.Lines = []Line{{Failed, "", f.Text}}
+		return r, f
+	}
+	r.Verified = true
+	return r, nil
+}
+
+// verify goes from the outside to the inside: the file, the head and its
+// signature, the opening and its leaf, and last the way from leaf to root.
+func (r *Report) verify(file []byte, v merkle.Verifier) *Failure {
+	p, err := merkle.ParseProof(file)
+	if err != nil {
+		return fail(StageFile, err, "file: %v", err)
+	}
+	head, err := merkle.OpenCheckpoint(p.Checkpoint, v.Name(), v)
+	if other, ok := errors.AsType[*merkle.OriginError](err); ok {
+		return fail(StageLog, err, "a proof for another log: it is for %q, the key is of %q", other.Got, other.Want)
+	}
+	if err != nil {
+		return fail(StageSignature, err, "signature: %v", err)
+	}
+	r.Origin, r.Size, r.Root = head.Origin, head.Size, head.Root
+
+	if len(p.Extra) == 0 {
+		return fail(StageOpening, nil, "opening: the file has none, so nothing says what the entry is")
+	}
+	opening, err := envelope.ParseOpening(p.Extra)
+	if err != nil {
+		return fail(StageOpening, err, "opening: %v", err)
+	}
+	leaf, shown, err := opening.Verify(envelope.Origin(head.Origin))
+	if mismatch, ok := errors.AsType[*envelope.LeafError](err); ok {
+		return differ(StageLeaf, err, "leaf: expected %s, got %s", mismatch.Expected, mismatch.Got)
+	}
+	if err != nil {
+		return fail(StageOpening, err, "opening: %v", err)
+	}
+	leafHash := merkle.LeafHash(leaf)
+	err = merkle.VerifyInclusion(p.Index, head.Size, leafHash, p.Hashes, head.Root)
+	if mismatch, ok := errors.AsType[*merkle.RootMismatchError](err); ok {
+		return differ(StageRoot, err, "root: expected %s, the proof leads to %s", mismatch.Expected, mismatch.Calculated)
+	}
+	if err != nil {
+		return fail(StageRoot, err, "root: %v", err)
+	}
+	// A second opinion by code that is not ours, over the same bytes.
+	if err := checkRecord(p, head, leafHash); err != nil {
+		return fail(StageRoot, err, "root: golang.org/x/mod/sumdb/tlog disagrees with our own check: %v", err)
+	}
+
+	r.Index, r.LeafHash, r.Kind = p.Index, leafHash, opening.Kind()
+	for _, m := range shown.Members {
+		r.Members = append(r.Members, Member{m.Name, m.Value, m.Value == nil})
+	}
+	r.describe(countSignatures(p.Checkpoint) - 1)
+	return nil
+}
+
+// LeafDiffers reports whether a receipt is well-formed and its opening opens
+// another leaf than the one it names. It needs no key and proves nothing: it is
+// for making examples of changed receipts.
+func LeafDiffers(file []byte) bool {
+	p, err := merkle.ParseProof(file)
+	if err != nil {
+		return false
+	}
+	opening, err := envelope.ParseOpening(p.Extra)
+	if err != nil {
+		return false
+	}
+	origin, _, _ := bytes.Cut(p.Checkpoint, []byte("\n"))
+	_, _, err = opening.Verify(envelope.Origin(string(origin)))
+	_, ok := errors.AsType[*envelope.LeafError](err)
+	return ok
+}
+
+func checkRecord(p *merkle.Proof, head merkle.Checkpoint, leaf merkle.Hash) error {
+	proof := make(tlog.RecordProof, len(p.Hashes))
+	for i, h := range p.Hashes {
+		proof[i] = tlog.Hash(h)
+	}
+	return tlog.CheckRecord(proof, int64(head.Size), tlog.Hash(head.Root), int64(p.Index), tlog.Hash(leaf))
+}
+
+// countSignatures counts the signature lines of a checkpoint that was opened.
+func countSignatures(checkpoint []byte) int {
+	_, signatures, _ := bytes.Cut(checkpoint, []byte("\n\n"))
+	return bytes.Count(signatures, []byte("\n"))
+}
+
+func fail(stage Stage, cause error, format string, args ...any) *Failure {
+	return &Failure{Stage: stage, Text: printable(fmt.Sprintf(format, args...)), cause: cause}
+}
+
+// differ is fail for two hashes; people see the start of each, programs all.
+func differ[H ~[32]byte](stage Stage, cause error, format string, expected, got H) *Failure {
+	e, g := hex.EncodeToString(expected[:]), hex.EncodeToString(got[:])
+	n := 4
+	for n < len(e) && e[:n] == g[:n] {
+		n++
+	}
+	f := fail(stage, cause, format, e[:n]+"…", g[:n]+"…")
+	f.Expected, f.Got = e, g
+	return f
+}
