@@ -28,8 +28,12 @@ func (l *Log) backup(ctx context.Context, dir string) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	l.commit.Lock()
-	defer l.commit.Unlock()
+	select {
+	case l.commit <- struct{}{}:
+		defer func() { <-l.commit }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	if err := s.ready(ctx); err != nil {
 		return err
 	}

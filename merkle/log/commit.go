@@ -83,8 +83,8 @@ func (s *sequencer) run() {
 // the engine is in a state that it does not describe.
 func (s *sequencer) commitGroup(g *group) (err error) {
 	defer s.recoverEngine(&err)
-	s.commit.Lock()
-	defer s.commit.Unlock()
+	s.commit <- struct{}{}
+	defer func() { <-s.commit }()
 	step := s.opts.seams.step
 
 	batch := s.engine.db.NewBatchWithSize(g.bytes + 16<<10)
@@ -182,6 +182,7 @@ func (s *sequencer) build(g *group, batch *pebble.Batch) {
 		}
 	}
 	b.flush()
+	b.flushGathered()
 	b.batch = nil
 }
 
@@ -246,27 +247,20 @@ func (b *rowBatch) addSet(c *Change, next, op int) {
 
 // storeHead writes the newest head if the database does not hold it yet, so that
 // a log that was closed in peace can be read without a signer.
-func (s *sequencer) storeHead() (err error) {
+func (s *sequencer) storeHead() error {
 	if s.stored == s.head.Size {
 		return nil
 	}
-	defer s.recoverEngine(&err)
-	s.commit.Lock()
-	defer s.commit.Unlock()
+	s.commit <- struct{}{}
+	defer func() { <-s.commit }()
 	batch := s.engine.db.NewBatch()
-	if err := batch.Set(headKey, s.head.Signed, nil); err != nil {
+	_ = batch.Set(headKey, s.head.Signed, nil) // a batch in memory takes everything
+	if err := s.commitRows(batch); err != nil {
 		return fmt.Errorf("storing head: %w", err)
-	}
-	if err := s.engine.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
-		return fmt.Errorf("storing head: %w", err)
-	}
-	if err := batch.SyncWait(); err != nil {
-		return fmt.Errorf("storing head: %w", oneLine(err))
 	}
 	s.stored = s.head.Size
-	step := s.opts.seams.step
-	step("stored")
-	return batch.Close()
+	s.opts.seams.step("stored")
+	return nil
 }
 
 // sign makes a head. It is only called for a tree that is durable, or about to

@@ -142,6 +142,9 @@ func openEngine(ctx context.Context, dir string, o *Options, create bool, onFata
 		}
 	}
 	lock, err := pebble.LockDirectory(dir, o.FS)
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, fmt.Errorf("locking directory: %w", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w (%w)", dir, ErrLocked, oneLine(err))
 	}

@@ -22,8 +22,9 @@ type Log struct {
 	engine *engine
 	queue  *queue
 	copier *copier
-	// commit is held while a group is between the engine's memory and the disk.
-	commit sync.Mutex
+	// commit is held while a group is between the engine's memory and the disk:
+	// a lock that can be waited for with a context.
+	commit chan struct{}
 
 	view    atomic.Pointer[view]
 	readers sync.WaitGroup // views that are not released
@@ -148,7 +149,8 @@ func open(ctx context.Context, dir string, o Options) (_ *Log, err error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, opts: o, spaces: spaces, queue: newQueue(), stopped: make(chan struct{})}
+	l := &Log{dir: dir, opts: o, spaces: spaces, queue: newQueue(),
+		commit: make(chan struct{}, 1), stopped: make(chan struct{})}
 	if err := l.checkDiskBeforeOpen(); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,12 @@ import (
 
 const origin = "log.example/test"
 
+// Spaces that tests use; rows in gatherSpace are Gather rows.
+const (
+	testSpaces  = "ekpqs\xff"
+	gatherSpace = 'q'
+)
+
 var skey, vkey = func() (string, string) {
 	s, v, err := merkle.GenerateKey(rand.Reader, origin)
 	if err != nil {
@@ -30,7 +36,7 @@ func options(t testing.TB) log.Options {
 	}
 	return log.Options{
 		Origin: origin, Signer: signer, VKey: vkey,
-		Spaces: []byte("ekpqsx"),
+		Spaces: []byte(testSpaces),
 		FS:     log.MemFS(),
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}

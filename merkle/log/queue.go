@@ -106,9 +106,12 @@ const (
 // company. But the callers of the group that was just released come back one by
 // one over some tens of microseconds, and to take the first of them alone would
 // cost the others a whole sync. So after a group of many calls the sequencer
-// lingers a little: until as many calls came as twice the last time, or 512
-// entries, or a millisecond. It counts calls, not entries: one caller that
-// appends a hundred entries at a time has nobody to wait for.
+// lingers a little: until as many calls came as the last time, or 512 entries,
+// or a millisecond. It counts calls, not entries: one caller that appends a
+// hundred entries at a time has nobody to wait for. And it does not wait for
+// more than came the last time: with 64 callers who all wait for their answer,
+// twice as many never come, and every group would take the whole millisecond
+// (measured: 32,000 entries a second instead of 70,000).
 func (q *queue) next(last int, linger time.Duration, timer *time.Timer, lingering func()) *group {
 	q.mu.Lock()
 	for len(q.groups[0].ops) == 0 {
@@ -121,7 +124,7 @@ func (q *queue) next(last int, linger time.Duration, timer *time.Timer, lingerin
 		<-q.wake
 		q.mu.Lock()
 	}
-	if want := 2 * last; last >= lingerFrom && linger > 0 && q.err == nil && len(q.groups) == 1 &&
+	if want := last; last >= lingerFrom && linger > 0 && q.err == nil && len(q.groups) == 1 &&
 		len(q.groups[0].entries) < lingerEntries && len(q.groups[0].ops) < want {
 		select {
 		case <-q.wake: // meant for an earlier wait

@@ -23,7 +23,8 @@ const (
 	// Gather: the values of all rows of one commit group that have the same key
 	// are concatenated, in the order of their indexes, and stored as one row
 	// under the key followed by the first index of the group. An entry without
-	// such a row contributes nothing.
+	// such a row contributes nothing. The row is written last in its group, so a
+	// Change in the same group does not delete it.
 	Gather
 )
 

@@ -18,6 +18,9 @@ type rowBatch struct {
 	first uint64 // index of the group's first entry
 	kinds [256][]placed
 	used  []byte // kinds that have rows
+	// gathered waits for the end of the group, whatever is deleted in between:
+	// all that has one key becomes one row.
+	gathered []placed
 }
 
 // placed is a row that knows its index.
@@ -29,6 +32,10 @@ type placed struct {
 }
 
 func (b *rowBatch) add(r *Row, index, seq uint64) {
+	if r.Place == Gather {
+		b.gathered = append(b.gathered, placed{r.Key, r.Value, index, seq, r.Place})
+		return
+	}
 	k := r.Key[0]
 	rows := b.kinds[k]
 	if len(rows) == 0 {
@@ -37,16 +44,14 @@ func (b *rowBatch) add(r *Row, index, seq uint64) {
 	b.kinds[k] = append(rows, placed{r.Key, r.Value, index, seq, r.Place})
 }
 
-// flush writes the rows collected so far.
+// flush writes the rows collected so far, except those that are gathered.
 func (b *rowBatch) flush() {
 	slices.Sort(b.used)
 	for _, k := range b.used {
 		rows := b.kinds[k]
-		if !slices.IsSortedFunc(rows, comparePlaced) {
-			slices.SortFunc(rows, comparePlaced)
-		}
-		for i := 0; i < len(rows); {
-			i += b.write(rows[i:])
+		sortPlaced(rows)
+		for i := range rows {
+			b.write(&rows[i])
 		}
 		clear(rows)
 		b.kinds[k] = rows[:0]
@@ -54,20 +59,25 @@ func (b *rowBatch) flush() {
 	b.used = b.used[:0]
 }
 
+func sortPlaced(rows []placed) {
+	if !slices.IsSortedFunc(rows, comparePlaced) {
+		slices.SortFunc(rows, comparePlaced)
+	}
+}
+
 func comparePlaced(x, y placed) int {
 	if c := bytes.Compare(x.key, y.key); c != 0 {
 		return c
 	}
 	if x.place == KeyIndex || x.place == Gather {
-		return cmp.Compare(x.index, y.index)
+		if c := cmp.Compare(x.index, y.index); c != 0 {
+			return c
+		}
 	}
 	return cmp.Compare(x.seq, y.seq)
 }
 
-// write writes the first of the rows, or all that are gathered with it, and
-// returns how many that were.
-func (b *rowBatch) write(rows []placed) int {
-	r := &rows[0]
+func (b *rowBatch) write(r *placed) {
 	switch r.place {
 	case KeyIndex:
 		op := b.batch.SetDeferred(len(r.key)+8, len(r.value))
@@ -77,28 +87,34 @@ func (b *rowBatch) write(rows []placed) int {
 		op := b.batch.SetDeferred(len(r.key), 8)
 		copy(op.Key, r.key)
 		binary.BigEndian.PutUint64(op.Value, binary.BigEndian.Uint64(r.value)^r.index)
-	case Gather:
+	default:
+		b.set(r.key, r.value)
+	}
+}
+
+// flushGathered ends the group.
+func (b *rowBatch) flushGathered() {
+	sortPlaced(b.gathered)
+	for rows := b.gathered; len(rows) > 0; {
+		key := rows[0].key
 		n, size := 0, 0
-		for n < len(rows) && rows[n].place == Gather && bytes.Equal(rows[n].key, r.key) {
+		for n < len(rows) && bytes.Equal(rows[n].key, key) {
 			size += len(rows[n].value)
 			n++
 		}
-		op := b.batch.SetDeferred(len(r.key)+8, size)
-		binary.BigEndian.PutUint64(op.Key[copy(op.Key, r.key):], b.first)
+		op := b.batch.SetDeferred(len(key)+8, size)
+		binary.BigEndian.PutUint64(op.Key[copy(op.Key, key):], b.first)
 		v := op.Value[:0]
 		for i := range rows[:n] {
 			v = append(v, rows[i].value...)
 		}
-		return n
-	default:
-		op := b.batch.SetDeferred(len(r.key), len(r.value))
-		copy(op.Key, r.key)
-		copy(op.Value, r.value)
+		rows = rows[n:]
 	}
-	return 1
+	clear(b.gathered)
+	b.gathered = b.gathered[:0]
 }
 
-// set writes one of the log's own rows.
+// set writes one row as it is.
 func (b *rowBatch) set(key, value []byte) {
 	op := b.batch.SetDeferred(len(key), len(value))
 	copy(op.Key, key)
