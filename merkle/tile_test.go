@@ -272,3 +272,35 @@ func TestTileReaderErrors(t *testing.T) {
 		}
 	}
 }
+
+// A log of 70,000 entries that keeps only its newest tiles can still be looked
+// at as it was at every earlier size.
+func TestAtSize(t *testing.T) {
+	const size = 70000
+	l := newMemLog(size)
+	ref := newReference(l.leaves)
+	read := merkle.AtSize(size, func(ctx context.Context, tile merkle.Tile) ([]merkle.Hash, error) {
+		if tile.Width != merkle.TileWidthAt(tile.Level, tile.Index, size) {
+			t.Errorf("%v is not a tile of size %d", tile, size)
+		}
+		return l.readTile(ctx, tile)
+	})
+	for _, old := range []int{0, 1, 255, 256, 300, 65535, 65536, 69999, 70000} {
+		root, err := merkle.RootFromTiles(t.Context(), uint64(old), read)
+		if err != nil || root != ref.mth(0, old) {
+			t.Errorf("root of size %d is %v, %v", old, root, err)
+		}
+	}
+	if _, err := merkle.RootFromTiles(t.Context(), size+1, read); err == nil {
+		t.Error("a larger log was read")
+	}
+	lost := errors.New("lost")
+	for name, bad := range map[string]merkle.TileReader{
+		"error": func(context.Context, merkle.Tile) ([]merkle.Hash, error) { return nil, lost },
+		"short": func(context.Context, merkle.Tile) ([]merkle.Hash, error) { return nil, nil },
+	} {
+		if _, err := merkle.RootFromTiles(t.Context(), 5, merkle.AtSize(size, bad)); err == nil || name == "error" && !errors.Is(err, lost) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -16,6 +16,27 @@ import (
 // computation.
 type TileReader func(ctx context.Context, t Tile) ([]Hash, error)
 
+// AtSize returns a reader that serves every size up to the given one, from a
+// reader of a log that has that size: it reads each tile as wide as it is there,
+// and returns as much as was asked for. A client needs it to look back, because
+// a narrower tile than the current one may not be there any more.
+func AtSize(size uint64, read TileReader) TileReader {
+	return func(ctx context.Context, t Tile) ([]Hash, error) {
+		wide := Tile{t.Level, t.Index, TileWidthAt(t.Level, t.Index, size)}
+		if wide.Width < t.Width {
+			return nil, fmt.Errorf("a log of size %d has no tile %s", size, t)
+		}
+		hashes, err := read(ctx, wide)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", wide, err)
+		}
+		if len(hashes) != wide.Width {
+			return nil, fmt.Errorf("reading %s: got %d hashes, want %d", wide, len(hashes), wide.Width)
+		}
+		return hashes[:t.Width], nil
+	}
+}
+
 // InclusionProof computes the proof that leaf index is in the tree of the given
 // size (RFC 6962, section 2.1.1). It believes the tiles; whether they belong to
 // a checkpoint is what [VerifyInclusion] finds out.

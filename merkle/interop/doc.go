@@ -1,0 +1,14 @@
+// Package interop has tests only. Programs that other people wrote read logs
+// that merkle and merkle/log have made: they must accept a good log and refuse a
+// damaged one. It is a module of its own, so that what they need is not needed
+// by the product.
+//
+//   - Tessera's fsck, as a program: checkpoint, every bundle, every tile, root
+//   - golang.org/x/mod/sumdb: the client code of the Go checksum database
+//   - torchwood: tile client, policies and proof files
+//
+// Each is shown the same logs: as a folder that merkle alone has written, as a
+// folder exported by merkle/log, and over HTTP by its handler.
+//
+// What cannot be had is skipped, unless LACUNA_TEST_REQUIRE is "all".
+package interop
