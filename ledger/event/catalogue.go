@@ -153,6 +153,8 @@ var envelopeFields = []Field{
 	{Name: "actor", Short: kActorArg, Full: kActorFull, Fixed: true, By: ByCredential, Doc: "role and service of the credential; actor.id of an employee only if the writer sends it"},
 	{Name: "event_time", Short: kTime, Full: kTime, Fixed: true, By: ByClock, Doc: "when it happened, as the writer claims; absent: now"},
 	{Name: "supersedes", Short: kID, Full: kID, By: ByWriter, Doc: "id of an event that this one corrects"},
+	{Name: "late", Short: kTrue, Full: kTrue, By: ByLedger, Doc: "event_time was more than late_after (72 h unless the form says otherwise) before the recording"},
+	{Name: "late_reason", Short: kText, Full: kText, By: ByWriter, Doc: "why it comes late; only beyond late_after"},
 	{Name: "test", Short: kTrue, Full: kTrue, By: ByWriter, Doc: "marks a test; absent means no"},
 	{Name: "_seq", Full: kNumber, By: ByLedger, Doc: "number of the event in its chain; added when it is sealed"},
 	{Name: "_prev", Full: kID, By: ByLedger, Doc: "leaf hash of the event before it in its chain, or null; added when it is sealed"},
@@ -168,8 +170,6 @@ var registerFields = []Field{
 // subjectFields are in every event about a person.
 var subjectFields = []Field{
 	{Name: "subject", Short: subjectKind, Full: subjectKind, Must: true, Fixed: true, By: ByWriter, Doc: "the controller's own identifier of the person, exact bytes, at most 256"},
-	{Name: "late", Short: kTrue, Full: kTrue, By: ByLedger, Doc: "event_time was more than late_after (72 h unless the form says otherwise) before the recording"},
-	{Name: "late_reason", Short: kText, Full: kText, By: ByWriter, Doc: "why it comes late; only beyond late_after"},
 	{Name: "evidence", Short: kEvidence, Full: kEvidence, By: ByWriter, Doc: "hashes of scans, recordings, transcripts; the command line makes them from file names"},
 	{Name: "message_id", Short: kText, Full: kText, By: ByWriter, Doc: "id of the message at the service that carried it"},
 }
@@ -295,13 +295,15 @@ func consentTypes() []*Type {
 			Doc: "A notice was handed or sent to a person (Art. 13, 14(3)).",
 			Fields: []Field{
 				fNotice(ByWriter, true), fChannel(false, ByWriter), fContact(ByWriter, "where it was sent"),
+				{Name: "medium", Short: kID, Full: kID, By: ByWriter, Doc: "letter, email, leaflet, …"},
+				{Name: "lang", Short: kLang, Full: kLang, Fixed: true, By: ByRegister, Doc: "language of the notice"},
 				{Name: "status", Short: kEnum, Full: kEnum, By: ByWriter, Values: []string{"bounced", "delivered", "sent"}, Doc: "what is known of its arrival"},
 			}},
 		{Name: "notice.acknowledged", Area: AreaConsent,
 			Doc: "A person has taken note of a notice; data collected offline may be used only then.",
 			Fields: []Field{
 				fNotice(ByWriter, true), fChannel(false, ByWriter), fContact(ByWriter, "from where"),
-				{Name: "method", Short: kEnum, Full: kEnum, By: ByWriter, Values: []string{"button", "checkbox", "keyword", "signature", "spoken"}, Doc: "how"},
+				{Name: "method", Short: kEnum, Full: kEnum, By: ByWriter, Values: []string{"button", "checkbox", "keyword", "link", "signature", "spoken"}, Doc: "how"},
 			}},
 		{Name: "consent.requested", Area: AreaConsent,
 			Doc: "A person was asked; with double opt-in, the first of two steps (Art. 7(2)).",
@@ -321,6 +323,7 @@ func consentTypes() []*Type {
 				Field{Name: "token", Short: tokenKind, By: ByWriter, Doc: "what the link brought; its SHA-256 is compared, the token is dropped"},
 				Field{Name: "request", Short: kID, Full: kID, By: ByRequest, Doc: "id of the consent.requested"},
 				Field{Name: "confirmed_by", Short: kEnum, Full: kEnum, By: ByRequest, Values: []string{"token"}, Doc: "the second step of double opt-in"},
+				Field{Name: "valid_until", Short: kTime, Full: kTime, By: ByPurpose, Doc: "event_time and the validity of the purpose; absent: until withdrawn"},
 				Field{Name: "indicated_by", Short: kEnum, Full: kEnum, Fixed: true, By: ByWriter, Values: []string{"guardian", "subject"}, Doc: "absent: the subject"},
 				Field{Name: "age_check", Short: ageKind, Full: ageKind, By: ByWriter, Doc: "forms with min_age: below_16 or at_least_16"},
 				Field{Name: "guardian", Short: kID, Full: nullableID, By: ByWriter, Doc: "who the guardian is, in the controller's own terms; null on forms that know guardians, so that its absence tells no age"},

@@ -128,7 +128,7 @@ func content(t *Type, e *Event) []Member {
 // bookkeeping: members that every register event has and that say nothing of its subject matter.
 func bookkeeping(name string) bool {
 	switch name {
-	case "type", "id", "schema", "actor", "event_time", "supersedes", "test", "version", "public", "_seq", "_prev", "_recorded":
+	case "type", "id", "schema", "actor", "event_time", "late", "late_reason", "supersedes", "test", "version", "public", "_seq", "_prev", "_recorded":
 		return true
 	}
 	return false

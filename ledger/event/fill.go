@@ -156,7 +156,7 @@ func (f *filler) common() {
 	}
 	set("event_time", quote(FormatTime(f.at)))
 	f.actor(set)
-	for _, name := range []string{"supersedes", "test"} {
+	for _, name := range []string{"supersedes", "test", "late_reason"} {
 		if v, ok := f.short.Get(name); ok {
 			set(name, v)
 		}
@@ -164,7 +164,7 @@ func (f *filler) common() {
 	if !f.t.About() {
 		return
 	}
-	for _, name := range []string{"subject", "evidence", "late_reason", "message_id"} {
+	for _, name := range []string{"subject", "evidence", "message_id"} {
 		if v, ok := f.short.Get(name); ok {
 			set(name, v)
 		}

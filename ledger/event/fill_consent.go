@@ -33,7 +33,11 @@ func (f *filler) noticed() {
 	f.late(lateAfter)
 	ms := []Member{noticeMember(n), stringMember("channel", channel), stringMember("contact", contact)}
 	if f.t.Name == "notice.delivered" {
-		ms = append(ms, f.pass("status"))
+		ms = append(ms, f.pass("status"), f.pass("medium"))
+		if n != nil {
+			f.echo("lang", quote(n.Lang))
+			ms = append(ms, stringMember("lang", n.Lang))
+		}
 	} else {
 		ms = append(ms, f.pass("method"))
 	}
@@ -218,6 +222,11 @@ func (f *filler) decided(d decision, p *Purpose, form *Form, formRef, noticeRef 
 	ms = append(ms, noticeRef, stringMember("request", request), stringMember("indicated_by", by), f.pass("age_check"), f.pass("guardian"))
 	if form != nil && form.Guardian && !f.short.Has("guardian") {
 		ms = append(ms, Member{"guardian", []byte("null")})
+	}
+	if !p.Validity.IsZero() {
+		until := quote(FormatTime(p.Validity.After(f.at)))
+		f.echo("valid_until", until)
+		ms = append(ms, Member{"valid_until", until})
 	}
 	if token {
 		ms = append(ms, stringMember("confirmed_by", "token"))

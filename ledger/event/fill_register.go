@@ -40,6 +40,7 @@ func (f *filler) register() {
 		f.warn("unchanged", "", fmt.Sprintf("version %d says the same; nothing is recorded", next))
 		return
 	}
+	f.late(lateAfter)
 	for _, c := range changes {
 		f.warn("changed", "", c)
 	}

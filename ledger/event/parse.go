@@ -44,6 +44,21 @@ func Parse(line []byte) (*Event, error) {
 	return split(v), nil
 }
 
+// ParseFull reads the canonical text of a full event, as it comes out of an
+// envelope or a public leaf. It is as strict as Parse and refuses a text that is
+// not canonical; it does not hold the event against the schema of its type,
+// since what was sealed under an older schema has to stay readable.
+func ParseFull(text []byte) (*Event, error) {
+	e, err := Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(e.text, text) {
+		return nil, Refuse(BadJSON, "", "not in canonical form")
+	}
+	return e, nil
+}
+
 // split cuts a canonical object into its members.
 func split(text []byte) *Event {
 	n := 0

@@ -352,6 +352,26 @@ func readRecipient(e Entry) *Recipient {
 		!x.Has("active") || x.flag("active")}
 }
 
+// NewRegister returns an empty register.
+func NewRegister() *Register { return &Register{} }
+
+// IsRegister says whether events of a type change the register.
+func IsRegister(typ string) bool {
+	t, ok := Lookup(typ)
+	return ok && t.Register()
+}
+
+// Strings returns the strings of a member that is a list.
+func (e *Event) Strings(name string) []string { return e.list(name) }
+
+// ScopePurposes returns the purposes that the scope of a right.requested names;
+// nil stands for all.
+func (e *Event) ScopePurposes() []string {
+	v, _ := e.Get("scope")
+	p, _ := field(v, "purposes")
+	return strs(p)
+}
+
 func (e *Event) list(name string) []string { v, _ := e.Get(name); return strs(v) }
 
 func (e *Event) flag(name string) bool { v, _ := e.Get(name); return isTrue(v) }

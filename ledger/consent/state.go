@@ -1,0 +1,255 @@
+package consent
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/lacunalog/lacuna/ledger/event"
+)
+
+// State is what is known of one person. It is immutable: Apply returns a new
+// state that shares what did not change, so a committed and a speculative one
+// cost little more than one. The nil State knows nothing, like [New].
+type State struct {
+	count   uint64    // events applied
+	other   uint64    // of them, those that are not withdrawals
+	last    int64     // newest event_time, 0 if there is none
+	tracks  []*track  // by purpose, channel, contact
+	stops   []*stop   // withdrawals, in the order of the fold
+	notes   []*note   // notices acknowledged, data taken down offline
+	uses    []*use    // by purpose
+	shares  []*share  // by recipient, purpose, recipient_ref
+	rights  []*Right  // in the order of recording
+	objects []*object // Art. 21, in the order of recording
+}
+
+// New returns the state of somebody of whom nothing is recorded.
+func New() *State { return &State{} }
+
+// a note is an event that the rule "acknowledge before use" looks at.
+type note struct {
+	acknowledged bool // else: data was collected offline
+	at, learnt   int64
+	index        uint64
+	purpose      string    // of a collection
+	notice       event.Ref // of an acknowledgement
+}
+
+// a use counts what was done for one purpose.
+type use struct {
+	purpose     string
+	count       uint64
+	first, last int64
+}
+
+// object is an objection (Art. 21).
+type object struct {
+	at, learnt int64
+	index      uint64
+	purposes   []string // nil: all
+}
+
+func (o *object) covers(purpose string) bool {
+	return o.purposes == nil || slices.Contains(o.purposes, purpose)
+}
+
+// String says nothing about the person.
+func (s *State) String() string { return "[state]" }
+
+// Format prints what String does, whatever the verb.
+func (s *State) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[state]") }
+
+// LogValue logs what String says.
+func (s *State) LogValue() slog.Value { return slog.StringValue("[state]") }
+
+// Count returns how many events were applied.
+func (s *State) Count() uint64 {
+	if s == nil {
+		return 0
+	}
+	return s.count
+}
+
+// LastEvent returns the newest event_time; the zero time if nothing is recorded.
+func (s *State) LastEvent() time.Time {
+	if s == nil || s.count == 0 {
+		return time.Time{}
+	}
+	return fromMilli(s.last)
+}
+
+var errNotAboutPerson = errors.New("not an event about a person")
+
+// Apply returns the state after an event in full form, with its log index, which
+// only orders events of the same time; an event that is not in the log yet has
+// an index above all others. The error is a *event.Refused with bad_transition,
+// or a token code, if the event does not fit the state at its place in time. A
+// withdrawal always fits.
+func (s *State) Apply(e *event.Event, index uint64) (*State, error) {
+	t, ok := event.Lookup(e.Type())
+	if !ok || !t.About() {
+		return nil, fmt.Errorf("applying an event to a person's state: %w", errNotAboutPerson)
+	}
+	at := e.Time()
+	if at.IsZero() {
+		return nil, event.Refuse(event.MissingMember, "/event_time", "")
+	}
+	next := State{}
+	if s != nil {
+		next = *s
+	}
+	base := step{at: at.UnixMilli(), learnt: at.UnixMilli(), index: index, id: e.Str("id")}
+	if r := e.Recorded(); !r.IsZero() {
+		base.learnt = r.UnixMilli()
+	}
+	var err error
+	switch t.Name {
+	case "consent.requested":
+		base.kind, base.token = requested, e.Str("doi_token_sha256")
+		base.expires = milli(e, "doi_expires_at")
+		err = next.consent(e, base)
+	case "consent.given":
+		base.kind, base.request, base.confirmed = given, e.Str("request"), e.Str("confirmed_by") == "token"
+		base.expires = milli(e, "valid_until")
+		err = next.consent(e, base)
+	case "consent.refused":
+		base.kind, base.request = refused, e.Str("request")
+		err = next.consent(e, base)
+	case "consent.withdrawn":
+		base.kind = withdrawn
+		purpose := e.Str("purpose")
+		if purpose == "" {
+			purpose = "*"
+		}
+		next.stop(&stop{step: base, purpose: purpose, channel: e.Str("channel"), contact: e.Str("contact")})
+	case "notice.acknowledged":
+		ref, _ := e.NoticeRef()
+		next.note(&note{acknowledged: true, at: base.at, learnt: base.learnt, index: index, notice: ref})
+	case "data.collected":
+		if event.Offline(e.Str("channel")) {
+			next.note(&note{at: base.at, learnt: base.learnt, index: index, purpose: e.Str("purpose")})
+		}
+		next.use(e.Str("purpose"), base.at)
+	case "processing.performed", "communication.sent":
+		next.use(e.Str("purpose"), base.at)
+	case "data.disclosed":
+		next.use(e.Str("purpose"), base.at)
+		next.share(e, base.at, index)
+	case "right.requested":
+		next.right(e, base)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if next.count == 0 || base.at > next.last {
+		next.last = base.at
+	}
+	next.count++
+	if base.kind != withdrawn {
+		next.other++
+	}
+	return &next, nil
+}
+
+// consent adds a step to its track, if it fits.
+func (s *State) consent(e *event.Event, x step) error {
+	x.form, _ = e.FormRef()
+	x.notice, _ = e.NoticeRef()
+	key := &track{purpose: e.Str("purpose"), channel: e.Str("channel"), contact: e.Str("contact")}
+	i, found := slices.BinarySearchFunc(s.tracks, key, compareTracks)
+	if found {
+		key.steps = s.tracks[i].steps
+		for _, y := range key.steps {
+			if y.id == x.id && y.id != "" && y.kind == x.kind {
+				return nil // the same event again changes nothing
+			}
+		}
+	}
+	if err := s.fits(key, &x); err != nil {
+		return err
+	}
+	key.steps = insert(key.steps, &x, order)
+	tracks := make([]*track, 0, len(s.tracks)+1)
+	tracks = append(tracks, s.tracks[:i]...)
+	tracks = append(tracks, key)
+	if found {
+		i++
+	}
+	s.tracks = append(tracks, s.tracks[i:]...)
+	return nil
+}
+
+// fits runs the track up to the place of a new step and asks the machine there.
+func (s *State) fits(t *track, x *step) error {
+	var m machine
+	s.history(t, func(y *step) {
+		if order(y, x) <= 0 {
+			m.apply(y)
+		}
+	})
+	if x.confirmed && x.kind == given {
+		// The request is told apart from the state, for a better answer.
+		for _, y := range t.steps {
+			if y.kind == requested && y.id == x.request && y.expires != 0 && x.at > y.expires {
+				return event.Refuse(event.TokenExpired, "/request", "ask again")
+			}
+		}
+	}
+	m.tick(x.at)
+	if hint := m.refusal(x); hint != "" {
+		return event.Refuse(event.BadTransition, "/type", hint)
+	}
+	return nil
+}
+
+func (s *State) stop(x *stop) {
+	s.stops = insert(s.stops, x, func(a, b *stop) int { return order(&a.step, &b.step) })
+}
+
+func (s *State) note(x *note) {
+	s.notes = insert(s.notes, x, func(a, b *note) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.index, b.index)) })
+}
+
+func (s *State) use(purpose string, at int64) {
+	i, found := slices.BinarySearchFunc(s.uses, purpose, func(u *use, p string) int { return cmp.Compare(u.purpose, p) })
+	u := &use{purpose: purpose, first: at, last: at}
+	uses := slices.Clone(s.uses)
+	if found {
+		old := s.uses[i]
+		u.count, u.first, u.last = old.count, min(old.first, at), max(old.last, at)
+		uses[i] = u
+	} else {
+		uses = slices.Insert(uses, i, u)
+	}
+	u.count++
+	s.uses = uses
+}
+
+func milli(e *event.Event, name string) int64 {
+	if s := e.Str(name); s != "" {
+		if t, err := event.ParseTime(s); err == nil {
+			return t.UnixMilli()
+		}
+	}
+	return 0
+}
+
+// toMilli and fromMilli keep the zero time: nothing that is recorded here
+// happened in the first millisecond of 1970.
+func toMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMilli(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
