@@ -1,0 +1,45 @@
+package keystore
+
+import "context"
+
+// bugs are mistakes that an implementation of an epoch could make. Tests switch
+// them on, to see that the oracle which searches all rows ever written catches
+// each of them. They cannot be reached from outside this package.
+type bugs struct {
+	pageKeyKept bool // the pages of the erased keep their keys
+	rootKept    bool // the holders keep their shares
+	rootWrapped bool // the old root is kept, sealed under the new one
+	systemKept  bool // the system page keeps its key
+}
+
+func (t *Tree) bugKeeps(p *page) bool {
+	return t.opts.bugs.pageKeyKept && p.kind == kindLeaf || t.opts.bugs.systemKept && p.kind == kindSystem
+}
+
+func (t *Tree) bugShares() map[HolderID]Secret {
+	shares := make(map[HolderID]Secret)
+	for _, h := range t.holders {
+		all, err := h.Current(context.Background())
+		if err != nil {
+			panic(err)
+		}
+		for _, s := range all {
+			if s.Epoch == t.cur.epoch {
+				shares[h.Caps().ID] = s.Secret
+			}
+		}
+	}
+	return shares
+}
+
+func (e *Epoch) bugRows(left int) []KV {
+	if !e.t.opts.bugs.rootWrapped || left > 0 {
+		return nil
+	}
+	c := new([slots]Secret)
+	c[0] = e.t.cur.top.key
+	return []KV{{
+		rowKey{gen: housekeeping, epoch: e.v.epoch, n: 1}.bytes(),
+		sealImage(&e.v.top.mac, header{kind: kindTop, tree: e.t.id, epoch: e.v.epoch}, childrenPlaintext(c)),
+	}}
+}

@@ -1,0 +1,284 @@
+package keystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// An Epoch is one re-keying of the tree, from its prepared pages to the death of
+// the old root. The order is fixed, because every other one loses data or does
+// not erase:
+//
+//	Prepare   new pages durable, here and at the page target
+//	Root      every holder has its new share durably
+//	Destroy   every holder has destroyed its old share and read that back
+//
+// If we stop before the last holder has its new share, recovery goes back to the
+// old root; afterwards only forward. The erasure is final when the first holder
+// has destroyed its old share.
+type Epoch struct {
+	t          *Tree
+	v          *view
+	ids        []keyID
+	decoys     []uint64
+	shares     map[HolderID]Secret
+	pages      []*page // new ones, by path
+	images     []KV
+	record     EpochInfo
+	offered    bool // some holder may have its new share
+	rooted     bool
+	statements []Statement
+	ended      bool
+	sweep      bool
+}
+
+// EpochInfo is what a record of an epoch says. It names nobody.
+type EpochInfo struct {
+	Tree       TreeID
+	Epoch      uint64
+	Attempt    Attempt
+	Generation uint32
+	PagesRoot  [32]byte // RFC 6962 tree hash over SHA-256 of the images of this epoch, by path
+	Pages      int
+	Keys       int // erased
+	Subjects   int // of whom any key was erased
+	Level      Level
+	Statements []Statement
+}
+
+// Record says what the epoch did so far.
+func (e *Epoch) Record() EpochInfo {
+	r := e.record
+	r.Tree, r.Epoch, r.Attempt, r.Generation = e.t.id, e.v.epoch, e.v.attempt, e.v.gen
+	r.Statements = slices.Clone(e.statements)
+	caps := make([]Caps, len(e.t.holders))
+	for i, h := range e.t.holders {
+		caps[i] = h.Caps()
+	}
+	r.Level = levelOf(caps)
+	return r
+}
+
+// Root gives every holder its share of the new root. When it returns nil the
+// epoch can only go forward. After an error it may be repeated, or the epoch
+// given up.
+func (e *Epoch) Root(ctx context.Context) error {
+	switch {
+	case e.ended:
+		return fmt.Errorf("rooting an epoch that has ended: %w", ErrTooLate)
+	case e.rooted:
+		return nil
+	}
+	e.offered = true
+	for i, h := range e.t.holders {
+		id := h.Caps().ID
+		err := h.Prepare(ctx, Share{e.t.id, e.v.epoch, e.v.attempt, e.shares[id]})
+		if err != nil {
+			return fmt.Errorf("giving the new root to holder %s: %w", id, err)
+		}
+		if err := e.t.opts.step(fmt.Sprintf("offered %d", i)); err != nil {
+			return err
+		}
+	}
+	e.rooted = true
+	for id, s := range e.shares {
+		s.Zero()
+		e.shares[id] = s
+	}
+	return e.t.opts.step("rooted")
+}
+
+// Destroy destroys the old root at every holder, and makes the new view the
+// current one. After an error it has to be repeated until it succeeds: some
+// holder may still keep its old share. The erased keys are gone from memory, too,
+// when it returns.
+func (e *Epoch) Destroy(ctx context.Context) ([]Statement, error) {
+	switch {
+	case e.ended && e.rooted:
+		return slices.Clone(e.statements), nil
+	case !e.rooted:
+		return nil, errors.New("destroying the old root before the new one is held")
+	}
+	for i := len(e.statements); i < len(e.t.holders); i++ {
+		h := e.t.holders[i]
+		s, err := h.Destroy(ctx, e.t.id, e.v.epoch, e.v.attempt)
+		if err != nil {
+			return nil, fmt.Errorf("destroying the old root at holder %s: %w", h.Caps().ID, err)
+		}
+		e.statements = append(e.statements, s)
+		if err := e.t.opts.step(fmt.Sprintf("destroyed %d", i)); err != nil {
+			return nil, err
+		}
+	}
+	if err := e.t.opts.step("destroyed"); err != nil {
+		return nil, err
+	}
+	e.swap()
+	// What is left is tidiness. It is not waited for: recovery does it again where
+	// it finds the mark.
+	if _, err := e.t.enqueue(nil, e.t.leftovers()); err != nil {
+		return nil, err
+	}
+	return slices.Clone(e.statements), nil
+}
+
+// swap makes the prepared view the current one and wipes the old.
+func (e *Epoch) swap() {
+	t := e.t
+	t.opts.Order.Lock()
+	t.mu.Lock()
+	old := t.cur
+	t.cur, t.next, t.doomed = e.v, nil, nil
+	t.sys.Store(e.v.sys.sys)
+	t.nextSys.Store(nil)
+	var waiting []keyID
+	t.table.each(func(p *page) {
+		p.birth = nil
+		if p.superseded {
+			waiting = append(waiting, p.pend...)
+			t.garbage.add(rowsOf(p.gen, p.at, old.epoch), nil)
+			delete(t.unwritten, p)
+		}
+	})
+	t.release(func(p *page) bool { return p.superseded || p.gen != e.v.gen })
+	if old.gen != e.v.gen {
+		t.garbage.add(rowsOfGeneration(old.gen), nil)
+	}
+	t.undo = nil
+	// A key that was made in the old view and not taken there is durable already
+	// if its page was sealed with it.
+	for _, id := range waiting {
+		p := t.resident(t.cur, t.sys.Load().routeOf(&id.tag))
+		if p == nil || !slices.Contains(p.pend, id) {
+			t.keys.with(id, func(k *key) { k.untaken = false })
+		}
+	}
+	for _, id := range e.ids {
+		t.keys.drop(id)
+	}
+	t.mu.Unlock()
+	t.opts.Order.Unlock()
+	e.reopen()
+	e.end()
+}
+
+// release takes pages out of memory, and lets those that stay forget the epoch.
+// The caller holds t.mu exclusively.
+func (t *Tree) release(gone func(*page) bool) {
+	var stay []*page
+	t.table.each(func(p *page) {
+		if !gone(p) {
+			stay = append(stay, p)
+		}
+	})
+	for _, p := range stay {
+		if p.parent != nil && p.parent.heir != nil && gone(p.parent) {
+			t.table.adopt(p, p.parent.heir)
+		}
+	}
+	t.table.removeIf(gone)
+	for _, p := range stay {
+		p.heir, p.superseded = nil, false
+		p.pinned.Store(p == t.cur.top || p == t.cur.sys)
+	}
+}
+
+// Abort gives an epoch up. The keys stay fenced. It fails with [ErrTooLate] once
+// Root has returned nil, and may be repeated after another error.
+func (e *Epoch) Abort(ctx context.Context) error {
+	switch {
+	case e.rooted:
+		return fmt.Errorf("giving up an epoch: %w", ErrTooLate)
+	case e.ended:
+		return nil
+	}
+	if err := e.abort(ctx); err != nil {
+		return fmt.Errorf("giving up an epoch: %w", err)
+	}
+	return nil
+}
+
+func (e *Epoch) abort(ctx context.Context) error {
+	t := e.t
+	// Holders first: if we stop after the pages are gone, a root that all holders
+	// had would open nothing, and recovery would have to find that out.
+	if e.offered {
+		for _, h := range t.holders {
+			if _, err := h.Destroy(ctx, t.id, t.cur.epoch, t.cur.attempt); err != nil {
+				return fmt.Errorf("taking the new root back from holder %s: %w", h.Caps().ID, err)
+			}
+		}
+	}
+	t.opts.Order.Lock()
+	t.mu.Lock()
+	var del [][2][]byte
+	if t.next != nil && t.next.gen != t.cur.gen {
+		del = append(del, rowsOfGeneration(t.next.gen))
+	}
+	dead := func(p *page) bool { return p.epoch == e.v.epoch }
+	t.table.each(func(p *page) {
+		if dead(p) {
+			delete(t.unwritten, p)
+			if p.gen == t.cur.gen {
+				del = append(del, rowsOfEpoch(p.gen, p.at, p.epoch))
+			}
+		}
+	})
+	t.next, t.doomed = nil, nil
+	t.nextSys.Store(nil)
+	t.release(dead)
+	t.undo = nil
+	t.mu.Unlock()
+	t.opts.Order.Unlock()
+	del = append(del, rowsOfGeneration(housekeeping))
+	err := t.put(ctx, nil, del)
+	e.reopen()
+	e.end()
+	return err
+}
+
+// reopen ends the refusal of leases.
+func (e *Epoch) reopen() {
+	for _, id := range e.ids {
+		e.t.keys.reopen(id)
+	}
+}
+
+func (e *Epoch) end() {
+	e.ended = true
+	e.pages, e.images, e.ids, e.decoys = nil, nil, nil, nil
+	e.t.running.Store(false)
+}
+
+// rowsOfGeneration is the range of all rows of a generation.
+func rowsOfGeneration(gen uint32) [2][]byte {
+	k := rowKey{gen: gen}.bytes()[:5]
+	return [2][]byte{k, after(k)}
+}
+
+// leftovers returns what an epoch leaves to remove, its mark last.
+func (t *Tree) leftovers() [][2][]byte {
+	g := &t.garbage
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var del [][2][]byte
+	g.list = slices.DeleteFunc(g.list, func(d *debris) bool {
+		if d.behind == nil {
+			del = append(del, d.rows)
+		}
+		return d.behind == nil
+	})
+	return append(del, rowsOfGeneration(housekeeping))
+}
+
+// Scrub wipes every key and page in memory that is not in use, and where Go's
+// runtime/secret is built in it makes what derivations left behind be erased.
+func (t *Tree) Scrub() {
+	t.keys.scrub()
+	t.mu.Lock()
+	t.table.scrub()
+	t.mu.Unlock()
+	collect()
+}

@@ -1,0 +1,165 @@
+package keystore
+
+import "sync"
+
+// A key is a loaded key: what is derived from a DEK, and who uses it.
+type key struct {
+	id      keyID
+	derived derived
+	state   State
+	leases  int
+	meta    entry         // without the DEK
+	untaken bool          // made by Use, and not yet taken
+	drained chan struct{} // closed when the last lease ends, where somebody waits for that
+	closing bool          // an epoch waits: no lease at all
+}
+
+// keys is the bounded cache of loaded keys. A key that is leased stays.
+type keys struct {
+	max    int // in each shard
+	shards [keyShards]keyShard
+}
+
+const keyShards = 32
+
+type keyShard struct {
+	mu      sync.Mutex
+	m       map[keyID]*key
+	closing map[keyID]bool // an epoch erases them: no lease at all
+}
+
+func newKeys(max int) *keys {
+	k := &keys{max: (max + keyShards - 1) / keyShards}
+	for i := range k.shards {
+		k.shards[i].m = make(map[keyID]*key)
+	}
+	return k
+}
+
+func (k *keys) shard(id keyID) *keyShard { return &k.shards[id.tag[15]%keyShards] }
+
+// lease takes a lease of a key that is loaded; ok says whether it is.
+func (k *keys) lease(id keyID, fenced bool) (_ *key, ok bool, err error) {
+	s := k.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing[id] {
+		return nil, true, ErrErasing
+	}
+	q := s.m[id]
+	if q == nil {
+		return nil, false, nil
+	}
+	if q.state == Erasing && !fenced {
+		return nil, true, ErrErasing
+	}
+	q.leases++
+	return q, true, nil
+}
+
+// load brings an entry's key into the cache, with a lease. The caller holds the
+// lock of the entry's page.
+func (k *keys) load(e *entry, fresh bool) (*key, error) {
+	id := e.id()
+	s := k.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing[id] {
+		return nil, ErrErasing
+	}
+	q := s.m[id]
+	if q == nil {
+		q = &key{id: id, state: e.state, untaken: fresh, meta: *e}
+		q.meta.dek.Zero()
+		q.derived.load(&e.dek)
+		if len(s.m) >= k.max {
+			s.evict(max(len(s.m)/16, 1))
+		}
+		s.m[id] = q
+	}
+	q.leases++
+	return q, nil
+}
+
+// close refuses leases of a key from now on, and returns what is closed when the
+// last one has ended: nil where there is none.
+func (k *keys) close(id keyID) <-chan struct{} {
+	s := k.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing == nil {
+		s.closing = make(map[keyID]bool)
+	}
+	s.closing[id] = true
+	return s.wait(id)
+}
+
+// drain is close for leases that go on being given, as those of a fenced key are
+// to its erasure.
+func (k *keys) drain(id keyID) <-chan struct{} {
+	s := k.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wait(id)
+}
+
+func (s *keyShard) wait(id keyID) <-chan struct{} {
+	q := s.m[id]
+	if q == nil || q.leases == 0 {
+		return nil
+	}
+	if q.drained == nil {
+		q.drained = make(chan struct{})
+	}
+	return q.drained
+}
+
+func (k *keys) reopen(id keyID) {
+	s := k.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.closing, id)
+}
+
+func (s *keyShard) evict(n int) {
+	for id, q := range s.m {
+		if q.leases == 0 && !q.untaken {
+			q.derived.zero()
+			delete(s.m, id)
+			if n--; n == 0 {
+				return
+			}
+		}
+	}
+}
+
+// with runs f on a key if it is loaded, under the lock.
+func (k *keys) with(id keyID, f func(*key)) {
+	s := k.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q := s.m[id]; q != nil {
+		f(q)
+	}
+}
+
+// drop wipes keys that no lease holds.
+func (k *keys) drop(id keyID) {
+	s := k.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q := s.m[id]; q != nil {
+		q.derived.zero()
+		delete(s.m, id)
+	}
+}
+
+// scrub wipes every key that is not in use.
+func (k *keys) scrub() {
+	for i := range k.shards {
+		s := &k.shards[i]
+		s.mu.Lock()
+		s.evict(len(s.m) + 1)
+		s.mu.Unlock()
+	}
+}

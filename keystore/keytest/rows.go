@@ -1,0 +1,182 @@
+// Package keytest has what tests of the key tree, and of what is built on it,
+// need: rows in memory that behave as a store with a queue does, that can crash,
+// and that remember every row that was ever written, as the logs, replicas and
+// backups of a real store would.
+package keytest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"sort"
+	"sync"
+
+	"github.com/lacunalog/lacuna/keystore"
+)
+
+// Rows are rows in memory. What is queued becomes visible, and survives a crash,
+// when it is waited for, when something queued later is, or when Commit is
+// called.
+type Rows struct {
+	mu     sync.Mutex
+	keys   []string // sorted
+	rows   map[string][]byte
+	queue  []batch
+	done   int // batches committed since the start
+	ever   []keystore.KV
+	failed error
+}
+
+type batch struct {
+	set []keystore.KV
+	del [][2][]byte
+}
+
+// NewRows returns empty rows.
+func NewRows() *Rows { return &Rows{rows: make(map[string][]byte)} }
+
+// Get implements [keystore.Rows].
+func (r *Rows) Get(ctx context.Context, key []byte) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, ok := r.rows[string(key)]
+	if !ok {
+		return nil, keystore.ErrNoRow
+	}
+	return bytes.Clone(v), nil
+}
+
+// Scan implements [keystore.Rows].
+func (r *Rows) Scan(ctx context.Context, from, to []byte, f func(k, v []byte) error) error {
+	for at := string(from); ; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		r.mu.Lock()
+		i := sort.SearchStrings(r.keys, at)
+		if i == len(r.keys) || to != nil && r.keys[i] >= string(to) {
+			r.mu.Unlock()
+			return nil
+		}
+		k := r.keys[i]
+		v := bytes.Clone(r.rows[k])
+		r.mu.Unlock()
+		if err := f([]byte(k), v); err != nil {
+			return err
+		}
+		at = k + "\x00"
+	}
+}
+
+// Enqueue implements [keystore.Rows].
+func (r *Rows) Enqueue(set []keystore.KV, del [][2][]byte) (func(context.Context) error, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failed != nil {
+		return nil, r.failed
+	}
+	b := batch{del: del}
+	for _, kv := range set {
+		kv = keystore.KV{Key: bytes.Clone(kv.Key), Value: bytes.Clone(kv.Value)}
+		b.set = append(b.set, kv)
+		r.ever = append(r.ever, kv)
+	}
+	r.queue = append(r.queue, b)
+	number := r.done + len(r.queue)
+	return func(ctx context.Context) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.failed != nil {
+			return r.failed
+		}
+		r.commit(number - r.done)
+		return nil
+	}, nil
+}
+
+// Commit makes everything that is queued durable and visible.
+func (r *Rows) Commit() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.commit(len(r.queue))
+}
+
+func (r *Rows) commit(n int) {
+	for ; n > 0; n-- {
+		b := r.queue[0]
+		r.queue = r.queue[1:]
+		r.done++
+		for _, d := range b.del {
+			i := sort.SearchStrings(r.keys, string(d[0]))
+			j := len(r.keys)
+			if d[1] != nil {
+				j = sort.SearchStrings(r.keys, string(d[1]))
+			}
+			for _, k := range r.keys[i:max(i, j)] {
+				delete(r.rows, k)
+			}
+			r.keys = slices.Delete(r.keys, i, max(i, j))
+		}
+		for _, kv := range b.set {
+			k := string(kv.Key)
+			if _, ok := r.rows[k]; !ok {
+				r.keys = slices.Insert(r.keys, sort.SearchStrings(r.keys, k), k)
+			}
+			r.rows[k] = kv.Value
+		}
+	}
+}
+
+// ErrCrashed is what everything returns between Crash and Restart.
+var ErrCrashed = errors.New("crashed")
+
+// Crash stops the store. Of what is queued it keeps the first n batches: a queue
+// loses a suffix and nothing else.
+func (r *Rows) Crash(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.commit(min(max(n, 0), len(r.queue)))
+	r.queue = nil
+	r.failed = ErrCrashed
+}
+
+// Restart lets a crashed store go on with what it kept.
+func (r *Rows) Restart() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = nil
+}
+
+// Queued is how many batches are not durable yet.
+func (r *Rows) Queued() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.queue)
+}
+
+// Ever returns every row that was ever handed to the store, in order, durable or
+// not, deleted or not. The caller must not change it.
+func (r *Rows) Ever() []keystore.KV {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clip(r.ever)
+}
+
+// Backup copies what is durable now into rows of its own.
+func (r *Rows) Backup() *Rows {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := NewRows()
+	b.keys = slices.Clone(r.keys)
+	for k, v := range r.rows {
+		b.rows[k] = v
+	}
+	return b
+}

@@ -1,0 +1,168 @@
+package keystore
+
+import (
+	"crypto/sha256"
+	"sync"
+	"sync/atomic"
+)
+
+// A page is an opened page of the tree. What a page covers (bits), its kind and
+// its children change only under the tree's write lock; the contents of a leaf
+// page, and where its rows have got to, only under the page's own.
+type page struct {
+	at   addr
+	bits uint8
+	kind kind
+	gen  uint32 // generation of its rows
+	key  Secret
+	mac  mac
+
+	children *[slots]Secret // top and interior, immutable
+	sys      *system        // system page
+	parent   *page          // nil for the top page
+	heir     *page          // what the running epoch puts in its place
+
+	used       atomic.Bool // since the cache last looked
+	pinned     atomic.Bool // may not leave the cache
+	superseded bool        // the running epoch puts another in its place
+	next       *page       // at the same address under another key
+	kids       int         // pages in the cache whose parent this is; the table's lock
+	gone       bool        // left the cache; the table's lock
+
+	mu      sync.Mutex
+	dead    bool // left the cache: look it up again
+	entries []entry
+	pend    []keyID // changed and not yet taken, in order
+	force   bool    // the next row must be an image
+
+	epoch   uint64
+	version int64  // of the newest image, -1 before the first
+	n       uint32 // deltas after it
+	last    [32]byte
+	wrote   bool   // has had rows since it was opened
+	birth   []byte // the image that an epoch made it with
+}
+
+func newPage(k kind, at addr, bits uint8, gen uint32, epoch uint64, key Secret) *page {
+	return &page{kind: k, at: at, bits: bits, gen: gen, epoch: epoch, key: key, mac: newMAC(key[:]), version: -1, force: true}
+}
+
+func (p *page) path() Path { return Path{p.at.level, p.at.start, p.bits} }
+
+func (p *page) covers(route uint64) bool {
+	return p.at.start <= route && route <= last(p.at.start, uint(p.bits))
+}
+
+// lastSlot is the last child of the page above that this page covers.
+func (p *page) lastSlot() int { return slotOf(last(p.at.start, uint(p.bits)), p.at.level) }
+
+// find returns the entry with an id, nil if there is none.
+func (p *page) find(id keyID) *entry {
+	for i := range p.entries {
+		if e := &p.entries[i]; e.tag == id.tag && e.comp == id.comp && e.cohort == id.cohort && e.flags&flagAlias != 0 == id.alias {
+			return e
+		}
+	}
+	return nil
+}
+
+func (p *page) remove(id keyID) {
+	e := p.find(id)
+	if e == nil {
+		return
+	}
+	end := len(p.entries) - 1
+	*e = p.entries[end]
+	p.entries[end] = entry{}
+	p.entries = p.entries[:end]
+	p.unpend(id)
+}
+
+func (p *page) unpend(id keyID) {
+	for i, q := range p.pend {
+		if q == id {
+			p.pend = append(p.pend[:i], p.pend[i+1:]...)
+			return
+		}
+	}
+}
+
+// add appends an entry. A page that outgrows its memory leaves no copy behind.
+func (p *page) add(e *entry) {
+	if len(p.entries) == cap(p.entries) {
+		grown := make([]entry, len(p.entries), sizeClass(len(p.entries)+1)+8)
+		copy(grown, p.entries)
+		clear(p.entries)
+		p.entries = grown
+	}
+	p.entries = append(p.entries, *e)
+}
+
+func (p *page) upsert(e *entry) {
+	if q := p.find(e.id()); q != nil {
+		*q = *e
+	} else {
+		p.add(e)
+	}
+}
+
+// changed notes that an entry has to be written.
+func (p *page) changed(id keyID) {
+	for _, q := range p.pend {
+		if q == id {
+			return // its newest contents are sealed when it is taken
+		}
+	}
+	p.pend = append(p.pend, id)
+}
+
+// dirty reports whether the page has changes that were not taken.
+func (p *page) dirty() bool { return p.force || len(p.pend) > 0 }
+
+func (p *page) plaintext() []byte {
+	switch p.kind {
+	case kindLeaf:
+		return leafPlaintext(p.entries)
+	case kindSystem:
+		return p.sys.plaintext()
+	default:
+		return childrenPlaintext(p.children)
+	}
+}
+
+// image seals the page's next image and advances the page to it.
+func (p *page) image(tree TreeID) KV {
+	p.version++
+	p.n = 0
+	text := p.plaintext()
+	v := sealImage(&p.mac, header{
+		kind: p.kind, at: p.at, bits: p.bits, tree: tree,
+		epoch: p.epoch, version: uint32(p.version), chain: p.last,
+	}, text)
+	clear(text)
+	return p.advance(v)
+}
+
+// delta seals the next delta and advances the page to it.
+func (p *page) delta(tree TreeID, e *entry) KV {
+	p.n++
+	return p.advance(sealDelta(&p.mac, &tree, p.at, p.epoch, p.n, &p.last, e))
+}
+
+func (p *page) advance(v []byte) KV {
+	p.last = sha256.Sum256(v)
+	p.wrote = true
+	return KV{rowKey{p.gen, p.at, p.epoch, uint32(p.version), p.n}.bytes(), v}
+}
+
+// zero overwrites what the page knows. The caller makes sure that nobody reads.
+func (p *page) zero() {
+	p.dead = true
+	clear(p.entries)
+	p.entries = nil
+	p.key.Zero()
+	p.mac.zero()
+	if p.children != nil {
+		clear(p.children[:])
+	}
+}

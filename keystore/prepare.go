@@ -1,0 +1,283 @@
+package keystore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"slices"
+)
+
+// Prepare makes the pages of the next epoch, in which the keys of refs are not:
+// fresh keys for the pages they lie on, for every page above those, for the
+// system page, and for a few other leaf pages chosen at random. It returns when
+// the pages are durable in the rows and at the page target. Nothing is destroyed
+// yet, and Abort gives it up.
+//
+// The keys must be fenced. From now on they cannot be leased at all; Prepare
+// waits until the last lease ends. If we stop here, recovery removes the pages,
+// and the keys stay fenced.
+func (t *Tree) Prepare(ctx context.Context, refs []Ref) (*Epoch, error) {
+	if t.sys.Load() == nil {
+		return nil, ErrClosed
+	}
+	if t.running.Swap(true) {
+		return nil, ErrEpochRunning
+	}
+	e := &Epoch{t: t, ids: refIDs(refs)}
+	if err := e.prepare(ctx); err != nil {
+		t.running.Store(false)
+		return nil, fmt.Errorf("preparing an epoch: %w", err)
+	}
+	return e, nil
+}
+
+func (e *Epoch) prepare(ctx context.Context) (err error) {
+	t := e.t
+	for _, id := range e.ids {
+		if err := await(ctx, t.keys.close(id)); err != nil {
+			e.reopen()
+			return fmt.Errorf("waiting for a key to be out of use: %w", err)
+		}
+	}
+	t.mu.RLock()
+	cur := t.cur
+	t.mu.RUnlock()
+	e.v = &view{gen: cur.gen, epoch: cur.epoch + 1}
+	copyRandom(e.v.attempt[:])
+	// The mark goes first: where recovery finds it, it looks for pages that no
+	// root opens.
+	if _, err := t.enqueue([]KV{mark(e.v.epoch)}, nil); err != nil {
+		e.reopen()
+		return err
+	}
+	defer func() {
+		if err != nil {
+			// The caller's context may be what ended.
+			if aerr := e.abort(context.WithoutCancel(ctx)); aerr != nil {
+				err = fmt.Errorf("%w (and giving it up: %v)", err, aerr)
+			}
+		}
+	}()
+	if err := t.opts.step("marked"); err != nil {
+		return err
+	}
+	if err := e.prefetch(ctx); err != nil {
+		return err
+	}
+	if err := e.shape(ctx); err != nil {
+		return err
+	}
+	if err := t.opts.step("shaped"); err != nil {
+		return err
+	}
+	if err := e.write(ctx); err != nil {
+		return err
+	}
+	if err := t.opts.step("written"); err != nil {
+		return err
+	}
+	if err := t.ship(ctx, e.v.epoch, e.images); err != nil {
+		return err
+	}
+	return t.opts.step("prepared")
+}
+
+// mark is the row that says which epoch was begun.
+func mark(epoch uint64) KV {
+	return KV{rowKey{gen: housekeeping}.bytes(), binary.BigEndian.AppendUint64(nil, epoch)}
+}
+
+// prefetch opens the pages concerned, so that shape does not read under the
+// tree's write lock.
+func (e *Epoch) prefetch(ctx context.Context) error {
+	t := e.t
+	for range t.opts.Decoys {
+		e.decoys = append(e.decoys, randomRoute())
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	sys := t.sys.Load()
+	if sys == nil {
+		return ErrClosed
+	}
+	for _, id := range e.ids {
+		if _, err := t.leaf(ctx, t.cur, sys.routeOf(&id.tag)); err != nil {
+			return err
+		}
+	}
+	for _, r := range e.decoys {
+		// A decoy whose page is lost is no decoy.
+		t.leaf(ctx, t.cur, r)
+	}
+	return nil
+}
+
+func randomRoute() uint64 {
+	for {
+		var b [8]byte
+		copyRandom(b[:])
+		if r := binary.BigEndian.Uint64(b[:]); r < systemStart {
+			return r
+		}
+	}
+}
+
+// shape makes the pages of the next view in memory. From its end on, whatever
+// changes is changed in both views.
+func (e *Epoch) shape(ctx context.Context) error {
+	t := e.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	sys := t.sys.Load()
+	if sys == nil {
+		return ErrClosed
+	}
+	doomed := make(map[keyID]bool, len(e.ids))
+	var leaves []*page
+	tags := make(map[[16]byte]bool)
+	for _, id := range e.ids {
+		p, err := t.lockLeaf(ctx, t.cur, sys.routeOf(&id.tag))
+		if err != nil {
+			return err
+		}
+		switch q := p.find(id); {
+		case q == nil:
+			err = ErrNoKey
+		case q.state != Erasing:
+			err = ErrNotFenced
+		case q.flags&flagHeld != 0:
+			err = errHeld
+		}
+		p.pinned.Store(true)
+		p.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		leaves = append(leaves, p)
+		doomed[id] = true
+		tags[id.tag] = true
+	}
+	for _, r := range e.decoys {
+		if p, err := t.leaf(ctx, t.cur, r); err == nil {
+			p.pinned.Store(true)
+			leaves = append(leaves, p)
+		}
+	}
+	e.shares = t.draw()
+	if t.opts.bugs.rootKept {
+		e.shares = t.bugShares()
+	}
+	e.v.top = e.heir(t.cur.top, deriveRoot(t.id, e.v.epoch, e.v.attempt, e.shares))
+	e.v.sys = e.heir(t.cur.sys, Secret{})
+	e.v.sys.sys = t.cur.sys.sys
+	for _, p := range distinctPages(leaves) {
+		q := e.heir(p, Secret{})
+		p.mu.Lock()
+		q.entries = make([]entry, 0, sizeClass(len(p.entries))+8)
+		for i := range p.entries {
+			if !doomed[p.entries[i].id()] {
+				q.entries = append(q.entries, p.entries[i])
+			}
+		}
+		p.mu.Unlock()
+	}
+	for _, p := range e.pages {
+		t.table.put(p)
+	}
+	t.next, t.doomed = e.v, doomed
+	t.nextSys.Store(e.v.sys.sys)
+	e.record.Keys, e.record.Subjects = len(doomed), len(tags)
+	return nil
+}
+
+// heir makes the page that takes the place of p, under a fresh key, and those
+// that take the place of the pages above it. The child keys for everything that p
+// covers are drawn anew, also those that only a later split would use.
+func (e *Epoch) heir(p *page, root Secret) *page {
+	t := e.t
+	if p.heir != nil {
+		return p.heir
+	}
+	key := root
+	var parent *page
+	if p.parent != nil {
+		parent = e.heir(p.parent, Secret{})
+		first, end := p.at.slot(), p.lastSlot()
+		if p.kind == kindLeaf && p.at.level == 1 {
+			end = min(end, slots-2) // the last child is the system page's
+		}
+		for i := first; i <= end && !t.bugKeeps(p); i++ {
+			parent.children[i] = newSecret()
+		}
+		key = parent.children[first]
+	}
+	q := newPage(p.kind, p.at, p.bits, e.v.gen, e.v.epoch, key)
+	q.parent, q.last = parent, p.last
+	if p.children != nil {
+		c := *p.children
+		q.children = &c
+	}
+	p.heir, p.superseded = q, true
+	p.pinned.Store(true)
+	q.pinned.Store(true)
+	e.pages = append(e.pages, q)
+	return q
+}
+
+// write seals the new pages and makes them durable, the top page last. A page
+// that was taken meanwhile, because a key was made on it, is sealed and queued
+// already.
+func (e *Epoch) write(ctx context.Context) error {
+	t := e.t
+	slices.SortFunc(e.pages, func(a, b *page) int { return comparePaths(a.at, b.at) })
+	var wait func(context.Context) error
+	for rest := e.pages; len(rest) > 0; {
+		t.opts.Order.Lock()
+		var kvs []KV
+		var err error
+		t.mu.RLock()
+		for size := 0; len(rest) > 0 && size < maxBatch/4; {
+			p := rest[len(rest)-1]
+			rest = rest[:len(rest)-1]
+			p.mu.Lock()
+			if p.birth == nil {
+				kv := p.image(t.id)
+				p.birth, p.force, p.pend = kv.Value, false, p.pend[:0]
+				kvs = append(kvs, kv)
+				size += len(kv.Value)
+			}
+			p.mu.Unlock()
+		}
+		t.mu.RUnlock()
+		kvs = append(kvs, e.bugRows(len(rest))...)
+		wait, err = t.rows.Enqueue(kvs, nil)
+		t.opts.Order.Unlock()
+		if err != nil {
+			return fmt.Errorf("queueing key pages: %w", err)
+		}
+	}
+	hashes := make([][32]byte, len(e.pages))
+	e.images = make([]KV, len(e.pages))
+	for i, p := range e.pages {
+		key := rowKey{gen: p.gen, at: p.at, epoch: p.epoch}.bytes()
+		e.images[i] = KV{key, p.birth}
+		hashes[i] = sha256.Sum256(p.birth)
+	}
+	e.record.Pages = len(hashes)
+	e.record.PagesRoot = merkleRoot(hashes)
+	return wait(ctx)
+}
+
+func comparePaths(a, b addr) int {
+	if a.level != b.level {
+		return int(a.level) - int(b.level)
+	}
+	switch {
+	case a.start < b.start:
+		return -1
+	case a.start > b.start:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,288 @@
+package keystore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Recovery says what Open found and did.
+type Recovery struct {
+	Epoch      uint64
+	Attempt    Attempt
+	Statements []Statement // of every holder, about what is not the kept share
+	// Unfinished says that an epoch had begun and its end was not seen. Where
+	// Epoch is the one that an erasure waits for, it is done; otherwise it has to
+	// be prepared again.
+	Unfinished bool
+	Removed    int // ranges of rows that no root opens any more
+}
+
+// Recovery says what Open found and did.
+func (t *Tree) Recovery() Recovery { return t.recovery }
+
+// Open opens a tree, and finishes or undoes an epoch that was interrupted: it
+// takes the highest epoch whose share every holder has, from one attempt, and
+// whose top page that root opens; has everything else destroyed at the holders;
+// and removes the rows of later epochs. It may be interrupted and repeated.
+func Open(ctx context.Context, rows Rows, hs []Holder, o Options) (*Tree, error) {
+	o.defaults()
+	if len(hs) == 0 {
+		return nil, Hinted("name the file that keeps the root", "opening a key tree without a root holder: %w", ErrHolderMissing)
+	}
+	if err := distinct(hs); err != nil {
+		return nil, err
+	}
+	t := newTree(rows, hs, o)
+	gens, err := generations(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	v, err := t.choose(ctx, gens)
+	if err != nil {
+		return nil, fmt.Errorf("opening the key tree: %w", err)
+	}
+	v.sys, err = t.load(ctx, v, v.top, 1, systemStart)
+	if err != nil {
+		return nil, fmt.Errorf("opening the key tree: %w", err)
+	}
+	v.top.pinned.Store(true)
+	v.sys.pinned.Store(true)
+	t.install(v)
+	if err := t.opts.step("chosen"); err != nil {
+		return nil, err
+	}
+	t.recovery = Recovery{Epoch: v.epoch, Attempt: v.attempt}
+	for i, h := range hs {
+		s, err := h.Destroy(ctx, t.id, v.epoch, v.attempt)
+		if err != nil {
+			return nil, fmt.Errorf("destroying what a root holder keeps beside the live root: %w", err)
+		}
+		t.recovery.Statements = append(t.recovery.Statements, s)
+		if err := t.opts.step(fmt.Sprintf("wiped %d", i)); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.clean(ctx, v, gens); err != nil {
+		return nil, fmt.Errorf("removing key pages that no root opens: %w", err)
+	}
+	return t, nil
+}
+
+// generations lists the generations that have rows.
+func generations(ctx context.Context, rows Rows) (gens []uint32, err error) {
+	from := []byte{rowSpace}
+	for from != nil {
+		var k rowKey
+		found := false
+		err := rows.Scan(ctx, from, []byte{rowSpace + 1}, func(key, _ []byte) (err error) {
+			if k, err = parseRowKey(key); err != nil {
+				return err
+			}
+			found = true
+			return errStop
+		})
+		if err != nil && err != errStop {
+			return nil, fmt.Errorf("looking for key pages: %w", err)
+		}
+		if !found || k.gen == housekeeping {
+			return gens, nil
+		}
+		gens = append(gens, k.gen)
+		from = rowsOfGeneration(k.gen)[1]
+	}
+	return gens, nil
+}
+
+// choose finds the root.
+func (t *Tree) choose(ctx context.Context, gens []uint32) (*view, error) {
+	tops, err := t.tops(ctx, gens)
+	if err != nil {
+		return nil, err
+	}
+	if len(tops) == 0 {
+		return nil, Hinted("restore a backup, or create the ledger anew", "there are no key pages: %w", ErrNoCompleteEpoch)
+	}
+	t.id = tops[0].h.tree
+	type attempt struct {
+		epoch   uint64
+		attempt Attempt
+	}
+	held := make(map[attempt]map[HolderID]Secret)
+	for _, h := range t.holders {
+		shares, err := h.Current(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("reading a root holder: %w", err)
+		}
+		for _, s := range shares {
+			if s.Tree != t.id {
+				return nil, Hinted("give the root that was made with this ledger", "a root holder keeps tree %s, the key pages are of tree %s: %w", s.Tree, t.id, ErrWrongTree)
+			}
+			a := attempt{s.Epoch, s.Attempt}
+			if held[a] == nil {
+				held[a] = make(map[HolderID]Secret)
+			}
+			held[a][h.Caps().ID] = s.Secret
+		}
+	}
+	var all []attempt
+	for a, shares := range held {
+		if len(shares) == len(t.holders) {
+			all = append(all, a)
+		}
+	}
+	slices.SortFunc(all, func(a, b attempt) int {
+		if a.epoch != b.epoch {
+			return -compareUint(a.epoch, b.epoch)
+		}
+		return bytes.Compare(a.attempt[:], b.attempt[:])
+	})
+	for _, a := range all {
+		root := deriveRoot(t.id, a.epoch, a.attempt, held[a])
+		for _, top := range tops {
+			if top.h.epoch != a.epoch || top.h.tree != t.id {
+				continue
+			}
+			p := newPage(kindTop, topAddr, 0, top.gen, a.epoch, root)
+			if err := p.open(top.h, top.raw); err != nil {
+				p.zero()
+				continue
+			}
+			t.table.put(p)
+			return &view{gen: top.gen, epoch: a.epoch, attempt: a.attempt, top: p}, nil
+		}
+	}
+	switch {
+	case len(held) == 0:
+		return nil, Hinted("the root was lost or wiped: restore the file that keeps it from its second place", "the root holders keep no root: %w", ErrNoCompleteEpoch)
+	case len(all) == 0:
+		return nil, Hinted("give every root holder that the ledger was made with", "the root holders have no epoch in common: %w", ErrNoCompleteEpoch)
+	}
+	return nil, Hinted("if the ledger has more root holders, give all of them; if it was restored, import the key pages of the page target",
+		"the holders' root of epoch %d opens none of the top pages: %w", all[0].epoch, ErrNoCompleteEpoch)
+}
+
+func compareUint(a, b uint64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+type topRow struct {
+	gen uint32
+	h   header
+	raw []byte
+}
+
+// tops lists the top pages, newest first.
+func (t *Tree) tops(ctx context.Context, gens []uint32) ([]topRow, error) {
+	var tops []topRow
+	for _, g := range slices.Backward(gens) {
+		r := rowsOf(g, topAddr, math.MaxUint64)
+		err := t.rows.Scan(ctx, r[0], r[1], func(k, v []byte) error {
+			h, _, err := parseHeader(v)
+			if err != nil || h.kind != kindTop {
+				return nil // another one may open
+			}
+			tops = append(tops, topRow{g, h, bytes.Clone(v)})
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("reading top pages: %w", err)
+		}
+	}
+	return tops, nil
+}
+
+// clean removes what an interrupted epoch left in the rows: where there is no
+// mark, there is nothing.
+func (t *Tree) clean(ctx context.Context, v *view, gens []uint32) error {
+	_, err := t.rows.Get(ctx, mark(0).Key)
+	if errors.Is(err, ErrNoRow) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t.recovery.Unfinished = true
+	del, err := t.unrooted(ctx, v, gens)
+	if err != nil {
+		return err
+	}
+	old, err := t.replaced(ctx)
+	if err != nil {
+		return err
+	}
+	del = append(del, old...)
+	t.recovery.Removed = len(del)
+	if err := t.opts.step("cleaning"); err != nil {
+		return err
+	}
+	return t.put(ctx, nil, append(del, rowsOfGeneration(housekeeping)))
+}
+
+// unrooted lists the rows of other generations and of later epochs: no root
+// opens them, and the next attempt at that epoch must not meet them.
+func (t *Tree) unrooted(ctx context.Context, v *view, gens []uint32) ([][2][]byte, error) {
+	var del [][2][]byte
+	for _, g := range gens {
+		if g != v.gen {
+			del = append(del, rowsOfGeneration(g))
+		}
+	}
+	all := rowsOfGeneration(v.gen)
+	var seen rowKey
+	err := t.rows.Scan(ctx, all[0], all[1], func(k, _ []byte) error {
+		rk, err := parseRowKey(k)
+		if err != nil {
+			return err
+		}
+		if line := (rowKey{at: rk.at, epoch: rk.epoch}); rk.epoch > v.epoch && line != seen {
+			seen = line
+			del = append(del, rowsOfEpoch(v.gen, rk.at, rk.epoch))
+		}
+		return nil
+	})
+	return del, err
+}
+
+// replaced lists the rows behind every page that the view opens: older images,
+// and those of epochs before. A page that does not open keeps all it has.
+func (t *Tree) replaced(ctx context.Context) ([][2][]byte, error) {
+	var del [][2][]byte
+	err := t.walkPages(ctx, func(p *page, _ *PageMissingError) error {
+		if p == nil {
+			return nil
+		}
+		var line rowKey
+		r := rowsOf(p.gen, p.at, p.epoch)
+		err := t.rows.Scan(ctx, r[0], r[1], func(k, _ []byte) error {
+			rk, err := parseRowKey(k)
+			if err != nil {
+				return err
+			}
+			l := rowKey{epoch: rk.epoch, version: rk.version}
+			switch {
+			case l == line || rk.epoch == p.epoch && int64(rk.version) >= p.version:
+				return nil
+			case rk.epoch < p.epoch:
+				del = append(del, rowsOf(p.gen, p.at, rk.epoch))
+			default:
+				del = append(del, rowsUpTo(p.gen, p.at, rk.epoch, rk.version))
+			}
+			return errStop // the range takes in all that follows
+		})
+		if err == errStop {
+			return nil
+		}
+		return err
+	}, func() error { return nil })
+	return del, err
+}

@@ -1,0 +1,113 @@
+package keystore
+
+// overfull reports whether a leaf page has to be split: it has more entries than
+// the largest size class, and not all of them are one person's.
+func (p *page) overfull() bool {
+	if p.kind != kindLeaf {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.splits()
+}
+
+func (p *page) splits() bool {
+	if len(p.entries) <= maxEntries || p.at.level == maxLevel && p.bits == slotBits*maxLevel {
+		return false
+	}
+	for i := range p.entries {
+		if p.entries[i].tag != p.entries[0].tag {
+			return true
+		}
+	}
+	return false
+}
+
+// split divides an overfull page until no part is, and returns all pages that
+// have to be written. No key above changes: nothing is forgotten here, and the
+// child keys that the parts use were random from the birth of the page above. The
+// caller holds t.mu exclusively.
+func (t *Tree) split(p *page) []*page {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sys := t.sys.Load()
+	if t.next != nil && p.gen == t.next.gen && t.next.gen != t.cur.gen {
+		sys = t.nextSys.Load()
+	}
+	var write []*page
+	for work := []*page{p}; len(work) > 0; {
+		q := work[len(work)-1]
+		work = work[:len(work)-1]
+		switch {
+		case !q.splits():
+			q.force = true
+			write = append(write, q)
+		case q.bits < slotBits*q.at.level:
+			if r := t.halve(q, sys); r != nil {
+				work = append(work, r)
+			}
+			work = append(work, q)
+		default:
+			write = append(write, q)
+			work = append(work, t.deepen(q))
+		}
+	}
+	return write
+}
+
+// halve moves the entries whose next bit is one to a page of their own, which
+// uses the key of the first slot it covers.
+func (t *Tree) halve(p *page, sys *system) *page {
+	mid := p.at.start | 1<<(63-p.bits)
+	p.bits++
+	p.force = true
+	at := addr{p.at.level, mid}
+	if at == systemAddr {
+		return nil // no route leads there
+	}
+	r := t.sibling(kindLeaf, p, at, p.bits, p.parent)
+	keep := p.entries[:0]
+	for _, e := range p.entries {
+		if sys.routeOf(&e.tag) >= mid {
+			r.add(&e)
+		} else {
+			keep = append(keep, e)
+		}
+	}
+	clear(p.entries[len(keep):])
+	p.entries = keep
+	pend := p.pend[:0]
+	for _, id := range p.pend {
+		if r.find(id) != nil {
+			r.pend = append(r.pend, id)
+		} else {
+			pend = append(pend, id)
+		}
+	}
+	p.pend = pend
+	t.table.put(r)
+	return r
+}
+
+// deepen turns a leaf page that covers exactly one slot into an interior page
+// under the same key, and moves its entries to a leaf page below.
+func (t *Tree) deepen(p *page) *page {
+	p.kind = kindInterior
+	p.children = randomChildren()
+	p.force = true
+	r := t.sibling(kindLeaf, p, addr{p.at.level + 1, p.at.start}, p.bits, p)
+	r.entries, p.entries = p.entries, nil
+	r.pend, p.pend = p.pend, nil
+	t.table.put(r)
+	return r
+}
+
+// sibling makes a page that takes over entries of p.
+func (t *Tree) sibling(k kind, p *page, at addr, bits uint8, parent *page) *page {
+	r := newPage(k, at, bits, p.gen, p.epoch, parent.children[at.slot()])
+	r.parent = parent
+	r.last = p.last
+	r.superseded = p.superseded
+	r.pinned.Store(p.pinned.Load())
+	return r
+}

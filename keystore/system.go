@@ -1,0 +1,223 @@
+package keystore
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+
+	"golang.org/x/crypto/chacha20"
+)
+
+// The system page holds the secrets that belong to nobody. It is on every
+// epoch's path: were it left out, what an epoch replaces in it would stay
+// readable under an unchanged page key.
+//
+//	u8 1 | K_idx32 | K_route32 | K_tags32 | u8 n | n × (u32 g | K_env32 | K_esc32) | u16 n | n × (u8 len | name) | 0x00…
+//
+// padded to a multiple of 1,024. The last of the generations is the current one;
+// compartments are numbered from 1 in the order of their names' first use.
+type system struct {
+	kIdx, kRoute, kTags Secret
+	gens                []generation
+	names               []string
+
+	// derived
+	idx, route, tags mac
+	byName           map[string]uint16
+}
+
+// A generation is what masks the rows of one sweep interval.
+type generation struct {
+	g        uint32
+	env, esc Secret
+	escMAC   mac
+}
+
+const (
+	systemVersion  = 1
+	systemPad      = 1024
+	maxGenerations = 4
+)
+
+// A compartment's name is short, and there are few.
+const (
+	maxCompartmentName = 64
+	maxCompartments    = 4096
+)
+
+func newSystem(g uint32) *system {
+	s := &system{kIdx: newSecret(), kRoute: newSecret(), kTags: newSecret(), gens: []generation{newGeneration(g)}}
+	s.prepare()
+	return s
+}
+
+func newGeneration(g uint32) generation {
+	n := generation{g: g, env: newSecret(), esc: newSecret()}
+	n.escMAC = newMAC(n.esc[:])
+	return n
+}
+
+func (s *system) prepare() {
+	s.idx, s.route, s.tags = newMAC(s.kIdx[:]), newMAC(s.kRoute[:]), newMAC(s.kTags[:])
+	for i := range s.gens {
+		s.gens[i].escMAC = newMAC(s.gens[i].esc[:])
+	}
+	s.byName = make(map[string]uint16, len(s.names))
+	for i, n := range s.names {
+		s.byName[n] = uint16(i + 1)
+	}
+}
+
+// clone copies a system page, so that one who reads it needs no lock.
+func (s *system) clone() *system {
+	c := *s
+	c.gens = slices.Clone(s.gens)
+	c.names = slices.Clone(s.names)
+	c.byName = maps.Clone(s.byName)
+	return &c
+}
+
+// swept is the system page after a sweep: everything that masks or routes is
+// new. K_idx and K_tags stay: tags stand only inside sealed pages, and the
+// subject ids that new ones would need are not known here.
+func (s *system) swept() *system {
+	c := s.clone()
+	c.kRoute = newSecret()
+	c.gens = []generation{newGeneration(s.generation() + 1)}
+	c.prepare()
+	return c
+}
+
+func (s *system) zero() {
+	clear(s.gens)
+	*s = system{}
+}
+
+func (s *system) generation() uint32 { return s.gens[len(s.gens)-1].g }
+
+func (s *system) gen(g uint32) *generation {
+	for i := range s.gens {
+		if s.gens[i].g == g {
+			return &s.gens[i]
+		}
+	}
+	return nil
+}
+
+func (s *system) name(comp uint16) string {
+	if i := int(comp) - 1; i >= 0 && i < len(s.names) {
+		return s.names[i]
+	}
+	return ""
+}
+
+// tag finds all keys of a subject; it stands only inside sealed pages.
+func (s *system) tag(subject Subject) (t [16]byte) {
+	var out [32]byte
+	s.idx.sumString(&out, string(subject))
+	copy(t[:], out[:])
+	return t
+}
+
+// routeOf says where the keys of a tag lie: the first 64 bits of
+// HMAC(K_route, u8 ctr || tag) for the first ctr whose result does not begin
+// with six ones, where the system page lies.
+func (s *system) routeOf(tag *[16]byte) uint64 {
+	var out [32]byte
+	for ctr := byte(0); ; ctr++ {
+		hs := getHasher()
+		hs.restore(&s.route.inner)
+		hs.buf[0] = ctr
+		copy(hs.buf[1:], tag[:])
+		hs.Write(hs.buf[:17])
+		hs.finish(&s.route, &out)
+		hs.release()
+		if r := binary.BigEndian.Uint64(out[:]); r < systemStart {
+			return r
+		}
+	}
+}
+
+// mask applies the envelope mask of generation g, in place; twice is none.
+func (g *generation) mask(leaf, env []byte) {
+	c, err := chacha20.NewUnauthenticatedCipher(g.env[:], leaf[2:14])
+	if err != nil {
+		panic("keystore: " + err.Error())
+	}
+	c.XORKeyStream(env, env)
+}
+
+func (s *system) plaintext() []byte {
+	b := []byte{systemVersion}
+	b = append(b, s.kIdx[:]...)
+	b = append(b, s.kRoute[:]...)
+	b = append(b, s.kTags[:]...)
+	b = append(b, byte(len(s.gens)))
+	for i := range s.gens {
+		b = binary.BigEndian.AppendUint32(b, s.gens[i].g)
+		b = append(b, s.gens[i].env[:]...)
+		b = append(b, s.gens[i].esc[:]...)
+	}
+	b = binary.BigEndian.AppendUint16(b, uint16(len(s.names)))
+	for _, n := range s.names {
+		b = append(b, byte(len(n)))
+		b = append(b, n...)
+	}
+	return append(b, make([]byte, (systemPad-len(b)%systemPad)%systemPad)...)
+}
+
+func parseSystem(b []byte) (*system, error) {
+	bad := func(what string) error { return fmt.Errorf("the system page's %s: %w", what, errCorrupt) }
+	if len(b) == 0 || len(b)%systemPad != 0 || b[0] != systemVersion {
+		return nil, bad("frame")
+	}
+	b = b[1:]
+	s := new(system)
+	for _, k := range []*Secret{&s.kIdx, &s.kRoute, &s.kTags} {
+		b = b[copy(k[:], b):]
+	}
+	n := int(b[0])
+	b = b[1:]
+	if n < 1 || n > maxGenerations || len(b) < n*68+2 {
+		return nil, bad("generations")
+	}
+	for i := range n {
+		g := generation{g: binary.BigEndian.Uint32(b)}
+		copy(g.env[:], b[4:])
+		copy(g.esc[:], b[36:])
+		b = b[68:]
+		if g.g == 0 || g.g == housekeeping || i > 0 && g.g <= s.gens[i-1].g {
+			return nil, bad("generations")
+		}
+		s.gens = append(s.gens, g)
+	}
+	n = int(binary.BigEndian.Uint16(b))
+	b = b[2:]
+	if n > maxCompartments {
+		return nil, bad("compartments")
+	}
+	seen := make(map[string]bool, n)
+	for range n {
+		if len(b) == 0 || b[0] == 0 || b[0] > maxCompartmentName || len(b) < 1+int(b[0]) {
+			return nil, bad("compartments")
+		}
+		name := string(b[1 : 1+b[0]])
+		if seen[name] {
+			return nil, bad("compartments")
+		}
+		seen[name] = true
+		s.names = append(s.names, name)
+		b = b[1+len(name):]
+	}
+	if len(b) >= systemPad {
+		return nil, bad("padding")
+	}
+	for _, c := range b {
+		if c != 0 {
+			return nil, bad("padding")
+		}
+	}
+	s.prepare()
+	return s, nil
+}

@@ -1,0 +1,189 @@
+package keystore
+
+import (
+	"context"
+	"fmt"
+)
+
+// put queues rows and waits until they are durable.
+func (t *Tree) put(ctx context.Context, kvs []KV, del [][2][]byte) error {
+	wait, err := t.enqueue(kvs, del)
+	if err != nil {
+		return err
+	}
+	return wait(ctx)
+}
+
+// maxBatch bounds what is queued at once: the log takes groups whole, and none of
+// more than 4 MiB.
+const maxBatch = 1 << 20
+
+// enqueue queues rows in pieces. The whole is durable when the last piece is.
+func (t *Tree) enqueue(kvs []KV, del [][2][]byte) (wait func(context.Context) error, err error) {
+	t.opts.Order.Lock()
+	defer t.opts.Order.Unlock()
+	for {
+		size, n := 0, 0
+		for n < len(kvs) && size < maxBatch {
+			size += len(kvs[n].Key) + len(kvs[n].Value)
+			n++
+		}
+		wait, err = t.rows.Enqueue(kvs[:n], del)
+		if err != nil {
+			return nil, fmt.Errorf("queueing key pages: %w", err)
+		}
+		if kvs, del = kvs[n:], nil; len(kvs) == 0 {
+			return wait, nil
+		}
+	}
+}
+
+// change changes entries in place and makes that durable: as deltas, or as images
+// where image says so, because a delta can be dropped by who controls the rows
+// and an image only together with all that came before it.
+func (t *Tree) change(ctx context.Context, ids []keyID, image bool, f func(*entry) error) error {
+	del, err := t.ripe(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := t.changeOne(ctx, id, image, f); err != nil {
+			return err
+		}
+	}
+	t.opts.Order.Lock()
+	kvs := t.take(ids...)
+	var wait func(context.Context) error
+	for len(kvs) > 0 || len(del) > 0 {
+		size, n := 0, 0
+		for n < len(kvs) && size < maxBatch {
+			size += len(kvs[n].Key) + len(kvs[n].Value)
+			n++
+		}
+		if wait, err = t.rows.Enqueue(kvs[:n], del); err != nil {
+			break
+		}
+		kvs, del = kvs[n:], nil
+	}
+	if err != nil {
+		t.untake()
+	}
+	t.opts.Order.Unlock()
+	if err != nil {
+		return fmt.Errorf("queueing key pages: %w", err)
+	}
+	if wait == nil {
+		return nil
+	}
+	return wait(ctx)
+}
+
+func (t *Tree) changeOne(ctx context.Context, id keyID, image bool, f func(*entry) error) error {
+	t.gate.RLock()
+	defer t.gate.RUnlock()
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	sys := t.sys.Load()
+	if sys == nil {
+		return ErrClosed
+	}
+	p, err := t.lockLeaf(ctx, t.cur, sys.routeOf(&id.tag))
+	if err != nil {
+		return err
+	}
+	defer p.mu.Unlock()
+	e := p.find(id)
+	switch {
+	case e == nil:
+		return ErrNoKey
+	case t.doomed[id]:
+		return ErrErasing // the next page must not get it back
+	}
+	changed := *e
+	defer changed.dek.Zero()
+	if err := f(&changed); err != nil {
+		return err
+	}
+	if changed == *e {
+		return nil
+	}
+	if err := t.alsoNext(ctx, p, id, func(q *page) {
+		q.upsert(&changed)
+		q.changed(id)
+		q.force = q.force || image
+	}); err != nil {
+		return err
+	}
+	*e = changed
+	p.changed(id)
+	p.force = p.force || image
+	t.keys.with(id, func(k *key) {
+		k.state = changed.state
+		k.meta = changed
+		k.meta.dek.Zero()
+	})
+	return nil
+}
+
+// SetExpiry sets the day, counted from 1970-01-01, on which a key's data is due
+// to be erased; 0 is none. It is durable when it returns.
+func (t *Tree) SetExpiry(ctx context.Context, r Ref, day uint16) error {
+	return t.change(ctx, []keyID{r.id}, false, func(e *entry) error {
+		if e.state == Erasing {
+			return ErrErasing
+		}
+		e.expiry = day
+		return nil
+	})
+}
+
+// A Change says what to change in a key; nil leaves a thing as it is.
+type Change struct {
+	Ref        Ref
+	Expiry     *uint16
+	Review     *uint16
+	Held       *bool
+	Restricted *bool
+}
+
+// Update changes several keys in one write. Holds and restrictions are written
+// as images.
+func (t *Tree) Update(ctx context.Context, cs ...Change) error {
+	byID := make(map[keyID][]Change, len(cs))
+	ids := make([]keyID, 0, len(cs))
+	image := false
+	for _, c := range cs {
+		if byID[c.Ref.id] == nil {
+			ids = append(ids, c.Ref.id)
+		}
+		byID[c.Ref.id] = append(byID[c.Ref.id], c)
+		image = image || c.Held != nil || c.Restricted != nil
+	}
+	return t.change(ctx, ids, image, func(e *entry) error {
+		if e.state == Erasing {
+			return ErrErasing
+		}
+		for _, c := range byID[e.id()] {
+			if c.Expiry != nil {
+				e.expiry = *c.Expiry
+			}
+			if c.Review != nil {
+				e.review = *c.Review
+			}
+			e.flags = setFlag(e.flags, flagHeld, c.Held)
+			e.flags = setFlag(e.flags, flagRestricted, c.Restricted)
+		}
+		return nil
+	})
+}
+
+func setFlag(flags, bit uint8, on *bool) uint8 {
+	switch {
+	case on == nil:
+		return flags
+	case *on:
+		return flags | bit
+	default:
+		return flags &^ bit
+	}
+}
