@@ -104,4 +104,3 @@ func (f *fsck) each(ctx context.Context, space byte, from []byte, visit func(key
 	}
 	return nil
 }
-

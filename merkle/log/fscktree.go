@@ -192,4 +192,3 @@ func (f *fsck) compareTile(place string, b []byte, derived []merkle.Hash) {
 		}
 	}
 }
-

@@ -2,6 +2,7 @@ package log_test
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"log/slog"
@@ -58,6 +59,25 @@ func open(t testing.TB, dir string, o log.Options) *log.Log {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// indexKey is the key of a KeyIndex row.
+func indexKey(prefix string, index uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte(prefix), index)
+}
+
+// parseHead verifies a signed checkpoint.
+func parseHead(t testing.TB, signed []byte) log.Head {
+	t.Helper()
+	v, err := merkle.NewVerifier(vkey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := merkle.OpenCheckpoint(signed, origin, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log.Head{Checkpoint: c, Signed: signed}
 }
 
 func TestSmoke(t *testing.T) {
