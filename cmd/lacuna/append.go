@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
+	"github.com/lacunalog/lacuna/ledger"
+	"github.com/lacunalog/lacuna/ledger/event"
+)
+
+func appendCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "append",
+		Usage:     "record events from JSON Lines",
+		ArgsUsage: "FILE… (- for standard input)",
+		Description: "Each line is one event, in short or full form. The first refused line stops, with what was recorded before it recorded;\n" +
+			"the same file can be sent again: an event with an id is recorded once. Exit 16 where a line was refused.",
+		Flags: ledgerFlags(
+			&cli.BoolFlag{Name: "check", Usage: "record nothing; print the full form as it would be sealed"},
+			&cli.BoolFlag{Name: "continue", Usage: "go on after a refused line"},
+		),
+		Action: func(c *cli.Context) error {
+			if !c.Args().Present() {
+				return usage(errors.New("no file is named; - is standard input"))
+			}
+			return withLedger(c, func(l *ledger.Ledger) error {
+				a := &appender{c: c, ledger: l, out: bufio.NewWriter(c.App.Writer)}
+				var err error
+				for _, name := range c.Args().Slice() {
+					if err = a.file(name); err != nil {
+						break
+					}
+				}
+				err = errors.Join(a.drain(), err)
+				err = errors.Join(err, a.out.Flush())
+				if err == nil && a.refused > 0 {
+					err = &exitError{exitRefused}
+				}
+				return err
+			})
+		},
+	}
+}
+
+// appender sends lines ahead of the disk: up to window requests are on their
+// way, and answers are printed in the order of the lines.
+type appender struct {
+	c       *cli.Context
+	ledger  *ledger.Ledger
+	out     *bufio.Writer
+	queue   []sent
+	refused int
+	done    uint64
+}
+
+type sent struct {
+	line int
+	s    *ledger.Submission
+}
+
+const (
+	window   = 4096
+	maxInput = 1 << 20 // bytes of one line; an event may have 65,535
+)
+
+func (a *appender) file(name string) error {
+	in, dir, shown := a.c.App.Reader, ".", "standard input"
+	var total uint64
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if info, err := f.Stat(); err == nil {
+			total = uint64(info.Size())
+		}
+		in, dir, shown = f, filepath.Dir(name), name
+	}
+	step, end := progress(a.c.App.ErrWriter, "recording")
+	defer end()
+	lines := bufio.NewScanner(in)
+	lines.Buffer(make([]byte, 64<<10), maxInput)
+	var read uint64
+	line := 0
+	for lines.Scan() {
+		line++
+		text := lines.Bytes()
+		read += uint64(len(text)) + 1
+		if len(text) == 0 {
+			continue
+		}
+		if err := a.c.Context.Err(); err != nil {
+			return err
+		}
+		err := a.line(text, line, dir)
+		var refused *event.Refused
+		switch {
+		case errors.As(err, &refused):
+			if err := a.drain(); err != nil {
+				return err
+			}
+			a.refused++
+			if err := a.refuse(shown, line, refused); err != nil {
+				return err
+			}
+			if !a.c.Bool("continue") {
+				return &exitError{exitRefused}
+			}
+		case err != nil:
+			return fmt.Errorf("%s:%d: %w", shown, line, err)
+		}
+		step(read, total)
+	}
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return &hintError{fmt.Errorf("%s:%d: line is longer than %d bytes", shown, line+1, maxInput), "one event stands on one line"}
+	} else if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("reading %s: %w", shown, err)
+	}
+	return nil
+}
+
+// line sends one event on its way, or prints its full form.
+func (a *appender) line(text []byte, line int, dir string) error {
+	ev, err := event.Parse(text)
+	if err != nil {
+		return err
+	}
+	if ev, err = withFiles(ev, dir); err != nil {
+		return err
+	}
+	if a.c.Bool("check") {
+		full, warnings, err := a.ledger.Check(a.c.Context, ev)
+		if err != nil {
+			return err
+		}
+		for _, w := range warnings {
+			fmt.Fprintf(a.c.App.ErrWriter, "line %d: warning: %s %s: %s\n", line, w.Reason, w.Path, w.Text)
+		}
+		for _, f := range full {
+			a.out.Write(f.Canonical())
+			a.out.WriteByte('\n')
+		}
+		return a.out.Flush()
+	}
+	s, err := a.ledger.Submit(a.c.Context, ev)
+	if err != nil {
+		return err
+	}
+	a.queue = append(a.queue, sent{line, s})
+	if len(a.queue) >= window {
+		return a.print(len(a.queue) / 2)
+	}
+	return nil
+}
+
+// drain waits for everything that is on its way.
+func (a *appender) drain() error { return a.print(len(a.queue)) }
+
+// print waits for the first n requests and prints their answers.
+func (a *appender) print(n int) error {
+	for _, q := range a.queue[:n] {
+		recorded, err := q.s.Wait(a.c.Context)
+		if err != nil {
+			return fmt.Errorf("line %d: %w", q.line, err)
+		}
+		for _, r := range recorded {
+			if err := a.answer(q.line, r); err != nil {
+				return err
+			}
+		}
+	}
+	a.queue = append(a.queue[:0], a.queue[n:]...)
+	return a.out.Flush()
+}
+
+func (a *appender) answer(line int, r ledger.Recorded) error {
+	if a.c.Bool("json") {
+		j := jsonv1.Recorded{Line: line, ID: r.ID, Type: r.Type, Purpose: r.Purpose, Time: r.Recorded.UTC(), Replayed: r.Replayed, Unchanged: r.Unchanged}
+		if !r.Unchanged {
+			j.Index, j.LeafHash = &r.Index, r.Leaf.String()
+		}
+		for _, w := range r.Warnings {
+			j.Warnings = append(j.Warnings, jsonv1.Reason{Reason: w.Reason, Path: w.Path, Hint: w.Text})
+		}
+		return printJSON(a.out, j)
+	}
+	for _, w := range r.Warnings {
+		if w.Reason != "unchanged" {
+			fmt.Fprintf(a.c.App.ErrWriter, "line %d: %s: %s\n", line, w.Reason, w.Text)
+		}
+	}
+	switch {
+	case r.Unchanged:
+		fmt.Fprintf(a.out, "unchanged %s\n", r.Type)
+	case r.Replayed:
+		fmt.Fprintf(a.out, "recorded %d (before)\n", r.Index)
+	default:
+		fmt.Fprintf(a.out, "recorded %d\n", r.Index)
+	}
+	return nil
+}
+
+// refuse prints everything that is wrong with a line.
+func (a *appender) refuse(file string, line int, r *event.Refused) error {
+	if a.c.Bool("json") {
+		j := jsonv1.Refused{File: file, Line: line, Column: r.Column, Retryable: r.Retryable}
+		for _, reason := range r.Reasons {
+			j.Refused = append(j.Refused, jsonv1.Reason{Reason: reason.Reason, Path: reason.Path, Hint: reason.Hint})
+		}
+		if err := printJSON(a.out, j); err != nil {
+			return err
+		}
+		return a.out.Flush()
+	}
+	printRefusal(a.c.App.ErrWriter, fmt.Sprintf("%s:%d", file, line), r)
+	return nil
+}
+
+// printRefusal prints one line for each fault: place, reason, pointer, hint.
+func printRefusal(w io.Writer, place string, r *event.Refused) {
+	if r.Column > 0 {
+		place = fmt.Sprintf("%s:%d", place, r.Column)
+	}
+	for _, reason := range r.Reasons {
+		fmt.Fprintf(w, "%s: refused: %s", place, reason.Reason)
+		if reason.Path != "" {
+			fmt.Fprintf(w, " at %s", reason.Path)
+		}
+		if reason.Hint != "" {
+			fmt.Fprintf(w, " (%s)", reason.Hint)
+		}
+		fmt.Fprintln(w)
+	}
+}

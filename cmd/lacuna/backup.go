@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lacunalog/lacuna/ledger"
+)
+
+func backupCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "backup",
+		Usage:       "copy the ledger into a new folder, without root and signing key",
+		ArgsUsage:   "FOLDER",
+		Description: "Whoever has the backup reads nothing and signs nothing; what is erased later is erased in it too. Keep the root and log.skey elsewhere.",
+		Flags:       ledgerFlags(&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder to create, instead of the argument"}),
+		Action: func(c *cli.Context) error {
+			out := c.String("output")
+			if out == "" {
+				var err error
+				if out, err = argument(c, "folder"); err != nil {
+					return err
+				}
+			} else if err := noArguments(c); err != nil {
+				return err
+			}
+			return withLedger(c, func(l *ledger.Ledger) error {
+				m, err := l.Backup(c.Context, out)
+				if err != nil {
+					return err
+				}
+				if c.Bool("json") {
+					return printJSON(c.App.Writer, m)
+				}
+				fmt.Fprintf(c.App.Writer, "%s: %d entries, epoch %d; it holds no root\n", out, m.Size, m.Epoch)
+				return nil
+			})
+		},
+	}
+}
+
+func restoreCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "restore",
+		Usage:     "make a ledger from a backup, under the root as it is now",
+		ArgsUsage: "BACKUP",
+		Description: "Who was erased since the backup stays erased. Where the log had gone on since, the restored ledger only reads: what it would\n" +
+			"sign next would contradict what others have seen.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "ledger", Usage: "folder to create", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
+			&cli.StringFlag{Name: "from", Usage: "the backup, instead of the argument"},
+			&cli.StringSliceFlag{Name: "root", Usage: "file of the root holder as it is now", EnvVars: []string{"LACUNA_ROOT"}},
+			&cli.StringFlag{Name: "signing-key", Usage: "the log's signing key, log.skey", Required: true},
+			&cli.StringFlag{Name: "pages", Usage: "folder that received key pages since the backup"},
+			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
+		},
+		Action: func(c *cli.Context) error {
+			from := c.String("from")
+			if from == "" {
+				var err error
+				if from, err = argument(c, "backup"); err != nil {
+					return err
+				}
+			} else if err := noArguments(c); err != nil {
+				return err
+			}
+			dir := c.String("ledger")
+			roots := c.StringSlice("root")
+			if len(roots) == 0 {
+				roots = []string{filepath.Clean(dir) + ".root"}
+			}
+			step, end := progress(c.App.ErrWriter, "copying")
+			r, err := ledger.Restore(c.Context, ledger.RestoreOptions{
+				From: from, Dir: dir, Root: roots, SigningKey: c.String("signing-key"), Pages: c.String("pages"),
+				Progress: func(done, total int64) { step(uint64(done), uint64(total)) },
+				Warn:     func(text string) { fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: %s\n", text) },
+			})
+			end()
+			if err != nil {
+				return err
+			}
+			return printRestored(c, dir, r)
+		},
+	}
+}
+
+func printRestored(c *cli.Context, dir string, r *ledger.Restored) error {
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, map[string]any{"ledger": dir, "size": r.Manifest.Size, "known_size": r.Known, "read_only": r.Known > r.Manifest.Size,
+			"pages_imported": r.Imported, "missing_pages": append([]string{}, r.Missing...)})
+	}
+	w := c.App.Writer
+	fmt.Fprintf(w, "%s: %d entries, %d key pages brought up to date\n", dir, r.Manifest.Size, r.Imported)
+	for _, p := range r.Missing {
+		fmt.Fprintf(w, "MISSING key page %s: the people on it cannot be opened\n", p)
+	}
+	if r.Known > r.Manifest.Size {
+		fmt.Fprintf(w, "the log had gone on to %d entries: this copy only reads\n", r.Known)
+	}
+	if len(r.Missing) > 0 {
+		return withHint(errors.New("key pages are missing"), "name the folder that received them with --pages, or restore a newer backup")
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
+	"github.com/lacunalog/lacuna/erasure"
+	"github.com/lacunalog/lacuna/ledger"
+)
+
+func eraseCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "erase",
+		Usage: "erase a person: destroy the keys of everything that has no reason to stay",
+		Description: "Shows what would be erased and what stays, asks for the subject id, and then destroys the keys. There is no way back.\n" +
+			"Exit 12 where nothing is known about the person, 15 where everything has a reason to stay.",
+		Flags: ledgerFlags(
+			&cli.StringFlag{Name: "subject", Usage: "the person", Required: true},
+			&cli.BoolFlag{Name: "yes", Usage: "do not ask (for scripts)"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "only show what would be erased"},
+			&cli.BoolFlag{Name: "everything", Usage: "also erase what has a reason to stay (consent evidence, invoices)"},
+			&cli.StringFlag{Name: "certificate", Usage: "write the subject's certificate to this file; its opening is handed out only now"},
+		),
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			r := ledger.EraseRequest{Subject: c.String("subject"), Everything: c.Bool("everything")}
+			return withLedger(c, func(l *ledger.Ledger) error {
+				if c.Bool("dry-run") || !c.Bool("yes") {
+					p, err := l.PlanErase(c.Context, r)
+					if err != nil {
+						return err
+					}
+					if c.Bool("dry-run") {
+						return printPlan(c, p, nil, 0)
+					}
+					printPlanText(c.App.ErrWriter, p, false)
+					if err := confirm(c, r.Subject); err != nil {
+						return err
+					}
+				}
+				start := time.Now()
+				p, cert, err := l.Erase(c.Context, r)
+				if err != nil {
+					return err
+				}
+				if name := c.String("certificate"); name != "" {
+					text, err := cert.Marshal()
+					if err == nil {
+						err = os.WriteFile(name, text, 0o600)
+					}
+					if err != nil {
+						return fmt.Errorf("the data is erased, but its certificate could not be written: %w", err)
+					}
+				}
+				return printPlan(c, p, cert, time.Since(start))
+			})
+		},
+	}
+}
+
+// confirm asks for the subject id at the terminal.
+func confirm(c *cli.Context, subject string) error {
+	in, ok := c.App.Reader.(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) {
+		return &usageError{err: errors.New("there is no terminal to ask at"), hint: "--yes erases without asking, --dry-run only shows"}
+	}
+	fmt.Fprint(c.App.ErrWriter, "Type the subject id to erase: ")
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if trimNewline(line) != subject {
+		return errors.New("that is another id; nothing was erased")
+	}
+	return nil
+}
+
+func trimNewline(s string) string {
+	for len(s) > 0 && (s[len(s)-1] == '\n' || s[len(s)-1] == '\r') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// erased is what `lacuna erase --json` prints.
+type erased struct {
+	DryRun       bool                 `json:"dry_run,omitempty"`
+	Lines        []jsonv1.PlanLine    `json:"compartments"`
+	Recipients   []jsonv1.Recipient   `json:"to_be_told"`
+	Milliseconds float64              `json:"milliseconds,omitempty"`
+	Certificate  *erasure.Certificate `json:"certificate,omitempty"`
+}
+
+func printPlan(c *cli.Context, p *ledger.Plan, cert *erasure.Certificate, took time.Duration) error {
+	w := c.App.Writer
+	if c.Bool("json") {
+		j := erased{DryRun: cert == nil, Recipients: []jsonv1.Recipient{}, Milliseconds: float64(took.Microseconds()) / 1000}
+		if cert != nil {
+			j.Certificate = cert.Officer()
+		}
+		for _, line := range p.Lines {
+			pl := jsonv1.PlanLine{Compartment: line.Compartment, Cohort: line.Cohort, Events: line.Events, Kept: line.Kept, Why: line.Why}
+			if !line.Until.IsZero() {
+				pl.Until = line.Until.Format(time.DateOnly)
+			}
+			j.Lines = append(j.Lines, pl)
+		}
+		for _, r := range p.Recipients {
+			j.Recipients = append(j.Recipients, jsonv1.Recipient{Recipient: r.ID, Ref: r.Ref})
+		}
+		return printJSON(w, j)
+	}
+	printPlanText(w, p, cert != nil)
+	if cert != nil {
+		fmt.Fprintf(w, "done in %.1f ms, level %s\n", float64(took.Microseconds())/1000, cert.Terms.Level)
+		fmt.Fprintf(w, "keys destroyed, epoch %d, record is entry %d; traces are not swept yet\n", cert.Terms.Epoch, cert.Record.Index)
+	}
+	return nil
+}
+
+func printPlanText(w io.Writer, p *ledger.Plan, done bool) {
+	for _, line := range p.Lines {
+		name := line.Compartment
+		if line.Cohort != "" {
+			name += " " + line.Cohort
+		}
+		switch {
+		case !line.Kept && done:
+			fmt.Fprintf(w, "%-18s %4d %-7s unreadable from now on\n", name, line.Events, plural(line.Events, "event"))
+		case !line.Kept:
+			fmt.Fprintf(w, "%-18s %4d %-7s will be unreadable\n", name, line.Events, plural(line.Events, "event"))
+		default:
+			until := "until a day that is not set yet"
+			if !line.Until.IsZero() {
+				until = "until " + line.Until.Format("02.01.2006")
+			}
+			fmt.Fprintf(w, "%-18s %4d %-7s kept %s  %s\n", name, line.Events, plural(line.Events, "event"), until, line.Why)
+		}
+	}
+	for _, r := range p.Recipients {
+		ref := ""
+		if r.Ref != "" {
+			ref = " (" + r.Ref + ")"
+		}
+		fmt.Fprintf(w, "%-18s %s%s: not yet told\n", "to be told", r.ID, ref)
+	}
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return what
+	}
+	return what + "s"
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/ledger"
+	"github.com/lacunalog/lacuna/ledger/event"
+	"github.com/lacunalog/lacuna/ledger/receipt"
+	"github.com/lacunalog/lacuna/merkle/log"
+)
+
+// Exit codes. docs/reference/exit-codes.md is checked against this list.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitVerify      = 10
+	exitErased      = 11
+	exitNotFound    = 12
+	exitBusy        = 13
+	exitNotAllowed  = 14
+	exitHeld        = 15
+	exitRefused     = 16
+	exitDeny        = 20
+	exitGap         = 21
+	exitInterrupted = 130
+)
+
+// usageError is a mistake in how the command was called.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usage(err error) error {
+	var u *usageError
+	if errors.As(err, &u) {
+		return err
+	}
+	return &usageError{err: err}
+}
+
+// exitError carries an exit code for an answer that was already printed.
+type exitError struct{ code int }
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit %d", e.code) }
+
+// hintError adds what to type to an error.
+type hintError struct {
+	err  error
+	hint string
+}
+
+func (e *hintError) Error() string { return e.err.Error() }
+func (e *hintError) Unwrap() error { return e.err }
+
+func withHint(err error, hint string) error { return &hintError{err, hint} }
+
+// report prints an error in one line, with a hint where there is one, and returns
+// the exit code.
+func report(ctx context.Context, stderr io.Writer, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	var quiet *exitError
+	if errors.As(err, &quiet) {
+		return quiet.code
+	}
+	code, hint := classify(err)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "lacuna: interrupted")
+		return exitInterrupted
+	}
+	var h *hintError
+	if errors.As(err, &h) {
+		hint = h.hint
+	}
+	fmt.Fprintf(stderr, "lacuna: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	if hint != "" {
+		fmt.Fprintf(stderr, "hint: %s\n", hint)
+	}
+	return code
+}
+
+// classify gives an error its exit code and, where it helps, a hint.
+func classify(err error) (code int, hint string) {
+	var (
+		u        *usageError
+		refused  *event.Refused
+		erased   *ledger.ErasedError
+		missing  *ledger.NotFoundError
+		busy     *ledger.BusyError
+		kept     *ledger.KeptError
+		readOnly *ledger.ReadOnlyError
+		bad      *ledger.VerifyError
+		rolled   log.ErrRolledBack
+	)
+	switch {
+	case errors.As(err, &u):
+		if u.hint != "" {
+			return exitUsage, u.hint
+		}
+		return exitUsage, "lacuna COMMAND --help says what the command takes"
+	case errors.As(err, &refused):
+		return exitRefused, ""
+	case errors.As(err, &erased):
+		return exitErased, "the entry itself can still be proven; its content cannot be read by anybody"
+	case errors.As(err, &missing):
+		return exitNotFound, ""
+	case errors.As(err, &busy):
+		return exitBusy, "send the same request again"
+	case errors.As(err, &kept):
+		return exitHeld, "lacuna erase --everything erases what has a reason to stay, too"
+	case errors.As(err, &rolled), errors.As(err, &readOnly) && errors.As(readOnly.Why, &rolled):
+		return exitVerify, "this is an older copy of the log: it can be read, but go on with the newest one"
+	case errors.As(err, &readOnly):
+		return exitNotAllowed, ""
+	case errors.As(err, &bad), errors.Is(err, receipt.ErrNotVerified):
+		return exitVerify, ""
+	case errors.Is(err, log.ErrLocked):
+		return exitBusy, "another lacuna process has this ledger open; wait for it to end"
+	case errors.Is(err, log.ErrCorrupt):
+		return exitVerify, "restore the newest backup into a new folder: lacuna restore"
+	case errors.Is(err, log.ErrWrongKey):
+		return exitVerify, "log.skey belongs to another log; put the right one back"
+	case errors.Is(err, log.ErrDiskFull), errors.Is(err, syscall.ENOSPC):
+		return exitFailure, "free some disk space and send the same events again; nothing acknowledged is lost"
+	case errors.Is(err, keystore.ErrHolderMissing):
+		return exitFailure, "without its root nobody's data can be read: mount it, or name it with --root"
+	case errors.Is(err, keystore.ErrWrongTree):
+		return exitFailure, "this root belongs to another ledger; name the right one with --root"
+	case errors.Is(err, keystore.ErrNoCompleteEpoch):
+		return exitFailure, "the root and the key pages do not belong together; see docs/howto/restore.md"
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted, ""
+	}
+	return exitFailure, ""
+}
+
+// version is what the Go tool knows of this build.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	rev := ""
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			rev = " " + s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return strings.TrimSpace(info.Main.Version + rev)
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lacunalog/lacuna/ledger"
+)
+
+func initCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "init",
+		Usage: "create a ledger",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "ledger", Usage: "folder to create", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
+			&cli.StringFlag{Name: "origin", Usage: "name of the log, a URL without scheme: log.example.com/crm", Required: true},
+			&cli.StringSliceFlag{Name: "root", Usage: "file that holds the root of all keys; give it twice for a second place on another disk (default: LEDGER.root)"},
+			&cli.StringFlag{Name: "pages", Usage: "folder on another disk that receives key pages before an old root is destroyed"},
+			&cli.IntFlag{Name: "suite", Usage: "1 ChaCha20-Poly1305, 2 AES-256-GCM", Value: 1},
+			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
+		},
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			dir := c.String("ledger")
+			roots := c.StringSlice("root")
+			if len(roots) == 0 {
+				roots = []string{filepath.Clean(dir) + ".root"}
+			}
+			err := ledger.Init(c.Context, ledger.InitOptions{
+				Dir: dir, Origin: c.String("origin"), Root: roots, Pages: c.String("pages"), Suite: c.Int("suite"),
+			})
+			if err != nil {
+				return err
+			}
+			w := c.App.ErrWriter
+			if len(roots) == 1 {
+				fmt.Fprintf(w, "lacuna: THERE IS NO SECOND PLACE FOR THE ROOT. WHOEVER LOSES %s HAS ERASED EVERYBODY.\n", roots[0])
+				fmt.Fprintln(w, "hint: lacuna init --root FILE --root FILE-ON-ANOTHER-DISK")
+			}
+			if c.String("pages") == "" {
+				fmt.Fprintln(w, "lacuna: THERE IS NO SECOND PLACE FOR KEY PAGES. AFTER AN ERASURE AN OLDER BACKUP CANNOT OPEN EVERYBODY WHO LIVES.")
+				fmt.Fprintln(w, "hint: lacuna init --pages FOLDER-ON-ANOTHER-DISK")
+			}
+			vkey := filepath.Join(dir, "log.vkey")
+			if c.Bool("json") {
+				return printJSON(c.App.Writer, map[string]any{"ledger": dir, "origin": c.String("origin"), "root": roots, "key": vkey})
+			}
+			fmt.Fprintf(c.App.Writer, "created %s; give %s to whoever verifies\n", dir, vkey)
+			return nil
+		},
+	}
+}

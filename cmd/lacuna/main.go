@@ -1,0 +1,187 @@
+// Command lacuna keeps an audit log for personal data: it records events about
+// people, answers "may I?", proves what was recorded and erases it.
+//
+// One file for each command. Data goes to stdout, talk to stderr, progress only to
+// a terminal. Exit codes are in exit.go and in docs/reference/exit-codes.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run runs one command and returns its exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	app := newApp(stdin, stdout, stderr)
+	args, err := flagsFirst(app, args)
+	if err == nil {
+		err = app.RunContext(ctx, args)
+	}
+	return report(ctx, stderr, err)
+}
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
+	app := &cli.App{
+		Name:                 "lacuna",
+		Usage:                "an audit log for personal data",
+		Description:          "Records consent and processing events in a Merkle log, proves them to strangers, and erases people without breaking a proof.",
+		Version:              version(),
+		Reader:               stdin,
+		Writer:               stdout,
+		ErrWriter:            stderr,
+		Suggest:              true,
+		EnableBashCompletion: true,
+		HideHelpCommand:      true,
+		ExitErrHandler:       func(*cli.Context, error) {}, // decided in one place: report
+		Commands: []*cli.Command{
+			initCommand(), appendCommand(), recordCommand(), mayCommand(), getCommand(), subjectCommand(),
+			proveCommand(), verifyCommand(), eraseCommand(), retentionCommand(),
+			fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), exportCommand(), demoCommand(),
+		},
+		CommandNotFound: nil,
+	}
+	app.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usage(err) }
+	// Without an action of its own the root would answer a mistyped command with
+	// help and exit 0.
+	app.Action = func(c *cli.Context) error {
+		if c.Args().Present() {
+			return unknownCommand(app.Commands, c.Args().First(), "lacuna")
+		}
+		return cli.ShowAppHelp(c)
+	}
+	prepare(app.Commands)
+	return app
+}
+
+// prepare gives every command what all have in common.
+func prepare(cmds []*cli.Command) {
+	for _, c := range cmds {
+		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usage(err) }
+		c.HideHelpCommand = true
+		if len(c.Subcommands) > 0 {
+			sub := c.Subcommands
+			name := c.Name
+			c.Action = func(ctx *cli.Context) error {
+				if ctx.Args().Present() {
+					return unknownCommand(sub, ctx.Args().First(), "lacuna "+name)
+				}
+				return usage(fmt.Errorf("lacuna %s needs a command: %s", name, strings.Join(names(sub), ", ")))
+			}
+			prepare(sub)
+		}
+	}
+}
+
+func names(cmds []*cli.Command) []string {
+	var out []string
+	for _, c := range cmds {
+		out = append(out, c.Name)
+	}
+	return out
+}
+
+func unknownCommand(cmds []*cli.Command, name, parent string) error {
+	err := &usageError{err: fmt.Errorf("%s: no command %q", parent, name), hint: "commands are " + strings.Join(names(cmds), ", ")}
+	if s := cli.SuggestCommand(cmds, name); s != "" {
+		err.hint = fmt.Sprintf("did you mean %q?", s)
+	}
+	return err
+}
+
+// flagsFirst moves flags that stand behind an argument in front of it, because
+// the parser would take them for arguments and "verify FILE --json" would print
+// no JSON. What stands behind "--" stays.
+func flagsFirst(app *cli.App, args []string) ([]string, error) {
+	cmds, flags := app.Commands, app.Flags
+	i := 1
+	out := append([]string(nil), args[:min(1, len(args))]...)
+	for i < len(args) && len(cmds) > 0 && !strings.HasPrefix(args[i], "-") {
+		c := find(cmds, args[i])
+		if c == nil {
+			return args, nil
+		}
+		out = append(out, args[i])
+		cmds, flags = c.Subcommands, c.Flags
+		i++
+	}
+	var first, rest []string
+	for ; i < len(args); i++ {
+		a := args[i]
+		if a == "--" {
+			rest = append(rest, args[i:]...)
+			break
+		}
+		if len(a) < 2 || a[0] != '-' {
+			rest = append(rest, a)
+			continue
+		}
+		first = append(first, a)
+		if takesValue(flags, a) && i+1 < len(args) {
+			i++
+			first = append(first, args[i])
+		}
+	}
+	if len(rest) > 0 && rest[0] != "--" && len(first) > 0 {
+		first = append(first, "--")
+	}
+	return append(append(out, first...), rest...), nil
+}
+
+func find(cmds []*cli.Command, name string) *cli.Command {
+	for _, c := range cmds {
+		if c.HasName(name) {
+			return c
+		}
+	}
+	return nil
+}
+
+// takesValue reports whether flag a is followed by its value.
+func takesValue(flags []cli.Flag, a string) bool {
+	name := strings.TrimLeft(a, "-")
+	if strings.Contains(name, "=") {
+		return false
+	}
+	for _, f := range flags {
+		for _, n := range f.Names() {
+			if n == name {
+				d, ok := f.(cli.DocGenerationFlag)
+				return ok && d.TakesValue()
+			}
+		}
+	}
+	return false
+}
+
+// argument returns the only argument of a command.
+func argument(c *cli.Context, what string) (string, error) {
+	switch c.NArg() {
+	case 1:
+		return c.Args().First(), nil
+	case 0:
+		return "", usage(fmt.Errorf("%s is missing", what))
+	}
+	return "", usage(fmt.Errorf("one %s at a time, got %d arguments", what, c.NArg()))
+}
+
+func noArguments(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return usage(errors.New("this command takes no arguments, only flags"))
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/lacunalog/lacuna/ledger"
+)
+
+// ledgerFlags are what every command that opens a ledger takes.
+func ledgerFlags(more ...cli.Flag) []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "ledger", Usage: "folder of the ledger", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
+		&cli.StringSliceFlag{Name: "root", Usage: "file of the root holder, when it is not where lacuna.json says", EnvVars: []string{"LACUNA_ROOT"}},
+		&cli.BoolFlag{Name: "json", Usage: "print JSON"},
+	}, more...)
+}
+
+// withLedger opens the ledger, runs f and closes it.
+func withLedger(c *cli.Context, f func(l *ledger.Ledger) error) error {
+	l, err := ledger.Open(c.Context, ledger.Options{
+		Dir:  c.String("ledger"),
+		Root: c.StringSlice("root"),
+		Warn: func(text string) { fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: %s\n", text) },
+	})
+	var missing *ledger.NotFoundError
+	if errors.As(err, &missing) {
+		return withHint(err, fmt.Sprintf("lacuna init --ledger %s --origin NAME", c.String("ledger")))
+	}
+	if err != nil {
+		return err
+	}
+	err = f(l)
+	return errors.Join(err, l.Close())
+}
+
+// printJSON prints one JSON document on a line.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// progress returns a function that shows how far a long operation is, and one
+// that ends the line. It shows nothing where stderr is not a terminal.
+func progress(w io.Writer, what string) (step func(done, total uint64), end func()) {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return func(uint64, uint64) {}, func() {}
+	}
+	var bar *progressbar.ProgressBar
+	return func(done, total uint64) {
+			if bar == nil {
+				bar = progressbar.NewOptions64(int64(total), progressbar.OptionSetWriter(f), progressbar.OptionSetDescription(what),
+					progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+			}
+			bar.ChangeMax64(int64(total))
+			_ = bar.Set64(int64(done)) // a bar that cannot be drawn is no failure
+		}, func() {
+			if bar != nil {
+				_ = bar.Finish()
+			}
+		}
+}

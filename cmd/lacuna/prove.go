@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lacunalog/lacuna/ledger"
+)
+
+func proveCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "prove",
+		Usage: "write a proof of one entry that anybody can verify offline",
+		Description: "Records a closing assertion first: how many events each chain of the person has, signed and dated. Without --reveal everything is\n" +
+			"shown but _seq and _prev, which would link the entry to its neighbours.",
+		Flags: ledgerFlags(
+			&cli.Uint64Flag{Name: "index", Usage: "which entry", Required: true},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "proof file to write (default: standard output)"},
+			&cli.StringFlag{Name: "reveal", Usage: "members to show, with commas between"},
+			&cli.StringFlag{Name: "assertion", Usage: "also write a proof of the closing assertion; it tells how many events there are, so it is for the person"},
+		),
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			var o ledger.ProveOptions
+			if c.IsSet("reveal") {
+				for name := range strings.SplitSeq(c.String("reveal"), ",") {
+					if name = strings.TrimSpace(name); name == "" {
+						return usage(errors.New("--reveal: a member's name is empty"))
+					}
+					o.Reveal = append(o.Reveal, name)
+				}
+			}
+			return withLedger(c, func(l *ledger.Ledger) error {
+				p, err := l.Prove(c.Context, c.Uint64("index"), o)
+				if err != nil {
+					return err
+				}
+				if err := writeProof(c, c.String("output"), p.File); err != nil {
+					return err
+				}
+				if p.Asserted {
+					fmt.Fprintf(c.App.ErrWriter, "lacuna: closing assertion recorded as entry %d\n", p.Assertion)
+				}
+				if name := c.String("assertion"); name != "" {
+					if !p.Asserted {
+						return errors.New("there is no closing assertion: the entry is about no person")
+					}
+					a, err := l.Prove(c.Context, p.Assertion, ledger.ProveOptions{NoAssertion: true})
+					if err != nil {
+						return err
+					}
+					return writeProof(c, name, a.File)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+// writeProof writes a proof file; it never overwrites anything else.
+func writeProof(c *cli.Context, name string, file []byte) error {
+	if name == "" || name == "-" {
+		_, err := c.App.Writer.Write(file)
+		return err
+	}
+	if old, err := os.ReadFile(name); err == nil && len(old) > 0 && !strings.HasPrefix(string(old), "c2sp.org/tlog-proof@") {
+		return fmt.Errorf("%s exists and is not a proof file", name)
+	}
+	return os.WriteFile(name, file, 0o600)
+}

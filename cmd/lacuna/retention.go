@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lacunalog/lacuna/ledger"
+)
+
+func retentionCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "retention",
+		Usage: "destroy keys whose last day has passed",
+		Subcommands: []*cli.Command{{
+			Name:  "run",
+			Usage: "destroy every key whose last day has passed",
+			Flags: ledgerFlags(
+				&cli.StringFlag{Name: "now", Usage: "act as if today were this day, YYYY-MM-DD"},
+				&cli.BoolFlag{Name: "dry-run", Usage: "only list"},
+			),
+			Action: func(c *cli.Context) error {
+				if err := noArguments(c); err != nil {
+					return err
+				}
+				at := time.Now()
+				if text := c.String("now"); text != "" {
+					var err error
+					if at, err = time.Parse(time.DateOnly, text); err != nil {
+						return usage(errors.New("--now is a day, YYYY-MM-DD"))
+					}
+				}
+				return withLedger(c, func(l *ledger.Ledger) error {
+					return runRetention(c, l, at)
+				})
+			},
+		}},
+	}
+}
+
+func runRetention(c *cli.Context, l *ledger.Ledger, at time.Time) error {
+	before := l.Log().Head().Checkpoint
+	var lines []ledger.RetentionLine
+	var err error
+	if c.Bool("dry-run") {
+		lines, _, err = l.RetentionPlan(c.Context, at)
+	} else {
+		lines, _, err = l.RunRetention(c.Context, at)
+	}
+	if err != nil {
+		return err
+	}
+	// What was logged has not changed: the same entries still have the same root.
+	root, err := l.Log().RootAt(c.Context, before.Size)
+	if err != nil {
+		return err
+	}
+	if root != before.Root {
+		return &ledger.VerifyError{Problems: []string{fmt.Sprintf("the first %d entries had root %s, now they have %s", before.Size, before.Root, root)}}
+	}
+	keys := 0
+	type line struct {
+		Compartment string `json:"compartment"`
+		Cohort      string `json:"cohort,omitempty"`
+		Expired     string `json:"expired"`
+		Keys        int    `json:"keys"`
+	}
+	out := []line{}
+	for _, r := range lines {
+		keys += r.Keys
+		out = append(out, line{r.Compartment, r.Cohort, r.Expired.Format(time.DateOnly), r.Keys})
+	}
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, map[string]any{"dry_run": c.Bool("dry-run"), "destroyed": out, "entries": before.Size, "root": before.Root.String()})
+	}
+	verb := "destroyed"
+	if c.Bool("dry-run") {
+		verb = "to be destroyed"
+	}
+	for _, r := range out {
+		fmt.Fprintf(c.App.Writer, "%s %s: %d %s %s, expired %s\n", r.Compartment, r.Cohort, r.Keys, plural(r.Keys, "key"), verb, r.Expired)
+	}
+	fmt.Fprintf(c.App.Writer, "%d %s %s. What was logged has not changed: %d entries, same root.\n", keys, plural(keys, "key"), verb, before.Size)
+	return nil
+}

@@ -1,0 +1,74 @@
+package ledger
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/lacunalog/lacuna/keystore"
+)
+
+// Severity of a finding of Examine.
+type Severity string
+
+const (
+	Fine    Severity = "ok"
+	Remark  Severity = "note"
+	Warning Severity = "WARN"
+)
+
+// Finding is one thing that an operator should know about a ledger.
+type Finding struct {
+	Severity Severity `json:"severity"`
+	Text     string   `json:"text"`
+	Hint     string   `json:"hint,omitempty"`
+}
+
+// Examine says how well this ledger can keep and erase: how surely an old root is
+// destroyed, whether a lost disk erases everybody, whether keys may reach swap.
+func (l *Ledger) Examine() []Finding {
+	var out []Finding
+	add := func(s Severity, hint, text string, args ...any) {
+		out = append(out, Finding{s, fmt.Sprintf(text, args...), hint})
+	}
+	info := l.tree.Info()
+	head := l.log.Head().Checkpoint
+	add(Fine, "", "log %s: %d entries, root %s", l.origin, head.Size, head.Root)
+	if l.readOnly != nil {
+		add(Warning, "go on with the newest copy of the log", "%s", l.readOnly)
+	}
+	for _, h := range info.Holders {
+		switch {
+		case h.Level == keystore.L0:
+			add(Warning, "put the root on ext4 (ordered) or XFS, or on a partition of its own", "destruction level L0: %s", h.Warning)
+		case h.Warning != "":
+			add(Warning, "", "destruction level %s: %s", h.Level, h.Warning)
+		default:
+			add(Fine, "", "destruction level %s: an old root is overwritten in place (%s)", h.Level, h.Kind)
+		}
+	}
+	if len(l.config.Root) < 2 {
+		add(Warning, "a second root file on another disk is set up with lacuna init --root FILE --root FILE", "the root is in one place: whoever loses it has erased everybody")
+	} else {
+		add(Fine, "", "the root is in %d places", len(l.config.Root))
+	}
+	if l.config.Pages == "" {
+		add(Warning, "a folder on another disk is set up with lacuna init --pages FOLDER", "key pages go to no second place: after an erasure an older backup cannot open everybody who lives")
+	} else {
+		add(Fine, "", "key pages are also written to %s", l.config.Pages)
+	}
+	if info.SecretMode {
+		add(Fine, "", "keys are derived in memory that the runtime wipes")
+	} else {
+		add(Remark, "build with GOEXPERIMENT=runtimesecret", "this build cannot promise that no copy of a key stays in memory until the process ends")
+	}
+	if swaps, err := os.ReadFile("/proc/swaps"); err == nil && strings.Count(string(swaps), "\n") > 1 {
+		add(Warning, "switch swap off, or encrypt it with a key that is new at each start", "swap is on: pages of memory with keys may be written to it")
+	}
+	if fi, err := os.Stat(filepath.Join(l.dir, skeyFile)); err == nil && fi.Mode().Perm()&0o077 != 0 {
+		add(Warning, "chmod 600 "+skeyFile, "the log's signing key can be read by other users")
+	}
+	add(Remark, "", "nobody but the operator vouches for times: no witness countersigns this log's heads")
+	return out
+}

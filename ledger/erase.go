@@ -1,0 +1,317 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/lacunalog/lacuna/erasure"
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/ledger/envelope"
+	"github.com/lacunalog/lacuna/ledger/event"
+)
+
+// EraseRequest asks for one person's data to be erased.
+type EraseRequest struct {
+	Subject string
+	// Everything also erases what has a declared reason to stay: consent
+	// evidence, invoices. It needs a reason of its own, outside this program.
+	Everything bool
+}
+
+// PlanLine is one compartment (and cohort, where several differ in their fate) of
+// a person, and what an erasure does to it.
+type PlanLine struct {
+	Compartment string
+	Cohort      string // "" where all cohorts share the line's fate
+	Events      int
+	Kept        bool
+	Until       time.Time // last day it is kept; zero where no day is set yet
+	Why         string    // "proof of consent, Art. 17(3)(e)"
+}
+
+// Plan is what an erasure would do. Making one changes nothing.
+type Plan struct {
+	Lines      []PlanLine
+	Recipients []erasure.Recipient // who must be told, Art. 19
+
+	erase []keystore.KeyInfo
+	kept  []erasure.Kept
+	total int
+}
+
+// Erases is how many events become unreadable.
+func (p *Plan) Erases() int { return p.total }
+
+// PlanErase says what Erase would do.
+func (l *Ledger) PlanErase(ctx context.Context, r EraseRequest) (*Plan, error) {
+	entries, err := l.Timeline(ctx, r.Subject)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := l.tree.Keys(ctx, personKey(r.Subject))
+	if err != nil {
+		return nil, err
+	}
+	count := make(map[chainKey]int)
+	for _, e := range entries {
+		count[chainKey{e.Compartment, e.Cohort}]++
+	}
+	reg, now := l.register.Load(), l.now()
+	p := new(Plan)
+	lines := make(map[string]*PlanLine)
+	for _, k := range keys {
+		n := count[chainKey{k.Compartment, k.Cohort}]
+		reason, law := reg.Keeps(k.Compartment)
+		kept := reason != ""
+		line := PlanLine{Compartment: k.Compartment, Events: n}
+		if kept && !r.Everything {
+			line.Kept, line.Why, line.Cohort = true, strings.TrimSuffix(reason+", "+law, ", "), k.Cohort.String()
+			day := k.Expiry
+			if day == 0 {
+				// A consent is in force. The erasure withdraws it, and the period
+				// counts from then.
+				if rule, ok := reg.RetentionOf(k.Compartment); ok {
+					day, _ = rule.Expiry(line.Cohort, now, &now)
+				}
+			}
+			if day != 0 {
+				line.Until = dayTime(day - 1)
+			}
+			p.kept = append(p.kept, erasure.Kept{Compartment: k.Compartment, Cohort: k.Cohort.String(), Reason: line.Why, Until: day})
+		} else {
+			p.erase = append(p.erase, k)
+			p.total += n
+		}
+		id := fmt.Sprint(line.Compartment, "\x00", line.Cohort, "\x00", line.Kept)
+		if have := lines[id]; have != nil {
+			have.Events += n
+			continue
+		}
+		lines[id] = &line
+	}
+	for _, line := range lines {
+		p.Lines = append(p.Lines, *line)
+	}
+	sort.Slice(p.Lines, func(i, j int) bool {
+		a, b := p.Lines[i], p.Lines[j]
+		if a.Kept != b.Kept {
+			return !a.Kept
+		}
+		if a.Compartment != b.Compartment {
+			return a.Compartment < b.Compartment
+		}
+		return a.Cohort < b.Cohort
+	})
+	p.Recipients, err = erasureLedger{l}.Recipients(ctx, personKey(r.Subject), p.erase)
+	return p, err
+}
+
+// Erase destroys the keys of everything about a person that has no declared
+// reason to stay. When it returns, nobody who holds every byte this ledger ever
+// wrote, and the root it has now, reads what was erased. That traces of which
+// entries belonged together are swept is a later step, and the certificate says
+// that it is open.
+func (l *Ledger) Erase(ctx context.Context, r EraseRequest) (*Plan, *erasure.Certificate, error) {
+	if l.readOnly != nil {
+		return nil, nil, l.readOnly
+	}
+	p, err := l.PlanErase(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(p.erase) == 0 {
+		return p, nil, &KeptError{Plan: p}
+	}
+	// Asking for erasure withdraws what still runs on consent; otherwise a kept
+	// proof of consent would go on answering "allow" for data that is gone.
+	if withdrawn, err := l.withdrawForErasure(ctx, r); err != nil {
+		return nil, nil, err
+	} else if withdrawn {
+		if p, err = l.PlanErase(ctx, r); err != nil {
+			return nil, nil, err
+		}
+	}
+	keys := make([]keystore.KeyInfo, len(p.erase))
+	copy(keys, p.erase)
+	cert, err := l.erasure.Erase(ctx, erasure.Request{
+		Subject: personKey(r.Subject), Name: r.Subject, Keys: keys, Kept: p.kept, Reason: erasure.ReasonRequest, Everything: r.Everything,
+	})
+	if err != nil {
+		return p, nil, err
+	}
+	return p, cert, nil
+}
+
+// withdrawForErasure records a withdrawal where consents are still in force.
+func (l *Ledger) withdrawForErasure(ctx context.Context, r EraseRequest) (bool, error) {
+	stripe := l.subjects.stripe(r.Subject)
+	stripe.mu.Lock()
+	sub, err := l.subject(ctx, stripe, r.Subject)
+	if err != nil || r.Everything || !sub.speculative.Active(l.now()) {
+		stripe.mu.Unlock()
+		return false, err
+	}
+	now := l.now()
+	ev, err := l.made(sub, now, map[string]any{"type": "consent.withdrawn", "subject": r.Subject, "purpose": "*", "reason": "erasure was asked for"})
+	if err != nil {
+		stripe.mu.Unlock()
+		return false, err
+	}
+	s, err := l.submitMade(ctx, sub, r.Subject, ev, now)
+	stripe.mu.Unlock()
+	if err != nil {
+		return false, err
+	}
+	_, err = s.Wait(ctx)
+	return err == nil, err
+}
+
+// submitMade queues an event that the ledger itself makes about a person. The
+// caller holds the stripe's lock.
+func (l *Ledger) submitMade(ctx context.Context, sub *subject, person string, ev *event.Event, now time.Time) (*Submission, error) {
+	state, err := sub.speculative.Apply(ev, unknownIndex)
+	if err != nil {
+		return nil, err
+	}
+	s := &Submission{ledger: l, mac: l.tree.ContentMAC(ev.Canonical()), at: now, done: make(chan struct{})}
+	if err := l.seal(ctx, s, sub, person, []*event.Event{ev}, state, now); err != nil {
+		s.release()
+		return nil, err
+	}
+	sub.speculative = state
+	sub.inflight = append(sub.inflight, s)
+	l.settler <- s
+	return s, nil
+}
+
+// erasureLedger is what the erasure engine may ask of the ledger.
+type erasureLedger struct{ l *Ledger }
+
+func (e erasureLedger) Origin() string { return e.l.origin }
+
+// Recipients lists who received data under keys that are about to die. It must
+// be asked before they die: the list is sealed under them.
+func (e erasureLedger) Recipients(ctx context.Context, s keystore.Subject, keys []keystore.KeyInfo) ([]erasure.Recipient, error) {
+	snap := e.l.log.Snapshot()
+	defer snap.Close()
+	seen := make(map[erasure.Recipient]bool)
+	var out []erasure.Recipient
+	for _, k := range keys {
+		lease, err := e.l.tree.LeaseOf(ctx, k.Ref)
+		if errors.Is(err, keystore.ErrNoKey) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		entries, err := e.l.eventsUnder(ctx, snap, lease, k, nil)
+		lease.Done()
+		if err != nil {
+			return nil, err
+		}
+		for _, en := range entries {
+			if en.Event.Type() != "data.disclosed" {
+				continue
+			}
+			r := erasure.Recipient{ID: en.Event.Str("recipient"), Ref: en.Event.Str("recipient_ref")}
+			if !seen[r] {
+				seen[r] = true
+				out = append(out, r)
+			}
+		}
+	}
+	return out, nil
+}
+
+// Publish appends the epoch record and returns when it is durable.
+func (e erasureLedger) Publish(ctx context.Context, statement []byte) (uint64, []byte, error) {
+	l := e.l
+	l.registerMu.Lock()
+	defer l.registerMu.Unlock()
+	now := l.now()
+	s := &Submission{ledger: l, mac: l.tree.ContentMAC(statement), at: now, done: make(chan struct{})}
+	leaf, err := l.queuePublic(ctx, s, statement, "", now)
+	if err != nil {
+		s.release()
+		return 0, nil, err
+	}
+	l.settler <- s
+	if err := s.ticket.Wait(ctx); err != nil {
+		return 0, nil, storeError(err)
+	}
+	return s.ticket.Index(0), leaf, nil
+}
+
+// CountEntries counts the entries under a key that is gone.
+func (e erasureLedger) CountEntries(ctx context.Context, rows keystore.RowsKey) (uint64, error) {
+	snap := e.l.log.Snapshot()
+	defer snap.Close()
+	return listLen(ctx, snap, rows, e.l.tree.Generation())
+}
+
+// Published looks for a statement among the newest public ones. It is asked after
+// a crash, about a statement that would be the newest of its type.
+func (e erasureLedger) Published(ctx context.Context, statement []byte) (uint64, bool, error) {
+	lease, err := e.l.tree.Find(ctx, organisation, publicCompartment, 0)
+	if errors.Is(err, keystore.ErrNoKey) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	defer lease.Done()
+	snap := e.l.log.Snapshot()
+	defer snap.Close()
+	g := e.l.tree.Generation()
+	n, err := listLen(ctx, snap, lease, g)
+	if err != nil {
+		return 0, false, err
+	}
+	for seq := n; seq > 0; seq-- {
+		index, _, err := listIndex(ctx, snap, lease, g, seq)
+		if err != nil {
+			return 0, false, err
+		}
+		leaf, err := snap.Leaf(ctx, index)
+		if err != nil {
+			return 0, false, err
+		}
+		if text, ok := envelope.PublicStatement(leaf); ok && bytes.Equal(text, statement) {
+			return index, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// Forget drops what the cache holds of a subject, or of everybody.
+func (e erasureLedger) Forget(s keystore.Subject) {
+	if s == "" {
+		// Keys of retention are known by tags alone: nobody can say whose.
+		e.l.subjects.clear()
+		return
+	}
+	id, ok := personOf(s)
+	if !ok {
+		return
+	}
+	stripe := e.l.subjects.stripe(id)
+	stripe.mu.Lock()
+	delete(stripe.byID, id)
+	stripe.mu.Unlock()
+}
+
+func personOf(s keystore.Subject) (string, bool) {
+	id := string(s)
+	if len(id) < 2 || id[:2] != "s:" {
+		return "", false
+	}
+	return id[2:], true
+}
+
+// dayTime is the start of a day that is counted from 1970-01-01, in UTC.
+func dayTime(day uint16) time.Time { return time.Unix(int64(day)*86400, 0).UTC() }

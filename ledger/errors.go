@@ -1,0 +1,68 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/lacunalog/lacuna/merkle/log"
+)
+
+// ErasedError says that an entry is in the log and that no living key opens it.
+// That is an answer, not a failure: the entry itself stays proven. Before a sweep
+// commits to the set of erased entries it is the operator's word that the entry
+// was erased.
+type ErasedError struct{ Index uint64 }
+
+func (e *ErasedError) Error() string {
+	return fmt.Sprintf("entry %d: erased, no key opens it any more", e.Index)
+}
+
+// NotFoundError says that there is no such entry or subject. It never repeats
+// the identifier it was asked for.
+type NotFoundError struct{ What string }
+
+func (e *NotFoundError) Error() string { return e.What }
+
+// BusyError says that the same request can succeed in a moment.
+type BusyError struct{ What string }
+
+func (e *BusyError) Error() string { return e.What }
+
+// ReadOnlyError says why a ledger that is open for reading does not sign.
+type ReadOnlyError struct{ Why error }
+
+func (e *ReadOnlyError) Error() string {
+	return "the ledger is open for reading only: " + e.Why.Error()
+}
+func (e *ReadOnlyError) Unwrap() error { return e.Why }
+
+// KeptError says that nothing was erased because everything has a declared
+// reason to stay.
+type KeptError struct{ Plan *Plan }
+
+func (e *KeptError) Error() string {
+	return "nothing to erase: everything has a declared reason to stay"
+}
+
+// VerifyError says that the store disagrees with itself or with what was signed.
+type VerifyError struct{ Problems []string }
+
+func (e *VerifyError) Error() string {
+	if len(e.Problems) == 1 {
+		return e.Problems[0]
+	}
+	return fmt.Sprintf("%s (and %d more)", e.Problems[0], len(e.Problems)-1)
+}
+
+func isErased(err error) bool {
+	var e *ErasedError
+	return errors.As(err, &e)
+}
+
+// storeError turns what the log says into what the ledger's callers branch on.
+func storeError(err error) error {
+	if errors.Is(err, log.ErrBusy) {
+		return &BusyError{What: "the log's queue is full"}
+	}
+	return err
+}

@@ -1,0 +1,192 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode"
+
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/keystore/holder"
+)
+
+// createHolders makes the root holder: one file, or the same share in several.
+func createHolders(roots []string) ([]keystore.Holder, error) {
+	h, err := holder.CreateFiles(roots...)
+	if err != nil {
+		return nil, err
+	}
+	return []keystore.Holder{h}, nil
+}
+
+func openHolders(roots []string, warn func(string)) ([]keystore.Holder, error) {
+	h, err := holder.OpenFiles(roots...)
+	if err != nil {
+		return nil, err
+	}
+	if w := h.Caps().Warning; w != "" {
+		warn(w)
+	}
+	return []keystore.Holder{h}, nil
+}
+
+func closeAll(hs []keystore.Holder) {
+	for _, h := range hs {
+		h.Close()
+	}
+}
+
+func removeAll(files []string) {
+	for _, f := range files {
+		os.Remove(f)
+	}
+}
+
+// headFiles keeps a copy of the newest signed head beside each root file. It is
+// what tells a restored old copy of the ledger that the log had already gone on.
+type headFiles []string
+
+func headCopy(roots []string) headFiles {
+	var h headFiles
+	for _, root := range roots {
+		h = append(h, root+".head")
+	}
+	return h
+}
+
+// Load returns the longest copy: all are signed by the log, and the log compares
+// what it gets with what it holds.
+func (h headFiles) Load() ([]byte, error) {
+	var newest []byte
+	var size uint64
+	for _, name := range h {
+		b, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && len(b) == 0 {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if n := headSize(b); newest == nil || n > size {
+			newest, size = b, n
+		}
+	}
+	return newest, nil
+}
+
+// headSize reads the second line of a checkpoint, 0 where there is none: the log
+// verifies the whole.
+func headSize(b []byte) uint64 {
+	lines := strings.SplitN(string(b), "\n", 3)
+	if len(lines) < 3 {
+		return 0
+	}
+	var n uint64
+	for _, c := range lines[1] {
+		if c < '0' || c > '9' {
+			return 0
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n
+}
+
+// Store replaces every copy.
+func (h headFiles) Store(checkpoint []byte) error {
+	for _, name := range h {
+		if err := writeFile(name, checkpoint, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeFile writes a file so that after a crash it holds either what it held or
+// what is written: a temporary file beside it, synced, renamed, and the folder
+// synced. Never for a root: a renamed root leaves the old one on the disk.
+func writeFile(name string, b []byte, mode fs.FileMode) error {
+	dir := filepath.Dir(name)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails once it is renamed
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// inside reports whether name lies in dir.
+func inside(dir, name string) bool {
+	d, err1 := filepath.Abs(dir)
+	n, err2 := filepath.Abs(name)
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	rel, err := filepath.Rel(d, n)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// relativeTo writes name as seen from dir, so that a ledger and its root can be
+// moved together; an absolute name stays absolute.
+func relativeTo(dir, name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	d, err1 := filepath.Abs(dir)
+	n, err2 := filepath.Abs(name)
+	if err1 != nil || err2 != nil {
+		return name
+	}
+	rel, err := filepath.Rel(d, n)
+	if err != nil {
+		return n
+	}
+	return rel
+}
+
+func absoluteIn(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(dir, name)
+}
+
+// checkOrigin refuses names that checkpoints or leaves cannot carry.
+func checkOrigin(origin string) error {
+	switch {
+	case origin == "":
+		return errors.New("is empty; a URL without scheme is usual: log.example.com/crm")
+	case len(origin) > 255:
+		return fmt.Errorf("has %d bytes, at most 255 are allowed", len(origin))
+	case strings.ContainsFunc(origin, func(r rune) bool { return r <= ' ' || r == '+' || r == 0x7f || unicode.IsSpace(r) }):
+		return errors.New("has a space, a plus or a control character")
+	}
+	return nil
+}

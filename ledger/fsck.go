@@ -1,0 +1,183 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/ledger/envelope"
+	"github.com/lacunalog/lacuna/merkle"
+)
+
+// FsckReport is what a full check found.
+type FsckReport struct {
+	Size     uint64
+	Root     merkle.Hash
+	Public   uint64   // public statements
+	Opened   uint64   // sealed events that a living key opens
+	Erased   uint64   // sealed events that no living key opens
+	Keys     uint64   // living keys
+	Missing  []string // key pages that are missing
+	Problems []string // empty: everything agrees
+}
+
+// maxProblems bounds the list; a damaged disk has many.
+const maxProblems = 100
+
+// Fsck derives everything again: the tree from the leaves, each key's list of
+// events, each leaf from its sealed event, each chain from its _seq and _prev. It
+// changes nothing. progress is called with a stage and how far it is.
+func (l *Ledger) Fsck(ctx context.Context, progress func(stage string, done, total uint64)) (*FsckReport, error) {
+	if progress == nil {
+		progress = func(string, uint64, uint64) {}
+	}
+	r := new(FsckReport)
+	head := l.log.Head()
+	r.Size, r.Root = head.Checkpoint.Size, head.Checkpoint.Root
+	if err := l.log.Fsck(ctx, func(done, total uint64) { progress("log", done, total) }); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		for _, e := range unjoin(err) {
+			r.problem("log: %v", e)
+		}
+	}
+	tr, err := l.tree.Fsck(ctx, func(done, total uint64) { progress("keys", done, total) })
+	if err != nil {
+		return nil, fmt.Errorf("checking the key tree: %w", err)
+	}
+	r.Missing = tr.Missing
+	for _, p := range tr.Problems {
+		r.problem("key tree: %s", p)
+	}
+	opened, err := l.fsckChains(ctx, r, head.Checkpoint.Size, progress)
+	if err != nil {
+		return nil, err
+	}
+	return r, l.fsckLeaves(ctx, r, opened, progress)
+}
+
+func (r *FsckReport) problem(text string, args ...any) {
+	if len(r.Problems) < maxProblems {
+		r.Problems = append(r.Problems, fmt.Sprintf(text, args...))
+	}
+}
+
+// fsckChains walks every living key's events and returns which entries opened.
+func (l *Ledger) fsckChains(ctx context.Context, r *FsckReport, size uint64, progress func(string, uint64, uint64)) ([]bool, error) {
+	snap := l.log.Snapshot()
+	defer snap.Close()
+	opened := make([]bool, size)
+	g := l.tree.Generation()
+	err := l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
+		lease, err := l.tree.LeaseOf(ctx, k.Ref)
+		if errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer lease.Done()
+		r.Keys++
+		var prev merkle.Hash
+		for seq := uint64(1); ; seq++ {
+			index, ok, err := listIndex(ctx, snap, lease, g, seq)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return ctx.Err()
+			}
+			if index >= size {
+				r.problem("a list row of compartment %s points at entry %d, beyond the end of the log", k.Compartment, index)
+				continue
+			}
+			if opened[index] {
+				r.problem("entry %d is listed twice", index)
+			}
+			e, err := l.open(ctx, snap, lease, index)
+			if err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				r.problem("entry %d: %v", index, err)
+				continue
+			}
+			opened[index] = true
+			if e.Public {
+				continue
+			}
+			r.Opened++
+			if err := l.fsckEntry(ctx, snap, lease, e, seq, prev); err != nil {
+				r.problem("entry %d: %v", index, err)
+			}
+			prev = merkle.LeafHash(e.leaf)
+			if r.Opened%1024 == 0 {
+				progress("events", r.Opened, size)
+			}
+		}
+	})
+	return opened, err
+}
+
+// fsckEntry checks one sealed event against its leaf and its place in its chain.
+func (l *Ledger) fsckEntry(ctx context.Context, snap reader, k envelope.Keys, e Entry, seq uint64, prev merkle.Hash) error {
+	env, err := l.envelope(ctx, snap, e.Index, e.leaf)
+	if err != nil {
+		return err
+	}
+	_, leaf, err := envelope.OpenLeaf(k, l.originHash, env)
+	if err != nil {
+		return err
+	}
+	if string(leaf[:]) != string(e.leaf) {
+		return errors.New("the sealed event does not give the leaf that the log holds")
+	}
+	gotSeq, gotPrev := placeInChain(e.Event)
+	if gotSeq != seq {
+		return fmt.Errorf("_seq is %d, its place in the chain is %d", gotSeq, seq)
+	}
+	if gotPrev != prev {
+		return errors.New("_prev is not the leaf hash of the event before it in the chain")
+	}
+	return nil
+}
+
+// fsckLeaves accounts for every entry: public, opened, or erased.
+func (l *Ledger) fsckLeaves(ctx context.Context, r *FsckReport, opened []bool, progress func(string, uint64, uint64)) error {
+	for i := range opened {
+		leaf, err := l.log.Leaf(ctx, uint64(i))
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			r.problem("entry %d: %v", i, err)
+			continue
+		}
+		switch {
+		case envelope.IsPublic(leaf):
+			r.Public++
+			if !opened[i] {
+				r.problem("entry %d: a public statement that is not in the organisation's list", i)
+			}
+			if _, err := publicEvent(leaf); err != nil {
+				r.problem("entry %d: %v", i, err)
+			}
+		case !opened[i]:
+			r.Erased++
+		}
+		if i%4096 == 0 {
+			progress("leaves", uint64(i), uint64(len(opened)))
+		}
+	}
+	return nil
+}
+
+// unjoin splits an error that holds several.
+func unjoin(err error) []error {
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		return j.Unwrap()
+	}
+	return []error{err}
+}

@@ -1,0 +1,115 @@
+package ledger
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/ledger/consent"
+	"github.com/lacunalog/lacuna/ledger/event"
+)
+
+// lastDay returns the day from which a key may be destroyed, 0 where none is set.
+// Where the rule counts from a year or a month, the key's cohort says it once and
+// for all. Proof of consent is kept as long as a consent is in force, and counts
+// from the end of the last one.
+func lastDay(rule event.Retention, cohort string, state *consent.State, now time.Time) uint16 {
+	if cohort != "" {
+		day, _ := rule.Expiry(cohort, time.Time{}, nil)
+		return day
+	}
+	if state.Active(now) {
+		return 0
+	}
+	end, ok := state.Ended(now)
+	if !ok {
+		end = now // nothing but notices so far: they count from now
+	}
+	day, _ := rule.Expiry(cohort, end, &end)
+	return day
+}
+
+// keeper writes the last days of keys that change after the key was made: a
+// withdrawal starts a period, a new consent stops it. Nobody waits for it. What a
+// crash loses is found again when the person is next looked up, because the day
+// follows from the events.
+type keeper struct {
+	tree *keystore.Tree
+
+	mu   sync.Mutex
+	days map[keystore.Ref]uint16
+	wake chan struct{}
+	done chan struct{}
+}
+
+func newKeeper(tree *keystore.Tree) *keeper {
+	k := &keeper{tree: tree, days: make(map[keystore.Ref]uint16), wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go k.run()
+	return k
+}
+
+func (k *keeper) set(ref keystore.Ref, day uint16) {
+	k.mu.Lock()
+	k.days[ref] = day
+	k.mu.Unlock()
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (k *keeper) run() {
+	defer close(k.done)
+	for range k.wake {
+		k.flush()
+	}
+	k.flush()
+}
+
+// flush writes what has gathered in one sync.
+func (k *keeper) flush() {
+	k.mu.Lock()
+	days := k.days
+	k.days = make(map[keystore.Ref]uint16)
+	k.mu.Unlock()
+	changes := make([]keystore.Change, 0, len(days))
+	for ref, day := range days {
+		changes = append(changes, keystore.Change{Ref: ref, Expiry: &day})
+	}
+	if len(changes) == 0 || k.tree.Update(context.Background(), changes...) == nil {
+		return
+	}
+	// One of them is being erased, or the log is broken. Those that can be written
+	// are written one by one.
+	for _, c := range changes {
+		_ = k.tree.Update(context.Background(), c)
+	}
+}
+
+func (k *keeper) stop() {
+	close(k.wake)
+	<-k.done
+}
+
+// keepDays brings the last days of a person's keys in line with their state. Only
+// keys without a cohort can change: the others were made with their last day.
+func (l *Ledger) keepDays(sub *subject, state *consent.State, now time.Time) {
+	if l.readOnly != nil {
+		return
+	}
+	reg := l.register.Load()
+	for k, c := range sub.chains {
+		if k.cohort != 0 {
+			continue
+		}
+		rule, ok := reg.RetentionOf(k.compartment)
+		if !ok {
+			continue
+		}
+		if day := lastDay(rule, "", state, now); day != c.day {
+			c.day = day
+			l.keeper.set(c.ref, day)
+		}
+	}
+}

@@ -1,0 +1,386 @@
+// Package ledger is the product: it records events about people, answers "may
+// I?", proves what was recorded and erases it.
+//
+// It joins three packages that do not know each other. merkle/log is an
+// append-only Merkle log that cannot decrypt anything; keystore is a tree of
+// keys, one for each (subject, compartment, cohort), that can be destroyed one by
+// one; erasure is the state machine that destroys them. An event is parsed
+// strictly, filled from the register (ledger/event), checked against the person's
+// state (ledger/consent), sealed under its key (ledger/envelope) and queued; the
+// log holds a 34-byte commitment, and the sealed event lies beside it.
+//
+//	led, err := ledger.Open(ctx, ledger.Options{Dir: "crm"})
+//	rec, err := led.Record(ctx, ev)            // durable, integrated, under a signed head
+//	ans, err := led.May(ctx, consent.Question{Subject: "c-2", Purpose: "newsletter", Channel: "email"})
+//	file, err := led.Prove(ctx, rec[0].Index, ledger.ProveOptions{})
+//	cert, err := led.Erase(ctx, ledger.EraseRequest{Subject: "c-2"})
+//
+// A folder holds
+//
+//	lacuna.json   origin, suite, where the root holders are
+//	log.vkey      the log's public key; give it to everybody
+//	log.skey      the log's signing key; not in backups
+//	log/          the store: leaves, sealed events, key pages
+//
+// and the root of the key tree lies outside, by default in DIR.root. Whoever
+// loses every copy of the root has erased everybody.
+//
+// Methods of a Ledger may be called from several goroutines. Nothing here puts a
+// subject identifier or a payload into an error or a log line.
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lacunalog/lacuna/erasure"
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/keystore/holder"
+	"github.com/lacunalog/lacuna/ledger/envelope"
+	"github.com/lacunalog/lacuna/ledger/event"
+	"github.com/lacunalog/lacuna/merkle"
+	"github.com/lacunalog/lacuna/merkle/log"
+)
+
+// Config is the file lacuna.json of a ledger. Unknown members are refused.
+type Config struct {
+	Format string   `json:"format"`          // "lacuna/v1"
+	Origin string   `json:"origin"`          // name of the log, as checkpoints carry it
+	Suite  int      `json:"suite"`           // 1 ChaCha20-Poly1305, 2 AES-256-GCM
+	Root   []string `json:"root"`            // files of the root holder, all with the same share; relative to the folder
+	Pages  string   `json:"pages,omitempty"` // folder that receives key pages before an old root dies
+}
+
+const (
+	format     = "lacuna/v1"
+	configFile = "lacuna.json"
+	vkeyFile   = "log.vkey"
+	skeyFile   = "log.skey"
+	storeDir   = "log"
+)
+
+// Options say how a ledger is opened. Only Dir is needed.
+type Options struct {
+	Dir   string
+	Root  []string // instead of Config.Root
+	Actor event.Actor
+	Now   func() time.Time // nil: the system's clock
+
+	// ReadOnly opens a ledger for reading. Nothing is signed or appended.
+	ReadOnly bool
+	// Warn is told, in one line each, what an operator should know: a holder on a
+	// file system that copies on write, say. Nil: not told.
+	Warn func(string)
+	// Hooks are for tests that stop the program between two steps.
+	hooks hooks
+}
+
+type hooks struct {
+	log     func(*log.Options)
+	tree    func(*keystore.Options)
+	erasure func(*erasure.Options)
+}
+
+// Ledger is an open ledger.
+type Ledger struct {
+	dir        string
+	config     Config
+	origin     string
+	originHash [32]byte
+	suite      envelope.Suite
+	vkey       string
+	actor      event.Actor
+	now        func() time.Time
+	readOnly   error
+
+	log     *log.Log
+	tree    *keystore.Tree
+	erasure *erasure.Engine
+
+	order      sync.Mutex // deltas of the key tree reach the queue in the order in which they were taken
+	subjects   *subjects
+	tags       *tags
+	register   atomic.Pointer[event.Register]
+	registerMu sync.Mutex // one register event at a time
+	registers  chain      // the organisation's sealed register events
+	publics    chain      // the list of public statements
+
+	keeper  *keeper
+	settler chan *Submission
+	settled chan struct{}
+	closed  sync.Once
+}
+
+// InitOptions say how a ledger is created.
+type InitOptions struct {
+	Dir    string
+	Origin string   // a schemeless URL without spaces and plus, say "log.example.com/crm"
+	Root   []string // files of the root holder; default Dir + ".root"
+	Pages  string   // folder on another disk that receives key pages; "" for none
+	Suite  int      // 0: suite 1
+	Now    func() time.Time
+}
+
+// Init creates a ledger. It fails where one is already, and leaves nothing that
+// would stop a second try.
+func Init(ctx context.Context, o InitOptions) error {
+	if err := checkOrigin(o.Origin); err != nil {
+		return fmt.Errorf("origin: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(o.Dir, configFile)); err == nil {
+		return fmt.Errorf("%s already holds a ledger", o.Dir)
+	}
+	if o.Suite == 0 {
+		o.Suite = int(envelope.ChaCha20Poly1305)
+	}
+	if s := envelope.Suite(o.Suite); s != envelope.ChaCha20Poly1305 && s != envelope.AES256GCM {
+		return fmt.Errorf("suite %d: want 1 (ChaCha20-Poly1305) or 2 (AES-256-GCM)", o.Suite)
+	}
+	if len(o.Root) == 0 {
+		o.Root = []string{filepath.Clean(o.Dir) + ".root"}
+	}
+	for _, root := range o.Root {
+		if inside(o.Dir, root) {
+			return fmt.Errorf("root %s lies inside the ledger: whoever copies the folder would copy the root too", root)
+		}
+		if _, err := os.Lstat(root); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("root %s exists already: it may hold the only root of another ledger", root)
+		}
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return err
+	}
+	skey, vkey, err := merkle.GenerateKey(rand.Reader, o.Origin)
+	if err != nil {
+		return err
+	}
+	signer, err := merkle.NewSigner(skey)
+	if err != nil {
+		return err
+	}
+	c := Config{Format: format, Origin: o.Origin, Suite: o.Suite, Pages: relativeTo(o.Dir, o.Pages)}
+	for _, root := range o.Root {
+		c.Root = append(c.Root, relativeTo(o.Dir, root))
+	}
+
+	// Crash order: the configuration is written last. Without it the folder is
+	// not a ledger yet, and the remains of an earlier try are removed here.
+	store := filepath.Join(o.Dir, storeDir)
+	if err := os.RemoveAll(store); err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(o.Dir, skeyFile), []byte(skey+"\n"), 0o600); err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(o.Dir, vkeyFile), []byte(vkey+"\n"), 0o644); err != nil {
+		return err
+	}
+	lo := log.Options{Origin: o.Origin, Signer: signer, VKey: vkey, Spaces: spaces}
+	if err := log.Create(store, lo); err != nil {
+		return err
+	}
+	lg, err := log.Open(ctx, store, lo)
+	if err != nil {
+		return err
+	}
+	h, err := createHolders(o.Root)
+	if err != nil {
+		lg.Close()
+		return err
+	}
+	to := keystore.Options{Now: o.Now}
+	if o.Pages != "" {
+		to.PageTarget = holder.PageDir(o.Pages)
+	}
+	tree, err := keystore.Create(ctx, treeRows{lg}, h, to)
+	if err != nil {
+		closeAll(h)
+		lg.Close()
+		removeAll(o.Root)
+		return fmt.Errorf("creating the key tree: %w", err)
+	}
+	tree.Close()
+	closeAll(h)
+	if err := lg.Close(); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(o.Dir, configFile), append(text, '\n'), 0o644)
+}
+
+// ReadConfig reads a ledger's configuration.
+func ReadConfig(dir string) (Config, error) {
+	var c Config
+	text, err := os.ReadFile(filepath.Join(dir, configFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, &NotFoundError{What: "no ledger in " + dir}
+	}
+	if err != nil {
+		return c, err
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return c, fmt.Errorf("%s: %w", filepath.Join(dir, configFile), err)
+	}
+	if c.Format != format {
+		return c, fmt.Errorf("%s: format %q, this program reads %q", filepath.Join(dir, configFile), c.Format, format)
+	}
+	return c, nil
+}
+
+// Open opens a ledger and finishes what a crash interrupted: the log's last
+// group, an epoch of the key tree, an erasure.
+func Open(ctx context.Context, o Options) (*Ledger, error) {
+	c, err := ReadConfig(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &Ledger{
+		dir: o.Dir, config: c, origin: c.Origin, originHash: envelope.Origin(c.Origin), suite: envelope.Suite(c.Suite),
+		actor: o.Actor, now: o.Now, subjects: newSubjects(),
+		settler: make(chan *Submission, 1<<14), settled: make(chan struct{}),
+	}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	if l.actor == (event.Actor{}) {
+		l.actor = event.Actor{Role: "append", Service: "cli"}
+	}
+	warn := o.Warn
+	if warn == nil {
+		warn = func(string) {}
+	}
+	vkey, err := os.ReadFile(filepath.Join(o.Dir, vkeyFile))
+	if err != nil {
+		return nil, fmt.Errorf("reading the log's public key: %w", err)
+	}
+	l.vkey = strings.TrimSpace(string(vkey))
+	skey, err := os.ReadFile(filepath.Join(o.Dir, skeyFile))
+	if err != nil {
+		return nil, fmt.Errorf("reading the log's signing key: %w", err)
+	}
+	signer, err := merkle.NewSigner(strings.TrimSpace(string(skey)))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(o.Dir, skeyFile), err)
+	}
+	roots := o.Root
+	if len(roots) == 0 {
+		for _, root := range c.Root {
+			roots = append(roots, absoluteIn(o.Dir, root))
+		}
+	}
+	lo := log.Options{Origin: c.Origin, Signer: signer, VKey: l.vkey, Spaces: spaces, HeadCopy: headCopy(roots), ReadOnly: o.ReadOnly}
+	if o.hooks.log != nil {
+		o.hooks.log(&lo)
+	}
+	store := filepath.Join(o.Dir, storeDir)
+	l.log, err = log.Open(ctx, store, lo)
+	if rolled := (log.ErrRolledBack{}); errors.As(err, &rolled) && !o.ReadOnly {
+		// A restored copy that is older than what was shown to others may be read,
+		// but what it signed next would fork the log.
+		warn(err.Error() + "; reading only")
+		lo.ReadOnly = true
+		l.readOnly = &ReadOnlyError{Why: err}
+		l.log, err = log.Open(ctx, store, lo)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if o.ReadOnly {
+		l.readOnly = &ReadOnlyError{Why: errors.New("it was asked to be")}
+	}
+	if err := l.start(ctx, roots, warn, o.hooks); err != nil {
+		l.log.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// start opens what lies on top of the log.
+func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), h hooks) error {
+	holders, err := openHolders(roots, warn)
+	if err != nil {
+		return err
+	}
+	to := keystore.Options{Order: &l.order, Now: l.now}
+	if l.config.Pages != "" {
+		to.PageTarget = holder.PageDir(absoluteIn(l.dir, l.config.Pages))
+	}
+	if h.tree != nil {
+		h.tree(&to)
+	}
+	if l.tree, err = keystore.Open(ctx, treeRows{l.log}, holders, to); err != nil {
+		closeAll(holders)
+		return err
+	}
+	if l.tags, err = loadTags(ctx, l.log, l.tree); err != nil {
+		l.tree.Close()
+		return err
+	}
+	if err := l.loadRegister(ctx); err != nil {
+		l.tree.Close()
+		return err
+	}
+	l.keeper = newKeeper(l.tree)
+	go l.settle()
+	eo := erasure.Options{Now: l.now, Order: &l.order}
+	if h.erasure != nil {
+		h.erasure(&eo)
+	}
+	l.erasure, err = erasure.Open(ctx, l.tree, erasureLedger{l}, treeRows{l.log}, eo)
+	if err == nil && l.readOnly == nil {
+		_, err = l.erasure.Resume(ctx)
+	}
+	if err != nil {
+		l.stopSettling()
+		l.tree.Close()
+		return fmt.Errorf("finishing an interrupted erasure: %w", err)
+	}
+	return nil
+}
+
+// Close waits for what is queued and closes the ledger.
+func (l *Ledger) Close() error {
+	var err error
+	l.closed.Do(func() {
+		err = l.erasure.Close()
+		l.stopSettling()
+		err = errors.Join(err, l.tree.Close(), l.log.Close())
+	})
+	return err
+}
+
+func (l *Ledger) stopSettling() {
+	close(l.settler)
+	<-l.settled
+	l.keeper.stop()
+}
+
+// Origin is the name of the log.
+func (l *Ledger) Origin() string { return l.origin }
+
+// VerifierKey is the log's public key in the form of signed notes.
+func (l *Ledger) VerifierKey() string { return l.vkey }
+
+// Log gives the log's read side: tiles, proofs, the HTTP handler.
+func (l *Ledger) Log() *log.Log { return l.log }
+
+// fillContext is what the ledger knows besides the event itself.
+func (l *Ledger) fillContext(now time.Time, facts event.Facts) event.Context {
+	return event.Context{Now: now, Register: l.register.Load(), Actor: l.actor, Facts: facts}
+}

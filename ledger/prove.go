@@ -1,0 +1,173 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/lacunalog/lacuna/ledger/envelope"
+	"github.com/lacunalog/lacuna/ledger/event"
+	"github.com/lacunalog/lacuna/ledger/receipt"
+	"github.com/lacunalog/lacuna/merkle"
+)
+
+// ProveOptions say what a proof shows.
+type ProveOptions struct {
+	// Reveal names the members that are shown. Empty: all but _seq and _prev,
+	// which link the entry to its neighbours in the person's chain.
+	Reveal []string
+	// NoAssertion leaves out the closing assertion. Only for proofs that say
+	// nothing about what came later, a receipt at the moment of recording, say.
+	NoAssertion bool
+}
+
+// Proof is a proof file and, where one was recorded, the closing assertion.
+type Proof struct {
+	File      []byte // a .tlog-proof file
+	Asserted  bool
+	Assertion uint64 // index of the closing assertion
+}
+
+// Prove returns a file that shows, offline and for ever, that entry index is in
+// the log and what it says. Before, it records a chain.asserted event: how many
+// events each chain of the person has and which is the last, signed and dated.
+// Mathematics cannot show that nothing came later; the assertion makes the
+// operator say so, and a receipt in the person's hand can refute it.
+func (l *Ledger) Prove(ctx context.Context, index uint64, o ProveOptions) (*Proof, error) {
+	snap := l.log.Snapshot()
+	e, lease, err := l.find(ctx, snap, index)
+	if err != nil {
+		snap.Close()
+		return nil, err
+	}
+	var opening *envelope.Opening
+	if e.Public {
+		opening, err = envelope.OpenPublic(e.leaf)
+	} else {
+		var env []byte
+		if env, err = l.envelope(ctx, snap, index, e.leaf); err == nil {
+			opening, err = openFields(lease, env, e, o.Reveal)
+		}
+		lease.Done()
+	}
+	snap.Close()
+	if err != nil {
+		return nil, fmt.Errorf("entry %d: %w", index, err)
+	}
+	p := new(Proof)
+	if !e.Public && !o.NoAssertion && l.readOnly == nil && e.Event.Str("subject") != "" {
+		if p.Assertion, err = l.assert(ctx, e.Event.Str("subject")); err != nil {
+			return nil, fmt.Errorf("recording the closing assertion: %w", err)
+		}
+		p.Asserted = true
+	}
+	p.File, err = l.proofFile(ctx, index, opening)
+	return p, err
+}
+
+func openFields(k envelope.Keys, env []byte, e Entry, reveal []string) (*envelope.Opening, error) {
+	shown := envelope.DefaultReveal
+	if len(reveal) > 0 {
+		want := make(map[string]bool, len(reveal))
+		for _, name := range reveal {
+			if _, ok := e.Event.Get(name); !ok {
+				return nil, &NotFoundError{What: fmt.Sprintf("the event has no member %q", name)}
+			}
+			want[name] = true
+		}
+		shown = func(name string) bool { return want[name] }
+	}
+	f, err := envelope.OpenFields(k, env, shown)
+	if err != nil {
+		return nil, err
+	}
+	return f.Opening(e.leaf), nil
+}
+
+// proofFile puts an opening, the inclusion proof and the newest head together.
+func (l *Ledger) proofFile(ctx context.Context, index uint64, opening *envelope.Opening) ([]byte, error) {
+	extra, err := opening.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	head := l.log.Head()
+	hashes, err := l.log.InclusionProof(ctx, index, head.Checkpoint.Size)
+	if err != nil {
+		return nil, fmt.Errorf("building the inclusion proof of entry %d: %w", index, err)
+	}
+	return (&merkle.Proof{Extra: extra, Index: index, Hashes: hashes, Checkpoint: head.Signed}).Marshal()
+}
+
+// assert records chain.asserted for a person.
+func (l *Ledger) assert(ctx context.Context, person string) (uint64, error) {
+	stripe := l.subjects.stripe(person)
+	stripe.mu.Lock()
+	sub, err := l.subject(ctx, stripe, person)
+	if err != nil {
+		stripe.mu.Unlock()
+		return 0, err
+	}
+	now := l.now()
+	ev, err := l.made(sub, now, map[string]any{"type": "chain.asserted", "subject": person, "chains": assertedChains(sub)})
+	if err != nil {
+		stripe.mu.Unlock()
+		return 0, err
+	}
+	s, err := l.submitMade(ctx, sub, person, ev, now)
+	stripe.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	rec, err := s.Wait(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return rec[0].Index, nil
+}
+
+// assertedChain is one chain as chain.asserted names it.
+type assertedChain struct {
+	Compartment string `json:"compartment"`
+	Cohort      string `json:"cohort"`
+	Count       uint64 `json:"count"`
+	Head        string `json:"head"` // base64 leaf hash of the last event
+}
+
+func assertedChains(sub *subject) []assertedChain {
+	out := make([]assertedChain, 0, len(sub.chains))
+	for k, c := range sub.chains {
+		out = append(out, assertedChain{k.compartment, k.cohort.String(), c.seq, c.head.String()})
+	}
+	sort.Slice(out, func(i, j int) bool {
+		a, b := out[i], out[j]
+		return a.Compartment < b.Compartment || a.Compartment == b.Compartment && a.Cohort < b.Cohort
+	})
+	return out
+}
+
+// made fills an event that the ledger itself makes.
+func (l *Ledger) made(sub *subject, now time.Time, members map[string]any) (*event.Event, error) {
+	text, err := json.Marshal(members)
+	if err != nil {
+		return nil, err
+	}
+	short, err := event.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	c := l.fillContext(now, sub.speculative)
+	c.Internal = true
+	c.Actor = event.Actor{Role: "admin", Service: "lacuna"}
+	full, _, err := event.Fill(c, short)
+	if err != nil {
+		return nil, err
+	}
+	return full[0], nil
+}
+
+// Verify checks a proof file against this ledger's public key.
+func (l *Ledger) Verify(file []byte) (*receipt.Report, error) {
+	return receipt.Verify(file, l.vkey)
+}

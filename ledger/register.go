@@ -1,0 +1,157 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lacunalog/lacuna/ledger/envelope"
+	"github.com/lacunalog/lacuna/ledger/event"
+	"github.com/lacunalog/lacuna/merkle"
+	"github.com/lacunalog/lacuna/merkle/log"
+)
+
+// loadRegister folds the register: what was declared publicly and what is
+// sealed under the organisation's key, in the order of the log.
+func (l *Ledger) loadRegister(ctx context.Context) error {
+	entries, err := l.eventsOf(ctx, organisation)
+	if err != nil {
+		return fmt.Errorf("reading the register: %w", err)
+	}
+	reg := new(event.Register)
+	for _, e := range entries {
+		switch {
+		case e.Public:
+			l.publics.seq++
+		default:
+			l.registers.seq++
+			l.registers.head = merkle.LeafHash(e.leaf)
+		}
+		if !isRegister(e.Event) {
+			continue
+		}
+		if reg, err = reg.Apply(e.Event, leafHash(e.leaf)); err != nil {
+			return fmt.Errorf("reading the register: entry %d: %w", e.Index, err)
+		}
+	}
+	l.register.Store(reg)
+	return nil
+}
+
+// submitRegister records a register event and waits until it is durable, so
+// that what is declared is declared before anything refers to it. Identical
+// content again records nothing.
+func (l *Ledger) submitRegister(ctx context.Context, short *event.Event, id string, mac [16]byte, now time.Time) (*Submission, error) {
+	l.registerMu.Lock()
+	defer l.registerMu.Unlock()
+	if id != "" {
+		if s, err := l.replay(ctx, organisation, id, mac); s != nil || err != nil {
+			return s, err
+		}
+	}
+	reg := l.register.Load()
+	full, warnings, err := event.Fill(l.fillContext(now, nil), short)
+	if err != nil {
+		return nil, err
+	}
+	if len(full) == 0 { // the same content is declared already
+		return &Submission{answer: []Recorded{{ID: id, Type: short.Type(), Recorded: now, Unchanged: true, Warnings: warnings}}}, nil
+	}
+	s := &Submission{ledger: l, mac: mac, at: now, done: make(chan struct{})}
+	ev := full[0]
+	route, _, err := event.Route(reg, nil, ev)
+	if err != nil {
+		return nil, err
+	}
+	var leaf []byte
+	if route.Public {
+		leaf, err = l.queuePublic(ctx, s, event.Statement(ev.WithString("_recorded", event.FormatTime(now))), ev.Str("id"), now)
+	} else {
+		leaf, err = l.queueInternal(ctx, s, ev, now)
+	}
+	if err != nil {
+		s.release()
+		return nil, err
+	}
+	s.answer = []Recorded{{ID: ev.Str("id"), Type: ev.Type(), Leaf: merkle.LeafHash(leaf), Recorded: now, Warnings: warnings}}
+	l.settler <- s
+	if err := s.ticket.Wait(ctx); err != nil {
+		return nil, storeError(err)
+	}
+	next, err := reg.Apply(ev, leafHash(leaf))
+	if err != nil {
+		return nil, err
+	}
+	l.register.Store(next)
+	return s, nil
+}
+
+// queueInternal seals a register event under the organisation's key.
+func (l *Ledger) queueInternal(ctx context.Context, s *Submission, ev *event.Event, now time.Time) ([]byte, error) {
+	lease, err := l.tree.Use(ctx, organisation, event.OrganisationKeys, 0)
+	if err != nil {
+		return nil, fmt.Errorf("getting the organisation's key: %w", err)
+	}
+	s.leases = append(s.leases, lease)
+	entry, head, err := l.sealOne(lease, ev, l.registers.seq+1, l.registers.head, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.queueOne(ctx, s, entry, ev.Str("id"), now); err != nil {
+		return nil, err
+	}
+	l.registers.seq, l.registers.head = l.registers.seq+1, head
+	return entry.Leaf, nil
+}
+
+// queuePublic queues a public statement. It is listed under the organisation's
+// key, so that the register is found again without reading the whole log.
+func (l *Ledger) queuePublic(ctx context.Context, s *Submission, statement []byte, id string, now time.Time) ([]byte, error) {
+	leaf, err := envelope.PublicLeaf(statement)
+	if err != nil {
+		return nil, err
+	}
+	lease, err := l.tree.Use(ctx, organisation, publicCompartment, 0)
+	if err != nil {
+		return nil, fmt.Errorf("getting the organisation's key: %w", err)
+	}
+	s.leases = append(s.leases, lease)
+	key, mask := listKey(lease, l.tree.Generation(), l.publics.seq+1)
+	entry := log.Entry{Leaf: leaf, Rows: []log.Row{{Key: key, Value: mask, Place: log.ValueMask}}}
+	if err := l.queueOne(ctx, s, entry, id, now); err != nil {
+		return nil, err
+	}
+	l.publics.seq++
+	return leaf, nil
+}
+
+func (l *Ledger) queueOne(ctx context.Context, s *Submission, entry log.Entry, id string, now time.Time) error {
+	tag, row := l.tags.row(id, s.mac, now)
+	entry.Rows = append(entry.Rows, row)
+	entry.Order = 1 // the organisation's
+	t, err := l.enqueue(ctx, []log.Entry{entry}, s.leases)
+	if err != nil {
+		return err
+	}
+	s.ticket, s.tags = t, append(s.tags, tag)
+	l.tags.pend(tag, s.mac, s)
+	return nil
+}
+
+func leafHash(leaf []byte) []byte {
+	h := merkle.LeafHash(leaf)
+	return h[:]
+}
+
+// Register returns what is declared now.
+func (l *Ledger) Register() *event.Register { return l.register.Load() }
+
+// publicEvent reads a public statement back as an event.
+func publicEvent(leaf []byte) (*event.Event, error) {
+	text, ok := envelope.PublicStatement(leaf)
+	if !ok {
+		return nil, errors.New("a public leaf that is malformed")
+	}
+	return event.ParseStatement(text)
+}

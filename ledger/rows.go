@@ -1,0 +1,133 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/merkle/log"
+)
+
+// The first bytes of the rows that belong to the ledger and to those it hands
+// the store to. The log keeps 'b', 'c', 'h' and 't' for itself. The layout of
+// each row is in docs/spec/rows.md.
+const (
+	spaceEnvelope = 'e' // 'e' g idx8 → masked envelope, one for each sealed event
+	spaceList     = 's' // 's' g T[0:16] → index xor T[16:24], a key's list of events
+	spaceTags     = 'q' // 'q' first8 → request tags of one commit group
+	spaceJobs     = 'j' // erasure jobs, each row sealed under the job's own key
+	spaceKeys     = 'k' // pages of the key tree
+)
+
+var spaces = []byte{spaceEnvelope, spaceList, spaceTags, spaceJobs, spaceKeys}
+
+// envelopePrefix returns 'e' || g; the log appends the index.
+func envelopePrefix(g uint32) []byte {
+	return binary.BigEndian.AppendUint32([]byte{spaceEnvelope}, g)
+}
+
+func envelopeKey(g uint32, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(envelopePrefix(g), index)
+}
+
+// listKey returns the key of the row that says where event seq of a key is, and
+// the mask over the index in its value. Both come from T, a PRF value under the
+// erasable key, so without that key the row links nothing.
+func listKey(n namer, g uint32, seq uint64) (key, mask []byte) {
+	t := n.RowName(g, seq)
+	key = append(make([]byte, 0, 1+4+16), spaceList)
+	key = binary.BigEndian.AppendUint32(key, g)
+	key = append(key, t[:16]...)
+	return key, append([]byte(nil), t[16:24]...)
+}
+
+// namer gives the names of a key's list rows: a lease, or what an erasure keeps of
+// one.
+type namer interface {
+	RowName(g uint32, seq uint64) [32]byte
+}
+
+// reader is what the ledger needs to read rows at one state of the log: the log
+// itself, or a snapshot of it.
+type reader interface {
+	Get(ctx context.Context, key []byte) ([]byte, error)
+	Leaf(ctx context.Context, index uint64) ([]byte, error)
+}
+
+// listIndex returns the log index of event seq (from 1) of a key, and false
+// where the key has no such event.
+func listIndex(ctx context.Context, r reader, n namer, g uint32, seq uint64) (uint64, bool, error) {
+	key, mask := listKey(n, g, seq)
+	v, err := r.Get(ctx, key)
+	if errors.Is(err, log.ErrNotFound) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("reading a list row: %w", err)
+	}
+	if len(v) != 8 {
+		return 0, false, fmt.Errorf("list row has %d bytes, want 8", len(v))
+	}
+	return binary.BigEndian.Uint64(v) ^ binary.BigEndian.Uint64(mask), true, nil
+}
+
+// listLen returns how many events a key has, by doubling and then halving: there
+// is no row that counts them, because a row at a fixed key would tie the batches
+// of one person together in the write-ahead log for ever.
+func listLen(ctx context.Context, r reader, n namer, g uint32) (uint64, error) {
+	lo, hi := uint64(0), uint64(1) // lo exists (or is 0), hi is not yet known
+	for {
+		_, ok, err := listIndex(ctx, r, n, g, hi)
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			break
+		}
+		lo, hi = hi, hi*2
+	}
+	for hi-lo > 1 {
+		mid := lo + (hi-lo)/2
+		_, ok, err := listIndex(ctx, r, n, g, mid)
+		if err != nil {
+			return 0, err
+		}
+		if ok {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return lo, nil
+}
+
+// treeRows gives the key tree and the erasure jobs their rows in the log's
+// store. Writes go through the log's one queue, so a key page is never durable
+// later than an event that was queued after it.
+type treeRows struct{ log *log.Log }
+
+func (r treeRows) Get(ctx context.Context, key []byte) ([]byte, error) {
+	v, err := r.log.Get(ctx, key)
+	if errors.Is(err, log.ErrNotFound) {
+		return nil, keystore.ErrNoRow
+	}
+	return v, err
+}
+
+func (r treeRows) Scan(ctx context.Context, from, to []byte, f func(k, v []byte) error) error {
+	return r.log.Scan(ctx, from, to, f)
+}
+
+func (r treeRows) Enqueue(set []keystore.KV, delRange [][2][]byte) (func(context.Context) error, error) {
+	c := log.Change{DeleteRange: delRange, Set: make([]log.Row, len(set))}
+	for i, kv := range set {
+		c.Set[i] = log.Row{Key: kv.Key, Value: kv.Value}
+	}
+	t, err := enqueueChange(r.log, c)
+	if err != nil {
+		return nil, err
+	}
+	return t.Wait, nil
+}

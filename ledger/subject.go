@@ -1,0 +1,279 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sort"
+	"sync"
+
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/ledger/consent"
+	"github.com/lacunalog/lacuna/ledger/envelope"
+	"github.com/lacunalog/lacuna/ledger/event"
+	"github.com/lacunalog/lacuna/merkle"
+)
+
+// chainKey names one chain of a subject: the events under one key.
+type chainKey struct {
+	compartment string
+	cohort      keystore.Cohort
+}
+
+// chain is the end of a chain: how many events it has, and the leaf hash of the
+// last one, which the next one's _prev repeats.
+type chain struct {
+	seq  uint64
+	head merkle.Hash
+	ref  keystore.Ref
+	day  uint16 // from which the key may be destroyed, as it is written or about to be
+}
+
+// subject is what the ledger remembers of one person between two requests. It
+// is a cache: everything in it is derived from the person's sealed events.
+//
+// committed is what a reader may be told; speculative is committed plus what is
+// queued, and is what the next request is validated against, so that a
+// confirmation right after its request works.
+type subject struct {
+	chains      map[chainKey]*chain // speculative
+	committed   *consent.State      // nil knows nothing
+	speculative *consent.State
+	inflight    []*Submission // queued, in the order of the queue
+	used        uint64
+}
+
+// subjects is the cache, divided into stripes. The lock of a stripe is what
+// orders the requests of one person; it is never held across a sync.
+type subjects struct {
+	seed    maphash.Seed
+	stripes [256]stripe
+}
+
+type stripe struct {
+	mu   sync.Mutex
+	byID map[string]*subject
+	tick uint64
+}
+
+// subjectsMost bounds the cache; an entry is about 2 KB for a person with a
+// dozen events.
+const subjectsMost = 64 << 10
+
+func newSubjects() *subjects {
+	s := &subjects{seed: maphash.MakeSeed()}
+	for i := range s.stripes {
+		s.stripes[i].byID = make(map[string]*subject)
+	}
+	return s
+}
+
+// order is a number that differs between people and that nobody can foresee. The
+// log keeps entries of one number in order when it shuffles a group.
+func (s *subjects) order(id string) uint64 {
+	return maphash.String(s.seed, id) | 1
+}
+
+func (s *subjects) stripe(id string) *stripe {
+	return &s.stripes[maphash.String(s.seed, id)>>56]
+}
+
+// get returns the subject, loading it where it is not cached. The caller holds
+// the stripe's lock.
+func (l *Ledger) subject(ctx context.Context, st *stripe, id string) (*subject, error) {
+	st.tick++
+	if s, ok := st.byID[id]; ok {
+		s.used = st.tick
+		s.settle()
+		return s, nil
+	}
+	s, err := l.loadSubject(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	s.used = st.tick
+	st.byID[id] = s
+	if len(st.byID) > subjectsMost/len(l.subjects.stripes) {
+		st.evict()
+	}
+	return s, nil
+}
+
+// evict drops the subject that was used longest ago among a few; one with
+// queued events stays, because only memory knows of them.
+func (st *stripe) evict() {
+	var oldest string
+	var age uint64
+	n := 0
+	for id, s := range st.byID {
+		if len(s.inflight) == 0 && (oldest == "" || s.used < age) {
+			oldest, age = id, s.used
+		}
+		if n++; n == 8 {
+			break
+		}
+	}
+	if oldest != "" {
+		delete(st.byID, oldest)
+	}
+}
+
+// settle moves what has become durable from speculative to committed.
+func (s *subject) settle() {
+	n := 0
+	for _, q := range s.inflight {
+		if !q.ticket.Done() || q.ticket.Wait(context.Background()) != nil {
+			break // on its way, or the log is broken and the process is about to end
+		}
+		for i, ev := range q.events {
+			if next, err := s.committed.Apply(ev, q.ticket.Index(i)); err == nil {
+				s.committed = next
+			}
+			// An error cannot be: the same event was applied to the speculative
+			// state before it was sealed. If the fold has a fault, the event stays
+			// recorded and the state does not change.
+		}
+		n++
+	}
+	if n == len(s.inflight) {
+		s.inflight = s.inflight[:0]
+	} else if n > 0 {
+		s.inflight = append(s.inflight[:0], s.inflight[n:]...)
+	}
+}
+
+// loadSubject folds a person's events from the store.
+func (l *Ledger) loadSubject(ctx context.Context, id string) (*subject, error) {
+	s := &subject{chains: make(map[chainKey]*chain), committed: nil}
+	entries, err := l.eventsOf(ctx, personKey(id))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		k := chainKey{e.Compartment, e.Cohort}
+		c := s.chains[k]
+		if c == nil {
+			c = &chain{ref: e.ref, day: e.Expiry}
+			s.chains[k] = c
+		}
+		c.seq++
+		c.head = merkle.LeafHash(e.leaf)
+		next, err := s.committed.Apply(e.Event, e.Index)
+		if err != nil {
+			// Sealed events were valid when they were recorded; a later version of
+			// the rules must not make a person unreadable.
+			continue
+		}
+		s.committed = next
+	}
+	s.speculative = s.committed
+	l.keepDays(s, s.committed, l.now())
+	return s, nil
+}
+
+// Entry is one event of the log as its key opens it.
+type Entry struct {
+	Index       uint64
+	Event       *event.Event // full form, with _seq, _prev and _recorded
+	Compartment string
+	Cohort      keystore.Cohort
+	Expiry      uint16 // day on which its key may be destroyed, 0 where none is set yet
+	Public      bool
+
+	leaf []byte
+	ref  keystore.Ref
+}
+
+// eventsOf opens every event under the keys of a tree subject, in the order of
+// the log. Keys that are being erased are left out.
+func (l *Ledger) eventsOf(ctx context.Context, s keystore.Subject) ([]Entry, error) {
+	keys, err := l.tree.Keys(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("looking up the keys of a subject: %w", err)
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	snap := l.log.Snapshot()
+	defer snap.Close()
+	var out []Entry
+	for _, k := range keys {
+		lease, err := l.tree.LeaseOf(ctx, k.Ref)
+		if errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out, err = l.eventsUnder(ctx, snap, lease, k, out)
+		lease.Done()
+		if err != nil {
+			return nil, err
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Index < out[j].Index })
+	return out, nil
+}
+
+func (l *Ledger) eventsUnder(ctx context.Context, r reader, lease *keystore.Lease, k keystore.KeyInfo, out []Entry) ([]Entry, error) {
+	g := l.tree.Generation()
+	for seq := uint64(1); ; seq++ {
+		index, ok, err := listIndex(ctx, r, lease, g, seq)
+		if err != nil || !ok {
+			return out, err
+		}
+		e, err := l.open(ctx, r, lease, index)
+		if err != nil {
+			return out, fmt.Errorf("entry %d: %w", index, err)
+		}
+		e.Compartment, e.Cohort, e.Expiry, e.ref = k.Compartment, k.Cohort, k.Expiry, k.Ref
+		out = append(out, e)
+	}
+}
+
+// open reads and opens entry index with the key of a lease.
+func (l *Ledger) open(ctx context.Context, r reader, lease *keystore.Lease, index uint64) (Entry, error) {
+	leaf, err := r.Leaf(ctx, index)
+	if err != nil {
+		return Entry{}, err
+	}
+	if envelope.IsPublic(leaf) {
+		ev, err := publicEvent(leaf)
+		return Entry{Index: index, Event: ev, Public: true, leaf: leaf}, err
+	}
+	env, err := l.envelope(ctx, r, index, leaf)
+	if err != nil {
+		return Entry{}, err
+	}
+	text, err := envelope.Open(lease, env)
+	if err != nil {
+		return Entry{}, err
+	}
+	ev, err := event.Parse(text)
+	if err != nil {
+		return Entry{}, fmt.Errorf("sealed event is malformed: %w", err)
+	}
+	return Entry{Index: index, Event: ev, leaf: leaf}, nil
+}
+
+// envelope reads entry index's envelope and takes the mask off.
+func (l *Ledger) envelope(ctx context.Context, r reader, index uint64, leaf []byte) ([]byte, error) {
+	g := l.tree.Generation()
+	env, err := r.Get(ctx, envelopeKey(g, index))
+	if err != nil {
+		return nil, fmt.Errorf("reading an envelope: %w", err)
+	}
+	env = append([]byte(nil), env...)
+	l.tree.MaskEnvelope(g, leaf, env)
+	return env, nil
+}
+
+// personKey, organisationKey: the key tree's subjects are prefixed, so that no
+// identifier a controller may choose can name a key that is the ledger's own.
+func personKey(id string) keystore.Subject { return keystore.Subject("s:" + id) }
+
+const (
+	organisation      = keystore.Subject("o:register")
+	publicCompartment = "public" // the list of public statements; nothing is sealed under it
+)
