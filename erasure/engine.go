@@ -1,0 +1,275 @@
+package erasure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lacunalog/lacuna/keystore"
+)
+
+// A Job is a request that is written down.
+type Job struct {
+	e *Engine
+	j *job
+}
+
+// ID names the job; it is random.
+func (h *Job) ID() ID { return h.j.id }
+
+// Wait returns the subject's copy of the certificate when the epoch record is in the log. The end of ctx
+// ends the wait, not the erasure; see [Engine.Cancel]. The certificate and the opening in it are handed
+// out once: a second Wait returns the officer's copy.
+func (h *Job) Wait(ctx context.Context) (*Certificate, error) {
+	select {
+	case <-h.j.done:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	h.e.mu.Lock()
+	defer h.e.mu.Unlock()
+	cert := h.j.cert
+	if cert != nil {
+		h.j.cert = cert.Officer()
+	}
+	return cert, h.j.err
+}
+
+// Erase runs a request through the whole state machine, up to RECORDED, together with whatever else is
+// asked for meanwhile. The end of ctx ends the wait, not the erasure.
+func (e *Engine) Erase(ctx context.Context, r Request) (*Certificate, error) {
+	job, err := e.Submit(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return job.Wait(ctx)
+}
+
+// Retire destroys keys whose last day has passed, all in one epoch. Nobody can say whose they are, so the
+// certificate is an officer's copy.
+func (e *Engine) Retire(ctx context.Context, keys []keystore.KeyInfo) (*Certificate, error) {
+	return e.Erase(ctx, Request{Keys: keys, Reason: ReasonRetention})
+}
+
+// Submit writes a request down and puts it into the next epoch. When it returns, a crash does not lose the
+// request any more.
+func (e *Engine) Submit(ctx context.Context, r Request) (*Job, error) {
+	if err := e.usable(); err != nil {
+		return nil, err
+	}
+	if err := e.check(ctx, &r); err != nil {
+		return nil, err
+	}
+	j, err := e.newJob(&r)
+	if err != nil {
+		return nil, fmt.Errorf("writing an erasure request down: %w", err)
+	}
+	// It is known here before it is durable, so that a Resume that finds its rows leaves it alone.
+	e.mu.Lock()
+	e.jobs[j.id] = j
+	e.mu.Unlock()
+	err = e.request(ctx, j)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err == nil {
+		err = e.usableLocked() // if not, the request is durable and will be resumed
+	}
+	if err != nil {
+		delete(e.jobs, j.id)
+		j.finish(nil, err)
+		return nil, fmt.Errorf("writing an erasure request down: %w", err)
+	}
+	if !j.failed() { // not cancelled already
+		e.enqueue(j)
+	}
+	return &Job{e, j}, nil
+}
+
+func (e *Engine) usable() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.usableLocked()
+}
+
+func (e *Engine) usableLocked() error {
+	switch {
+	case e.closed:
+		return ErrClosed
+	case !e.ready:
+		return ErrNotResumed
+	}
+	return nil
+}
+
+// newJob commits to a request.
+func (e *Engine) newJob(r *Request) (*job, error) {
+	asked := instant(e.o.Now())
+	opening, err := newOpening(r.members(asked))
+	if err != nil {
+		return nil, err
+	}
+	j := &job{id: newID(), who: new(identity), done: make(chan struct{}), what: particulars{
+		Reason: r.Reason, Scope: r.scope(), RequestedAt: asked, Erased: parts(r.Keys), Kept: stays(r.Kept),
+		Subjects: subjects(r.Keys), Opening: opening.Withhold(memberSubject),
+		Recipients: []Recipient{}, RowsKeys: [][]byte{},
+	}}
+	j.who.Subject = []byte(r.Subject)
+	for _, k := range r.Keys {
+		j.who.Refs = append(j.who.Refs, k.Ref.Bytes())
+	}
+	for _, d := range opening.Disclosures {
+		if !slices.Contains(j.what.Opening.Disclosures, d) {
+			j.who.Disclosure = d
+		}
+	}
+	return j, nil
+}
+
+// request makes a job durable: its two keys, whose it is, and what is asked. All of it is one write, so
+// after a crash there is a whole request or none.
+func (e *Engine) request(ctx context.Context, j *job) error {
+	mine, err := e.tree.Use(ctx, subjectOf(j.id), compartmentJob, 0)
+	if err != nil {
+		return err
+	}
+	defer mine.Done()
+	theirs, err := e.tree.Use(ctx, subjectOf(j.id), compartmentIdentity, 0)
+	if err != nil {
+		return err
+	}
+	defer theirs.Done()
+	row, err := seal(mine, kindJob, j.id, Requested, &j.what)
+	if err != nil {
+		return err
+	}
+	who, err := seal(theirs, kindIdentity, j.id, Requested, j.who)
+	if err != nil {
+		return err
+	}
+	if err := e.write(ctx, []keystore.KV{row, who}, mine, theirs); err != nil {
+		return err
+	}
+	return e.reached(Requested, j)
+}
+
+// subjects counts the people that keys belong to.
+func subjects(keys []keystore.KeyInfo) int {
+	seen := make(map[string]bool)
+	for _, k := range keys {
+		seen[string(k.Ref.Bytes()[:16])] = true
+	}
+	return len(seen)
+}
+
+// enqueue puts jobs into the next epoch. The caller holds mu.
+func (e *Engine) enqueue(jobs ...*job) {
+	e.queue = append(e.queue, jobs...)
+	if e.running || len(e.queue) == 0 {
+		return
+	}
+	e.running = true
+	e.idle.Add(1)
+	go e.loop()
+}
+
+// loop runs epochs until nobody waits. While one runs, the requests for the next gather.
+func (e *Engine) loop() {
+	defer e.idle.Done()
+	for {
+		e.mu.Lock()
+		if len(e.queue) == 0 || !e.ready {
+			for _, j := range e.queue {
+				j.finish(nil, ErrNotResumed)
+			}
+			e.queue, e.running = nil, false
+			e.mu.Unlock()
+			return
+		}
+		n := min(len(e.queue), e.o.MaxSubjects)
+		jobs := slices.Clone(e.queue[:n])
+		e.queue = slices.Delete(e.queue, 0, n)
+		e.mu.Unlock()
+		e.epochs.Lock()
+		e.run(context.Background(), jobs) // whoever waits for a job is told
+		e.epochs.Unlock()
+	}
+}
+
+func (j *job) finish(c *Certificate, err error) {
+	j.cert, j.err = c, err
+	close(j.done)
+}
+
+// ErrTooLate says that a job can no longer be cancelled: its epoch is prepared, or it is no longer open.
+var ErrTooLate = errors.New("too late to cancel")
+
+// Cancel takes a request back and returns when that is durable. It can be done until PREPARED.
+func (e *Engine) Cancel(ctx context.Context, id ID) error {
+	e.mu.Lock()
+	j := e.jobs[id]
+	if j == nil || j.taken {
+		e.mu.Unlock()
+		return ErrTooLate
+	}
+	j.cancelled = true
+	e.mu.Unlock()
+
+	// The loop may be between two states of this job, so wait for it to let go of the key pages; it
+	// looks at cancelled before it goes where there is no way back.
+	e.epochs.Lock()
+	defer e.epochs.Unlock()
+	e.mu.Lock()
+	open := e.jobs[id] != nil
+	e.queue = slices.DeleteFunc(e.queue, func(q *job) bool { return q == j })
+	e.mu.Unlock()
+	if !open {
+		return nil // the loop has done it
+	}
+	return e.cancel(ctx, j)
+}
+
+// ErrCancelled is what a job's Wait returns after [Engine.Cancel].
+var ErrCancelled = errors.New("the erasure was cancelled")
+
+// cancel undoes the fence and closes the job. The caller holds epochs. If we stop between the two, the
+// job is open and its keys are free: it can be cancelled again, or fenced again.
+func (e *Engine) cancel(ctx context.Context, j *job) error {
+	if j.state >= Checked && j.who != nil {
+		refs, err := e.doomed(ctx, j)
+		if err != nil {
+			return err
+		}
+		if err := e.tree.Unfence(ctx, refs); err != nil {
+			return fmt.Errorf("cancelling an erasure: %w", err)
+		}
+	}
+	return e.close(ctx, j, ErrCancelled)
+}
+
+// close ends a job without an epoch.
+func (e *Engine) close(ctx context.Context, j *job, why error) error {
+	// What was collected of a person who stays is not written again.
+	j.what.Recipients, j.what.RowsKeys = []Recipient{}, [][]byte{}
+	if err := e.advance(ctx, Cancelled, j); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.jobs, j.id)
+	if !j.failed() {
+		j.finish(nil, why)
+	}
+	return nil
+}
+
+// Pending lists the jobs that are neither recorded nor cancelled, and how far they are.
+func (e *Engine) Pending() map[ID]State {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	open := make(map[ID]State, len(e.jobs))
+	for id, j := range e.jobs {
+		open[id] = j.state
+	}
+	return open
+}

@@ -1,0 +1,337 @@
+package erasure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lacunalog/lacuna/keystore"
+)
+
+// run takes jobs through one epoch. A job that alone cannot go on is left behind; from PREPARED on there is
+// one fate for all.
+//
+// The caller holds epochs.
+func (e *Engine) run(ctx context.Context, jobs []*job) error {
+	jobs, err := e.approach(ctx, slices.DeleteFunc(slices.Clone(jobs), (*job).failed)) // but for those cancelled meanwhile
+	if err == nil {
+		if jobs = e.take(ctx, jobs); len(jobs) == 0 {
+			return nil
+		}
+		err = e.change(ctx, jobs)
+	}
+	if err != nil {
+		e.release(jobs, err)
+	}
+	return err
+}
+
+// release ends the wait for jobs that stay open. They are taken up again by Resume, or cancelled.
+func (e *Engine) release(jobs []*job, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, j := range jobs {
+		j.taken = false
+		j.finish(nil, err)
+	}
+}
+
+// approach brings jobs to COLLECTED and returns those that got there, or all of them with an error.
+func (e *Engine) approach(ctx context.Context, jobs []*job) ([]*job, error) {
+	jobs, err := e.checkAll(ctx, jobs)
+	if err != nil || len(jobs) == 0 {
+		return jobs, err
+	}
+
+	// FENCED. From here on nothing new is sealed under these keys, nor under those that seal whose they
+	// are. If we stop before the rows are written, Resume fences again, which changes nothing.
+	var refs []keystore.Ref
+	for _, j := range jobs {
+		rs, err := e.doomed(ctx, j)
+		if err != nil {
+			return jobs, err
+		}
+		refs = append(refs, rs...)
+	}
+	if err := e.tree.Fence(ctx, refs); err != nil {
+		return jobs, fmt.Errorf("fencing keys: %w", err)
+	}
+	if err := e.advance(ctx, Fenced, before(jobs, Fenced)...); err != nil {
+		return jobs, err
+	}
+
+	// COLLECTED. What needs the keys is done while there are keys.
+	for _, j := range before(jobs, Collected) {
+		if err := e.collect(ctx, j); err != nil {
+			return jobs, err
+		}
+	}
+	return jobs, e.advance(ctx, Collected, before(jobs, Collected)...)
+}
+
+// before returns the jobs that have not reached a state.
+func before(jobs []*job, s State) (not []*job) {
+	for _, j := range jobs {
+		if j.state < s {
+			not = append(not, j)
+		}
+	}
+	return not
+}
+
+// checkAll brings jobs to CHECKED. Nothing was changed for them yet, so a job whose keys are gone, held or
+// taken by another job is closed with that answer.
+func (e *Engine) checkAll(ctx context.Context, jobs []*job) ([]*job, error) {
+	var on []*job
+	taken := make(map[string]bool)
+	for _, j := range jobs {
+		err := e.exist(ctx, j)
+		for _, ref := range j.who.Refs {
+			if err == nil && taken[string(ref)] {
+				err = keystore.ErrErasing
+			}
+		}
+		switch {
+		case err == nil:
+			on = append(on, j)
+			for _, ref := range j.who.Refs {
+				taken[string(ref)] = true
+			}
+		case errors.Is(err, keystore.ErrNoKey), errors.Is(err, keystore.ErrErasing), errors.Is(err, ErrHeld):
+			if err2 := e.close(ctx, j, fmt.Errorf("checking an erasure request: %w", err)); err2 != nil {
+				return jobs, err2
+			}
+		default:
+			return jobs, fmt.Errorf("checking an erasure request: %w", err)
+		}
+	}
+	return on, e.advance(ctx, Checked, before(on, Checked)...)
+}
+
+// exist checks that the keys of a job are there and free.
+func (e *Engine) exist(ctx context.Context, j *job) error {
+	refs, err := j.refs()
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		l, err := e.tree.LeaseOf(ctx, ref)
+		if err != nil {
+			return err
+		}
+		k := l.Info()
+		l.Done()
+		if k.Held {
+			return ErrHeld
+		}
+		// A job that was interrupted may have fenced its keys itself. A new one finds that of another job.
+		if k.State == keystore.Erasing && !j.resumed {
+			return keystore.ErrErasing
+		}
+	}
+	return nil
+}
+
+// doomed lists the keys that die in a job's epoch: the person's, and the one that seals whose they are.
+func (e *Engine) doomed(ctx context.Context, j *job) ([]keystore.Ref, error) {
+	refs, err := j.refs()
+	if err != nil {
+		return nil, err
+	}
+	own, err := e.refOf(ctx, j.id, compartmentIdentity)
+	if err != nil {
+		return nil, err
+	}
+	return append(refs, own), nil
+}
+
+// collect notes what will be needed when the keys are gone.
+func (e *Engine) collect(ctx context.Context, j *job) error {
+	refs, err := j.refs()
+	if err != nil {
+		return err
+	}
+	j.what.RowsKeys = make([][]byte, 0, len(refs))
+	keys := make([]keystore.KeyInfo, 0, len(refs))
+	for _, ref := range refs {
+		l, err := e.tree.LeaseOf(ctx, ref)
+		if err != nil {
+			return fmt.Errorf("collecting what must be known of a key: %w", err)
+		}
+		j.what.RowsKeys = append(j.what.RowsKeys, l.RowsKey().Bytes())
+		keys = append(keys, l.Info())
+		l.Done()
+	}
+	if len(j.who.Subject) == 0 {
+		return nil // retention: what recipients may keep, the contract with them says
+	}
+	rs, err := e.ledger.Recipients(ctx, keystore.Subject(j.who.Subject), keys)
+	if err != nil {
+		return fmt.Errorf("collecting recipients: %w", err)
+	}
+	j.what.Recipients = append([]Recipient{}, rs...)
+	return nil
+}
+
+// take returns the jobs that nobody cancelled; those cannot be cancelled any more.
+func (e *Engine) take(ctx context.Context, jobs []*job) (taken []*job) {
+	for _, j := range jobs {
+		e.mu.Lock()
+		j.taken = !j.cancelled
+		e.mu.Unlock()
+		if j.taken {
+			taken = append(taken, j)
+		} else if err := e.cancel(ctx, j); err != nil {
+			e.release([]*job{j}, err)
+		}
+	}
+	return taken
+}
+
+// change destroys the keys of jobs. It is written in the order in which its steps become durable.
+func (e *Engine) change(ctx context.Context, jobs []*job) error {
+	var refs []keystore.Ref
+	for _, j := range jobs {
+		rs, err := e.doomed(ctx, j)
+		if err != nil {
+			return err
+		}
+		refs = append(refs, rs...)
+	}
+
+	// PREPARED: pages without the keys lie beside the old ones. If we stop here, the tree opens at the
+	// old epoch, and the jobs are COLLECTED.
+	next, err := e.tree.Prepare(ctx, refs)
+	if err != nil {
+		return fmt.Errorf("preparing an epoch: %w", err)
+	}
+	b := newEpoch(jobs, next.Record())
+	if err := e.advanceEpoch(ctx, Prepared, b, jobs); err != nil {
+		e.mu.Lock()
+		for _, j := range jobs {
+			j.state = Collected
+		}
+		e.mu.Unlock()
+		return errors.Join(err, next.Abort(ctx))
+	}
+	_, err = e.push(ctx, &underway{next, b, jobs})
+	return err
+}
+
+// underway is an epoch that this process has prepared and that can only go forward.
+type underway struct {
+	next *keystore.Epoch
+	b    *epoch
+	jobs []*job
+}
+
+// push brings a prepared epoch to its end. Where a holder or the log fails, it can be tried again.
+func (e *Engine) push(ctx context.Context, u *underway) (certs []*Certificate, err error) {
+	defer func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.under = nil; err != nil {
+			e.under, e.ready = u, false
+		}
+	}()
+
+	// ROOTED. If we stop between two holders, opening the tree goes back to the old root, and the jobs are
+	// COLLECTED; if after the last, it goes forward.
+	if u.b.state < Rooted {
+		if err := u.next.Root(ctx); err != nil {
+			return nil, fmt.Errorf("giving the new root to its holders: %w", err)
+		}
+		u.b.state = Rooted
+		if err := e.reached(Rooted, u.jobs...); err != nil {
+			return nil, err
+		}
+	}
+
+	// DESTROYED. If we stop before this row is written, opening the tree destroys what is left of the old
+	// root and has the statements.
+	statements, err := u.next.Destroy(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("destroying the old root: %w", err)
+	}
+	return e.conclude(ctx, u.b, u.jobs, statements)
+}
+
+// conclude brings an epoch whose old root is destroyed to RECORDED, from whatever state it was left in,
+// and returns the certificates.
+func (e *Engine) conclude(ctx context.Context, b *epoch, jobs []*job, statements []keystore.Statement) ([]*Certificate, error) {
+	if b.state < Destroyed {
+		b.what.KeysDestroyedAt = instant(e.o.Now())
+		info := e.tree.Info()
+		b.what.Level, b.what.MemoryErased = info.Level.String(), info.SecretMode
+		b.what.Holders = holders(statements)
+		if err := e.advanceEpoch(ctx, Destroyed, b, jobs); err != nil {
+			return nil, err
+		}
+	}
+
+	// SCRUBBED: memory first, then the words of the record are fixed.
+	e.tree.Scrub()
+	for _, j := range jobs {
+		e.ledger.Forget(j.subject())
+	}
+	if b.state < Scrubbed {
+		if err := e.word(ctx, b, jobs); err != nil {
+			return nil, err
+		}
+		if err := e.advanceEpoch(ctx, Scrubbed, b, jobs); err != nil {
+			return nil, err
+		}
+	}
+
+	// RECORDED. If we stop between the log and the row, Resume finds the statement in the log.
+	if err := e.publish(ctx, b); err != nil {
+		return nil, err
+	}
+	if err := e.advanceEpoch(ctx, Recorded, b, jobs); err != nil {
+		return nil, err
+	}
+	certs, err := certificates(e.ledger.Origin(), b, jobs)
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, j := range jobs {
+		delete(e.jobs, j.id)
+		j.finish(certs[i], nil)
+	}
+	return certs, nil
+}
+
+func (j *job) subject() keystore.Subject {
+	if j.who == nil {
+		return ""
+	}
+	return keystore.Subject(j.who.Subject)
+}
+
+// publish appends the epoch record to the log, once.
+func (e *Engine) publish(ctx context.Context, b *epoch) error {
+	statement := []byte(b.what.Statement)
+	if b.maybePublished {
+		index, found, err := e.ledger.Published(ctx, statement)
+		if err != nil {
+			return fmt.Errorf("looking for an epoch record: %w", err)
+		}
+		if found {
+			b.what.Index, b.what.Leaf = index, leafHash(statement)
+			return nil
+		}
+	}
+	b.maybePublished = true
+	index, leaf, err := e.ledger.Publish(ctx, statement)
+	if err != nil {
+		return fmt.Errorf("publishing an epoch record: %w", err)
+	}
+	if string(leaf) != string(publicLeaf(statement)) {
+		return errors.New("publishing an epoch record: the ledger published something else")
+	}
+	b.what.Index, b.what.Leaf = index, leafHash(statement)
+	return nil
+}

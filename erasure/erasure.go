@@ -1,0 +1,182 @@
+// Package erasure makes records unreadable by destroying their keys, and says afterwards what it did, what
+// it left and what it could not reach.
+//
+// Nothing is erased by deleting it. What is erased was only ever stored sealed, and its keys were only
+// ever stored sealed, up to a root that is small enough to be overwritten (package keystore). An erasure
+// takes the keys of one person out of that tree and changes the root; an epoch is one such change, and
+// erasures that are asked for at the same time share it.
+//
+// # Two dates
+//
+// When the keys are destroyed, after milliseconds, nobody who holds every byte that was ever written,
+// and the root as it is now, reads a payload or a subject identifier of what was erased. When the traces
+// are swept, days later, such a person also does not learn which erased records belonged together. This
+// package certifies the first date and says in every certificate that the second is still to come.
+//
+// # The states of a job
+//
+// Every request is a job, and each state of it is durable before the next begins:
+//
+//	REQUESTED  the request is written down, so that a crash cannot forget it
+//	CHECKED    the keys exist and are free
+//	FENCED     the keys are durably marked: no new seal, no new lease
+//	COLLECTED  who must be told (Art. 19), and the names of the rows for the sweep: both need the keys
+//	PREPARED   new key pages without the keys are durable beside the old ones
+//	ROOTED     every holder keeps the new root beside the old one; from here there is only forward
+//	DESTROYED  every holder overwrote the old root and read it back
+//	SCRUBBED   caches hold nothing of the person any more; the epoch record is worded
+//	RECORDED   the epoch record is in the log, exactly once; the certificate can be written
+//
+// Until PREPARED a job can be cancelled. After a crash, [Engine.Resume] runs the same code from the last
+// durable state.
+//
+// # Job rows
+//
+// A job must write down the identifier of a person whose data is to be erased, so its rows must not
+// outlive that person's keys. Each job is a subject of the key tree of its own, named by 16 random
+// bytes, with two keys:
+//
+//   - "job-subject" seals the identifier and the keys that are to die. It dies in the very epoch that
+//     erases them.
+//   - "job" seals what must outlast that epoch: the names of the erased rows, for the sweep that follows,
+//     and what the certificate says. It dies with the epoch of that sweep.
+//
+// No row is written twice and none is deleted by its own key. docs/spec/epoch-record.md describes what
+// is published, docs/spec/certificate.md what is handed out.
+//
+// # What is not promised
+//
+// Whoever copied a root or a key before it was destroyed can go on reading, and nobody can see that they
+// did. Rules of retention are not decided here: the ledger says which keys go and which stay, and why.
+package erasure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lacunalog/lacuna/keystore"
+)
+
+// Ledger is what an erasure needs of the ledger whose keys it destroys. All methods may be called
+// concurrently with each other and with everything else that the ledger does.
+type Ledger interface {
+	// Origin is the name of the log.
+	Origin() string
+	// Recipients lists who received what the keys seal and so must be told. It is called before the
+	// keys die, with keys that are fenced or, for a preview, not yet.
+	Recipients(ctx context.Context, s keystore.Subject, keys []keystore.KeyInfo) ([]Recipient, error)
+	// CountEntries returns how many entries of the log were listed under a key, by the names of its
+	// rows. The key itself is gone.
+	CountEntries(ctx context.Context, rows keystore.RowsKey) (uint64, error)
+	// Publish appends a public statement and returns its index and leaf when it is durable.
+	Publish(ctx context.Context, statement []byte) (index uint64, leaf []byte, err error)
+	// Published looks for a statement among the newest public statements of the log. It is asked only
+	// after a crash, about a statement that would be the newest of its type.
+	Published(ctx context.Context, statement []byte) (index uint64, found bool, err error)
+	// Forget drops what caches hold of a subject; keystore.Subject("") stands for everybody, where
+	// nobody can say whose keys were destroyed.
+	Forget(s keystore.Subject)
+}
+
+// Options change how an [Engine] works. The zero value works.
+type Options struct {
+	// Now is the clock; time.Now if nil. It is only written down, never waited for.
+	Now func() time.Time
+	// Order is the lock under which changes of the key tree reach the queue of the rows: the one that
+	// was given to the tree. Without one, nobody else may use the tree.
+	Order sync.Locker
+	// MaxSubjects bounds how many requests share an epoch; the others wait for the next one. 1,000 if 0.
+	MaxSubjects int
+	// MaxKeys bounds how many keys one request may destroy, as a guard against a mistake that erases
+	// everybody. 10,000 if 0.
+	MaxKeys int
+	// Progress is told of every state that a job reaches, for a person who waits. It must return soon.
+	Progress func(job ID, s State)
+
+	at func(s State) error // tests stop here
+}
+
+// ErrTooMany says that one request would destroy more keys than Options.MaxKeys.
+var ErrTooMany = errors.New("one request may not destroy that many keys")
+
+// ErrNotResumed says that an epoch was interrupted and has to be finished first, by [Engine.Resume].
+var ErrNotResumed = errors.New("an interrupted erasure has to be finished first")
+
+// ErrClosed says that the engine was closed.
+var ErrClosed = errors.New("the erasure engine is closed")
+
+// An Engine runs erasures. Its methods may be called from several goroutines.
+type Engine struct {
+	tree   *keystore.Tree
+	ledger Ledger
+	rows   keystore.Rows
+	o      Options
+
+	mu      sync.Mutex
+	jobs    map[ID]*job // open, known to this process
+	queue   []*job      // waiting for an epoch
+	running bool        // an epoch loop is running
+	ready   bool        // nothing is left of an earlier process
+	under   *underway   // an epoch that this process could not bring to its end
+	closed  bool
+	idle    sync.WaitGroup
+
+	epochs sync.Mutex // held by whoever changes key pages: one epoch at a time
+	last   *recorded  // the newest epoch record; guarded by epochs
+}
+
+// Open returns an engine over rows whose keys begin with 'j', in the same store and queue as those of the
+// tree. Call [Engine.Resume] before anything else.
+func Open(ctx context.Context, tree *keystore.Tree, ledger Ledger, rows keystore.Rows, o Options) (*Engine, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Order == nil {
+		o.Order = new(sync.Mutex)
+	}
+	if o.MaxSubjects == 0 {
+		o.MaxSubjects = 1000
+	}
+	if o.MaxKeys == 0 {
+		o.MaxKeys = 10_000
+	}
+	if o.MaxSubjects < 1 || o.MaxKeys < 1 {
+		return nil, errors.New("opening the erasure engine: a bound is negative")
+	}
+	e := &Engine{tree: tree, ledger: ledger, rows: rows, o: o, jobs: make(map[ID]*job)}
+	var err error
+	if e.last, err = e.lastRecorded(ctx); err != nil {
+		return nil, fmt.Errorf("opening the erasure engine: %w", err)
+	}
+	return e, nil
+}
+
+// Close waits for the epoch that is running. Requests that still wait for one stay durable.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	e.idle.Wait()
+	return nil
+}
+
+// reached says that a job's state is durable.
+func (e *Engine) reached(s State, jobs ...*job) error {
+	e.mu.Lock()
+	for _, j := range jobs {
+		j.state = s
+	}
+	e.mu.Unlock()
+	for _, j := range jobs {
+		if e.o.Progress != nil {
+			e.o.Progress(j.id, s)
+		}
+	}
+	if e.o.at != nil {
+		return e.o.at(s)
+	}
+	return nil
+}

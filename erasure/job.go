@@ -1,0 +1,314 @@
+package erasure
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/lacunalog/lacuna/keystore"
+)
+
+// A State is how far a job is.
+type State uint8
+
+// The states of a job, in their order. Rooted has no row: the holders themselves remember it.
+const (
+	Requested State = 1 + iota
+	Checked
+	Fenced
+	Collected
+	Prepared
+	Rooted
+	Destroyed
+	Scrubbed
+	Recorded
+	Cancelled State = 255
+)
+
+func (s State) String() string {
+	switch s {
+	case Cancelled:
+		return "CANCELLED"
+	case 0:
+		return "NONE"
+	}
+	if s > Recorded {
+		return fmt.Sprintf("state %d", uint8(s))
+	}
+	return [...]string{"REQUESTED", "CHECKED", "FENCED", "COLLECTED", "PREPARED", "ROOTED", "DESTROYED", "SCRUBBED", "RECORDED"}[s-1]
+}
+
+// MarshalText writes the state as its name.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// open reports whether something is left to do.
+func (s State) open() bool { return s < Recorded }
+
+// Rows of this package:
+//
+//	'j' 'i' id16 rand16         → sealed under (id, "job-subject"): whose the job is
+//	'j' 'r' id16 state rand16   → sealed under (id, "job"): a job in a state
+//	'j' 'b' id16 state rand16   → sealed under (id, "job"): an epoch in a state
+//	'j' 'e' u64 epoch           → u64 index || leaf hash of the public record; sealed under nothing
+//
+// A row key is the name under which the row is sealed, so it must never be used twice: a crash can leave
+// a row in the write-ahead log that was never acknowledged, and its successor would be sealed under the
+// same key. Hence the random bytes.
+const (
+	space        = 'j'
+	kindIdentity = 'i'
+	kindJob      = 'r'
+	kindEpoch    = 'b'
+	kindRecorded = 'e'
+
+	compartmentIdentity = "job-subject"
+	compartmentJob      = "job"
+)
+
+// A job is one request on its way.
+type job struct {
+	id    ID
+	state State
+	who   *identity // nil once its key is gone
+	what  particulars
+
+	// In memory only.
+	resumed   bool // read from rows: its keys may be fenced already
+	cancelled bool
+	taken     bool // by an epoch that will not give it back
+	cert      *Certificate
+	err       error
+	done      chan struct{}
+}
+
+// identity is what of a job says whose it is.
+type identity struct {
+	Subject    []byte   `json:"subject"`
+	Refs       [][]byte `json:"refs"`
+	Disclosure string   `json:"disclosure"` // of the member "subject"
+}
+
+// particulars are the rest of a job. They hold no identifier of the subject and nothing that is computed from
+// one: with the root as it is until the sweep, they can be read.
+type particulars struct {
+	Reason      Reason      `json:"reason"`
+	Scope       string      `json:"scope"`
+	RequestedAt string      `json:"requested_at"`
+	Erased      []Part      `json:"erased"`
+	Kept        []Stay      `json:"kept"`
+	Subjects    int         `json:"subjects"`
+	Opening     *Opening    `json:"opening"` // without the subject's disclosure
+	Recipients  []Recipient `json:"recipients"`
+	RowsKeys    [][]byte    `json:"rows_keys"` // K_rows of every key, for counting and for the sweep
+	Epoch       *ID         `json:"epoch"`     // the epoch row that RECORDED it
+}
+
+// subjectOf is the key tree's name for a job.
+func subjectOf(id ID) keystore.Subject { return keystore.Subject("j:" + string(id[:])) }
+
+func newID() (id ID) {
+	rand.Read(id[:])
+	return id
+}
+
+// rowKey returns a fresh name for a row of a job.
+func rowKey(kind byte, id ID, state State) []byte {
+	k := append([]byte{space, kind}, id[:]...)
+	if kind != kindIdentity {
+		k = append(k, byte(state))
+	}
+	fresh := newID()
+	return append(k, fresh[:]...)
+}
+
+// A rowName is a parsed row key.
+type rowName struct {
+	kind  byte
+	id    ID
+	state State
+	key   []byte
+}
+
+var errRow = errors.New("a job row is malformed")
+
+func parseRowKey(k []byte) (n rowName, err error) {
+	if len(k) < 2 || k[0] != space {
+		return n, errRow
+	}
+	n.kind, n.key = k[1], bytes.Clone(k)
+	want := 2 + 16 + 16
+	switch n.kind {
+	case kindIdentity:
+	case kindJob, kindEpoch:
+		want++
+	default:
+		return n, errRow
+	}
+	if len(k) != want {
+		return n, errRow
+	}
+	n.id = ID(k[2:18])
+	if n.kind != kindIdentity {
+		n.state = State(k[18])
+	}
+	return n, nil
+}
+
+// write makes rows durable, together with what leases still have to tell the tree. From the request on,
+// a caller that gives up does not take the work back, so the end of ctx does not end the wait.
+func (e *Engine) write(ctx context.Context, rows []keystore.KV, leases ...*keystore.Lease) error {
+	e.o.Order.Lock()
+	var set []keystore.KV
+	var took *keystore.Lease
+	for _, l := range leases {
+		if l.Pending() { // at most once: the keys of a job share a page
+			set, took = append(set, l.TakePending()...), l
+		}
+	}
+	wait, err := e.rows.Enqueue(append(set, rows...), nil)
+	if err != nil && took != nil {
+		took.UntakePending()
+	}
+	e.o.Order.Unlock()
+	if err != nil {
+		return err
+	}
+	return wait(context.WithoutCancel(ctx))
+}
+
+// seal makes the row of a job or an epoch in a state.
+func seal(l *keystore.Lease, kind byte, id ID, s State, v any) (keystore.KV, error) {
+	text, err := canonical(v)
+	if err != nil {
+		return keystore.KV{}, err
+	}
+	text = pad(text)
+	defer clear(text)
+	key := rowKey(kind, id, s)
+	return keystore.KV{Key: key, Value: l.SealRow(key, text)}, nil
+}
+
+// padTo hides in the length of a row how long an identifier is and, for a person with a handful of keys,
+// how many keys there are.
+const padTo = 1024
+
+// pad fills canonical JSON with spaces, which never end it.
+func pad(text []byte) []byte {
+	n := (len(text) + padTo - 1) / padTo * padTo
+	padded := append(make([]byte, 0, n), text...)
+	clear(text)
+	return append(padded, bytes.Repeat([]byte{' '}, n-len(padded))...)
+}
+
+// find leases one of the keys of a job. It also finds one that is fenced, which Tree.Find would not.
+func (e *Engine) find(ctx context.Context, id ID, compartment string) (*keystore.Lease, error) {
+	ref, err := e.refOf(ctx, id, compartment)
+	if err != nil {
+		return nil, err
+	}
+	return e.tree.LeaseOf(ctx, ref)
+}
+
+func (e *Engine) refOf(ctx context.Context, id ID, compartment string) (keystore.Ref, error) {
+	own, err := e.tree.Keys(ctx, subjectOf(id))
+	if err != nil {
+		return keystore.Ref{}, err
+	}
+	for _, k := range own {
+		if k.Compartment == compartment {
+			return k.Ref, nil
+		}
+	}
+	return keystore.Ref{}, keystore.ErrNoKey
+}
+
+// unseal reads a row that seal made.
+func unseal[T any](ctx context.Context, e *Engine, n rowName, v *T) error {
+	compartment := compartmentJob
+	if n.kind == kindIdentity {
+		compartment = compartmentIdentity
+	}
+	l, err := e.find(ctx, n.id, compartment)
+	if err != nil {
+		return err
+	}
+	defer l.Done()
+	sealed, err := e.rows.Get(ctx, n.key)
+	if err != nil {
+		return err
+	}
+	text, err := l.OpenRow(n.key, sealed)
+	if err != nil {
+		return err
+	}
+	defer clear(text)
+	return parse(bytes.TrimRight(text, " "), v)
+}
+
+// advance writes the rows of jobs in a state, all in one write.
+func (e *Engine) advance(ctx context.Context, s State, jobs ...*job) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	rows := make([]keystore.KV, 0, len(jobs))
+	for _, j := range jobs {
+		kv, err := e.sealJob(ctx, j, s)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, kv)
+	}
+	if err := e.write(ctx, rows); err != nil {
+		return fmt.Errorf("writing the state %s of an erasure: %w", s, err)
+	}
+	return e.reached(s, jobs...)
+}
+
+func (e *Engine) sealJob(ctx context.Context, j *job, s State) (keystore.KV, error) {
+	l, err := e.find(ctx, j.id, compartmentJob)
+	if err != nil {
+		return keystore.KV{}, fmt.Errorf("the key of an erasure job: %w", err)
+	}
+	defer l.Done()
+	return seal(l, kindJob, j.id, s, &j.what)
+}
+
+// refs are the keys of the person that are to die.
+func (j *job) refs() ([]keystore.Ref, error) {
+	refs := make([]keystore.Ref, 0, len(j.who.Refs))
+	for _, b := range j.who.Refs {
+		r, err := keystore.ParseRef(b)
+		if err != nil {
+			return nil, err
+		}
+		refs = append(refs, r)
+	}
+	return refs, nil
+}
+
+// recorded is the newest epoch record, as the next one refers to it.
+type recorded struct {
+	epoch, index uint64
+	leaf         Digest
+}
+
+func (r *recorded) row() keystore.KV {
+	return keystore.KV{
+		Key:   binary.BigEndian.AppendUint64([]byte{space, kindRecorded}, r.epoch),
+		Value: append(binary.BigEndian.AppendUint64(nil, r.index), r.leaf[:]...),
+	}
+}
+
+func (e *Engine) lastRecorded(ctx context.Context) (last *recorded, err error) {
+	err = e.rows.Scan(ctx, []byte{space, kindRecorded}, []byte{space, kindRecorded + 1}, func(k, v []byte) error {
+		if len(k) != 2+8 || len(v) != 8+32 {
+			return errRow
+		}
+		last = &recorded{epoch: binary.BigEndian.Uint64(k[2:]), index: binary.BigEndian.Uint64(v), leaf: Digest(v[8:])}
+		return nil
+	})
+	return last, err
+}

@@ -1,0 +1,195 @@
+package erasure
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lacunalog/lacuna/keystore"
+)
+
+// A Request asks for keys to be destroyed. The ledger decides which: everything of a person that has no
+// declared reason to stay.
+type Request struct {
+	Subject keystore.Subject
+	// Name is how the subject's copy of the certificate calls the person; Subject if empty.
+	Name string
+	// Keys are destroyed.
+	Keys []keystore.KeyInfo
+	// Kept is what stays of the person, and why; it stands in the certificate.
+	Kept   []Kept
+	Reason Reason
+	// Scope is what was asked for, in words: if empty, that everything without a declared reason to
+	// stay was, or everything.
+	Scope string
+	// Everything says that what has a declared reason to stay was not spared.
+	Everything bool
+}
+
+// Kept is a part that an erasure leaves, and why.
+type Kept struct {
+	Compartment string
+	Cohort      string // "", "2021" or "2021-03"
+	Reason      string // "proof of consent, Art. 17(3)(e)"
+	// Until is the day, counted from 1970-01-01, from which the key may be destroyed: the day after the
+	// last day of keeping. 0 where none is set yet.
+	Until uint16
+}
+
+// ErrHeld says that a key may not be destroyed until a hold on it is lifted.
+var ErrHeld = errors.New("the key is held")
+
+// A RequestError says why a request was refused.
+type RequestError struct{ Why string }
+
+func (e *RequestError) Error() string { return "erasure request: " + e.Why }
+
+// A Plan is what a request would do.
+type Plan struct {
+	Erased     []Part
+	Kept       []Stay
+	Recipients []Recipient // who must be told
+	NotCovered []string
+	Level      string // what the holders of the root reach
+}
+
+// Preview says what a request would do. It changes nothing.
+func (e *Engine) Preview(ctx context.Context, r Request) (*Plan, error) {
+	if err := e.check(ctx, &r); err != nil {
+		return nil, err
+	}
+	info := e.tree.Info()
+	p := &Plan{Erased: parts(r.Keys), Kept: stays(r.Kept), Level: info.Level.String()}
+	p.NotCovered = notCovered(p.Level, info.SecretMode)
+	var err error
+	p.Recipients, err = e.ledger.Recipients(ctx, r.Subject, r.Keys)
+	return p, err
+}
+
+// wellFormed checks what can be checked without the tree.
+func (e *Engine) wellFormed(r *Request) error {
+	switch {
+	case !r.Reason.valid():
+		return &RequestError{"the reason is none that we know"}
+	case (r.Subject == "") != (r.Reason == ReasonRetention):
+		return &RequestError{"only retention erases keys without saying whose"}
+	case len(r.Keys) == 0:
+		return &RequestError{"no key to destroy"}
+	case len(r.Keys) > e.o.MaxKeys:
+		return fmt.Errorf("%w: %d, at most %d", ErrTooMany, len(r.Keys), e.o.MaxKeys)
+	}
+	going := parts(r.Keys)
+	for _, k := range r.Kept {
+		if k.Reason == "" {
+			return &RequestError{"a part is kept without a reason"}
+		}
+		if err := checkPart(k.Compartment, k.Cohort); err != nil {
+			return &RequestError{err.Error()}
+		}
+		if slices.Contains(going, Part{k.Compartment, k.Cohort}) {
+			return &RequestError{"a part is to be kept and erased"}
+		}
+	}
+	return nil
+}
+
+// check holds a request to the tree: its keys exist, belong to the subject and are not being erased.
+func (e *Engine) check(ctx context.Context, r *Request) error {
+	if err := e.wellFormed(r); err != nil {
+		return err
+	}
+	if r.Subject == "" {
+		return nil // nobody can say whose the keys are; the fence refuses one that is not there
+	}
+	have, err := e.tree.Keys(ctx, r.Subject)
+	if err != nil {
+		return fmt.Errorf("checking an erasure request: %w", err)
+	}
+	for _, k := range r.Keys {
+		i := slices.IndexFunc(have, func(h keystore.KeyInfo) bool { return h.Ref == k.Ref })
+		if i < 0 {
+			return fmt.Errorf("checking an erasure request: %w", keystore.ErrNoKey)
+		}
+		if have[i].State == keystore.Erasing {
+			return fmt.Errorf("checking an erasure request: %w", keystore.ErrErasing)
+		}
+		if have[i].Held {
+			return fmt.Errorf("checking an erasure request: %w", ErrHeld)
+		}
+	}
+	return nil
+}
+
+// members are what is committed to.
+func (r *Request) members(asked string) map[string]any {
+	m := map[string]any{
+		memberErase:  parts(r.Keys),
+		memberReason: r.Reason,
+		memberAsked:  asked,
+		memberScope:  r.scope(),
+	}
+	if r.Subject != "" {
+		m[memberSubject] = r.name()
+	}
+	return m
+}
+
+func (r *Request) name() string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return string(r.Subject)
+}
+
+func (r *Request) scope() string {
+	switch {
+	case r.Scope != "":
+		return r.Scope
+	case r.Everything:
+		return "everything"
+	case r.Reason == ReasonRetention:
+		return "keys whose last day of keeping has passed"
+	}
+	return "everything without a declared reason to stay"
+}
+
+// parts lists the parts that keys belong to, sorted, each once.
+func parts(keys []keystore.KeyInfo) []Part {
+	ps := make([]Part, 0, len(keys))
+	for _, k := range keys {
+		ps = append(ps, Part{k.Compartment, k.Cohort.String()})
+	}
+	slices.SortFunc(ps, func(a, b Part) int {
+		if c := strings.Compare(a.Compartment, b.Compartment); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Cohort, b.Cohort)
+	})
+	return slices.Compact(ps)
+}
+
+func stays(kept []Kept) []Stay {
+	ss := make([]Stay, 0, len(kept))
+	for _, k := range kept {
+		s := Stay{Compartment: k.Compartment, Cohort: k.Cohort, Reason: k.Reason}
+		if k.Until != 0 {
+			last := date(k.Until - 1)
+			s.Until = &last
+		}
+		ss = append(ss, s)
+	}
+	return ss
+}
+
+// sortedOnce returns names in order, each once.
+func sortedOnce(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func sortByEpoch(certs []*Certificate) {
+	slices.SortStableFunc(certs, func(a, b *Certificate) int { return cmp.Compare(a.Terms.Epoch, b.Terms.Epoch) })
+}

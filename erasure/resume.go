@@ -1,0 +1,222 @@
+package erasure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lacunalog/lacuna/keystore"
+)
+
+// Resume finishes what an earlier process, or an earlier failure in this one, left open, and returns the
+// certificates of what it finished. An epoch whose root had reached all holders goes forward; jobs before that
+// go on from their last durable state. It runs the same code as an erasure does, and may be called again.
+//
+// A certificate that is written here may open less: the identifier of the person died with the keys, so only
+// the person can supply it.
+func (e *Engine) Resume(ctx context.Context) ([]*Certificate, error) {
+	e.epochs.Lock()
+	defer e.epochs.Unlock()
+	certs, err := e.resume(ctx)
+	if err != nil {
+		return certs, fmt.Errorf("resuming erasures: %w", err)
+	}
+	return certs, nil
+}
+
+func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil, ErrClosed
+	}
+	known := e.jobs
+	e.mu.Unlock()
+
+	var certs []*Certificate
+	if u := e.under; u != nil {
+		for _, j := range u.jobs {
+			j.done = make(chan struct{}) // whoever waited was told of the failure
+		}
+		cs, err := e.push(ctx, u)
+		if err != nil {
+			return nil, err
+		}
+		certs = cs
+	}
+	var err error
+	if e.last, err = e.lastRecorded(ctx); err != nil {
+		return certs, err
+	}
+	left, err := e.load(ctx)
+	if err != nil {
+		return certs, err
+	}
+	if b := left.epoch; b != nil {
+		jobs := make([]*job, len(b.what.Jobs))
+		for i, id := range b.what.Jobs {
+			if jobs[i] = left.jobs[id]; jobs[i] == nil {
+				return certs, errors.New("an interrupted epoch names a job that is not there")
+			}
+			delete(left.jobs, id)
+		}
+		cs, err := e.conclude(ctx, b, jobs, e.tree.Recovery().Statements)
+		certs = append(certs, cs...)
+		if err != nil {
+			return certs, err
+		}
+	}
+
+	e.mu.Lock()
+	e.ready = true
+	var on []*job
+	for id, j := range left.jobs {
+		if k := known[id]; k != nil && !k.failed() {
+			continue // it waits for an epoch of this process
+		}
+		e.jobs[id] = j
+		// The identifier of a job that went through an epoch which no row knows, as after a restore, is gone.
+		// Its keys are destroyed; what is missing is the record, and nobody can write that for it.
+		if j.who != nil {
+			on = append(on, j)
+		}
+	}
+	e.mu.Unlock()
+	slices.SortFunc(on, func(a, b *job) int { return slices.Compare(a.id[:], b.id[:]) })
+	var pending *PendingError
+	for len(on) > 0 {
+		n := min(len(on), e.o.MaxSubjects)
+		if err := e.run(ctx, on[:n]); err != nil {
+			pending = &PendingError{Jobs: len(on), Err: err}
+			break
+		}
+		for _, j := range on[:n] {
+			if j.cert != nil {
+				certs = append(certs, j.cert)
+			}
+		}
+		on = on[n:]
+	}
+	if pending != nil {
+		return certs, pending
+	}
+	return certs, nil
+}
+
+// A PendingError says that requests could not be finished yet: a holder does not answer, say. They are not
+// lost; call [Engine.Resume] again. The engine takes other requests, unless [ErrNotResumed] says otherwise.
+type PendingError struct {
+	Jobs int
+	Err  error
+}
+
+func (e *PendingError) Error() string {
+	return fmt.Sprintf("%d erasures are still pending: %v", e.Jobs, e.Err)
+}
+func (e *PendingError) Unwrap() error { return e.Err }
+
+// failed reports whether nobody works on the job any more.
+func (j *job) failed() bool {
+	select {
+	case <-j.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// leftover is what rows tell of work that is not done.
+type leftover struct {
+	jobs  map[ID]*job
+	epoch *epoch // the one that was interrupted after its root had changed, or nil
+}
+
+// names reads the names of all rows of jobs and epochs.
+func (e *Engine) names(ctx context.Context) (names []rowName, err error) {
+	err = e.rows.Scan(ctx, []byte{space}, []byte{space + 1}, func(k, _ []byte) error {
+		if len(k) > 1 && k[1] == kindRecorded {
+			return nil
+		}
+		n, err := parseRowKey(k)
+		names = append(names, n)
+		return err
+	})
+	return names, err
+}
+
+// load reads the rows of open jobs.
+func (e *Engine) load(ctx context.Context) (*leftover, error) {
+	names, err := e.names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	latest := make(map[ID]rowName)   // of every job
+	identity := make(map[ID]rowName) // of every job
+	epochs := make(map[ID][]rowName) // by the job that leads them
+	for _, n := range names {
+		switch {
+		case n.kind == kindIdentity:
+			identity[n.id] = n
+		case n.kind == kindEpoch:
+			epochs[n.id] = append(epochs[n.id], n)
+		case n.state > latest[n.id].state:
+			latest[n.id] = n
+		}
+	}
+	left := &leftover{jobs: make(map[ID]*job)}
+	for id, n := range latest {
+		if !n.state.open() {
+			delete(epochs, id)
+			continue
+		}
+		j := &job{id: id, state: n.state, resumed: true, done: make(chan struct{})}
+		if err := unseal(ctx, e, n, &j.what); err != nil {
+			return nil, fmt.Errorf("reading an erasure job: %w", err)
+		}
+		if j.who, err = e.identify(ctx, identity[id]); err != nil {
+			return nil, fmt.Errorf("reading whose an erasure job is: %w", err)
+		}
+		left.jobs[id] = j
+	}
+	for _, rows := range epochs {
+		b, err := e.interrupted(ctx, rows)
+		if err != nil {
+			return nil, fmt.Errorf("reading an epoch: %w", err)
+		}
+		if b != nil {
+			left.epoch = b
+		}
+	}
+	return left, nil
+}
+
+// identify reads whose a job is; nil if that is already erased.
+func (e *Engine) identify(ctx context.Context, n rowName) (*identity, error) {
+	who := new(identity)
+	err := unseal(ctx, e, n, who)
+	if errors.Is(err, keystore.ErrNoKey) {
+		return nil, nil
+	}
+	return who, err
+}
+
+// interrupted returns the epoch that rows describe if its root has changed, and nil if it came to nothing:
+// then the tree is at another epoch, or at another attempt of this one.
+func (e *Engine) interrupted(ctx context.Context, rows []rowName) (*epoch, error) {
+	info := e.tree.Info()
+	slices.SortFunc(rows, func(a, b rowName) int { return int(b.state) - int(a.state) })
+	for _, n := range rows {
+		b := &epoch{state: n.state, maybePublished: n.state == Scrubbed}
+		if err := unseal(ctx, e, n, &b.what); err != nil {
+			return nil, err
+		}
+		if len(b.what.Jobs) == 0 || len(b.what.Jobs) != len(b.what.Places) {
+			return nil, errRow
+		}
+		if n.state > Prepared || b.what.Epoch == info.Epoch && b.what.Attempt == ID(info.Attempt) {
+			return b, nil
+		}
+	}
+	return nil, nil
+}

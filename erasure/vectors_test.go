@@ -1,0 +1,100 @@
+package erasure
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the test vectors of docs/spec")
+
+const vectorFile = "../docs/spec/vectors/epoch-record.json"
+
+// vectors is the file that docs/spec/epoch-record.md and docs/spec/certificate.md refer to.
+type vectors struct {
+	Comment    string          `json:"comment"`
+	Origin     string          `json:"origin"`
+	Rho        Digest          `json:"rho"`
+	Members    []sampleMember  `json:"members"`
+	Commitment Digest          `json:"commitment"`
+	Terms      json.RawMessage `json:"terms"`
+	TermsHash  Digest          `json:"terms_digest"`
+	Entries    uint64          `json:"entries"`
+	Leaf       Digest          `json:"requests_leaf"`
+	Place      int             `json:"place"`
+	Path       []SumNode       `json:"path"`
+	Root       SumNode         `json:"requests_root"`
+	Record     string          `json:"record"`
+	RecordLeaf Digest          `json:"record_leaf_hash"`
+	Index      uint64          `json:"record_index"`
+	Subject    string          `json:"subject_copy"`
+	Officer    string          `json:"officer_copy"`
+}
+
+func TestVectors(t *testing.T) {
+	statement, c, members := sample(t)
+	terms, err := canonical(c.Terms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := c.Terms.digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := requestLeaf(c.Commitment, digest, c.Entries)
+	root, err := sumRoot(leaf, c.Place, minRequests, c.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject, err := c.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	officer, err := c.Officer().Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err = enc.Encode(vectors{
+		Comment: "Vectors for docs/spec/epoch-record.md and docs/spec/certificate.md. Texts in record, subject_copy and officer_copy are the exact bytes; terms is shown indented and hashed in its canonical form.",
+		Origin:  c.Terms.Origin, Rho: c.Opening.Rho, Members: members, Commitment: c.Commitment,
+		Terms: terms, TermsHash: digest, Entries: c.Entries, Leaf: leaf.Hash, Place: c.Place, Path: c.Path, Root: root,
+		Record: string(statement), RecordLeaf: c.Record.Leaf, Index: c.Record.Index,
+		Subject: string(subject), Officer: string(officer),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(vectorFile, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(vectorFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(b.Bytes(), want) {
+		t.Errorf("%s is not what this code writes; if the format was meant to change: go test ./erasure -run Vectors -update", vectorFile)
+	}
+
+	// What stands in the file is checked as a stranger would, from its texts alone.
+	var v vectors
+	if err := json.Unmarshal(want, &v); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{v.Subject, v.Officer} {
+		c, err := ParseCertificate([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := VerifyCertificate(c, []byte(v.Record), v.Index); err != nil {
+			t.Error(err)
+		}
+	}
+}
