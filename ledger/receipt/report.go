@@ -137,4 +137,4 @@ func (f *Failure) Error() string { return f.Text }
 
 // Is makes every failure match [ErrNotVerified].
 func (f *Failure) Is(target error) bool { return target == ErrNotVerified }
-func (f *Failure) Unwrap() error { return f.cause }
+func (f *Failure) Unwrap() error        { return f.cause }

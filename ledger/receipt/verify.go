@@ -19,6 +19,10 @@ var ErrKey = errors.New("no public key of a log")
 // ErrNotVerified matches every [*Failure].
 var ErrNotVerified = errors.New("receipt not verified")
 
+// MaxFile is the longest file that can be a receipt: one of the largest event
+// is half as long.
+const MaxFile = 8 << 20
+
 // Verify checks a receipt against the log's public key, in the form
 // name+id+base64 of C2SP signed-note.
 //
@@ -42,6 +46,9 @@ func Verify(file []byte, vkey string) (*Report, error) {
 // verify goes from the outside to the inside: the file, the head and its
 // signature, the opening and its leaf, and last the way from leaf to root.
 func (r *Report) verify(file []byte, v merkle.Verifier) *Failure {
+	if len(file) > MaxFile {
+		return fail(StageFile, nil, "file: longer than %d bytes, which no receipt is", MaxFile)
+	}
 	p, err := merkle.ParseProof(file)
 	if err != nil {
 		return fail(StageFile, err, "file: %v", err)

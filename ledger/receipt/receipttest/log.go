@@ -1,0 +1,187 @@
+// Package receipttest is a log in memory that hands out receipts, for tests of
+// whoever verifies them. It keeps nothing and scales to nothing; the log itself
+// is merkle/log.
+package receipttest
+
+import (
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lacunalog/lacuna/ledger/envelope"
+	"github.com/lacunalog/lacuna/ledger/receipt"
+	"github.com/lacunalog/lacuna/merkle"
+)
+
+// A Log is an append-only log with a key of its own. Its methods panic where a
+// test has made a mistake.
+type Log struct {
+	Origin    string
+	VKey      string
+	signer    merkle.Signer
+	leaves    [][]byte
+	envelopes [][]byte // nil for public statements
+}
+
+// NewLog returns an empty log with a fresh key.
+func NewLog(origin string) *Log {
+	skey, vkey, err := merkle.GenerateKey(rand.Reader, origin)
+	check(err)
+	signer, err := merkle.NewSigner(skey)
+	check(err)
+	return &Log{Origin: origin, VKey: vkey, signer: signer}
+}
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// Key is the only data encryption key there is: who holds it is not what these
+// tests are about.
+type Key struct{}
+
+// EventSecret derives an event secret as a keystore does.
+func (Key) EventSecret(suite byte, e [16]byte) [32]byte {
+	prk, err := hkdf.Extract(sha256.New, make([]byte, 32), []byte("lacuna/v1"))
+	check(err)
+	s, err := hkdf.Expand(sha256.New, prk, "lacuna/v1/event"+string([]byte{suite})+string(e[:]), 32)
+	check(err)
+	return [32]byte(s)
+}
+
+// Append seals an event, given as JSON, and returns its index.
+func (l *Log) Append(event string) uint64 {
+	canonical, err := envelope.Canonicalize([]byte(event))
+	check(err)
+	sealed, err := envelope.Seal(Key{}, envelope.ChaCha20Poly1305, envelope.Origin(l.Origin), canonical)
+	check(err)
+	return l.AppendLeaf(sealed.Leaf[:], sealed.Envelope)
+}
+
+// Publish appends a public statement.
+func (l *Log) Publish(statement string) uint64 {
+	canonical, err := envelope.Canonicalize([]byte(statement))
+	check(err)
+	leaf, err := envelope.PublicLeaf(canonical)
+	check(err)
+	return l.AppendLeaf(leaf, nil)
+}
+
+// AppendLeaf appends a leaf as it is, a stolen one say.
+func (l *Log) AppendLeaf(leaf, env []byte) uint64 {
+	l.leaves = append(l.leaves, leaf)
+	l.envelopes = append(l.envelopes, env)
+	return uint64(len(l.leaves) - 1)
+}
+
+// Fill appends n events about nothing.
+func (l *Log) Fill(n int) {
+	for range n {
+		l.Append(fmt.Sprintf(`{"n":%d,"type":"filler"}`, len(l.leaves)))
+	}
+}
+
+// Fork returns a log that goes on differently under the same key.
+func (l *Log) Fork() *Log {
+	f := *l
+	f.leaves, f.envelopes = slices.Clone(l.leaves), slices.Clone(l.envelopes)
+	return &f
+}
+
+// Leaf returns leaf and envelope of an entry.
+func (l *Log) Leaf(index uint64) (leaf, env []byte) { return l.leaves[index], l.envelopes[index] }
+
+// LeafHash returns the leaf hash of an entry, as _prev and head write it.
+func (l *Log) LeafHash(index uint64) string { return merkle.LeafHash(l.leaves[index]).String() }
+
+// Chain appends events of one chain behind one another: each gets _seq and
+// _prev. It returns their indexes.
+func (l *Log) Chain(events ...string) (indexes []uint64) {
+	prev := "null"
+	for i, e := range events {
+		index := l.Append(strings.Replace(e, "{", fmt.Sprintf(`{"_prev":%s,"_seq":%d,`, prev, i+1), 1))
+		prev = `"` + l.LeafHash(index) + `"`
+		indexes = append(indexes, index)
+	}
+	return indexes
+}
+
+// Checkpoint signs the head; further signers may countersign.
+func (l *Log) Checkpoint(others ...merkle.Signer) []byte {
+	c := merkle.Checkpoint{Origin: l.Origin, Size: uint64(len(l.leaves)), Root: root(l.leaves)}
+	signed, err := merkle.SignCheckpoint(c, append([]merkle.Signer{l.signer}, others...)...)
+	check(err)
+	return signed
+}
+
+// Proof returns the inclusion proof of an entry under the present head.
+func (l *Log) Proof(index uint64) []merkle.Hash { return path(index, l.leaves) }
+
+// Receipt returns a receipt with a field opening, or the opening of a public
+// statement; reveal is as in [envelope.OpenFields].
+func (l *Log) Receipt(index uint64, reveal func(string) bool) []byte {
+	leaf, env := l.Leaf(index)
+	if env == nil {
+		o, err := envelope.OpenPublic(leaf)
+		check(err)
+		return l.Build(index, o)
+	}
+	f, err := envelope.OpenFields(Key{}, env, reveal)
+	check(err)
+	return l.Build(index, f.Opening(leaf))
+}
+
+// FullReceipt returns a receipt with a full opening.
+func (l *Log) FullReceipt(index uint64) []byte {
+	leaf, env := l.Leaf(index)
+	f, err := envelope.OpenFull(Key{}, env)
+	check(err)
+	return l.Build(index, f.Opening(leaf))
+}
+
+// Build puts an opening and the present head into a receipt.
+func (l *Log) Build(index uint64, o *envelope.Opening) []byte {
+	file, err := receipt.Build(index, l.Proof(index), l.Checkpoint(), o)
+	check(err)
+	return file
+}
+
+// All reveals every member, _seq and _prev included.
+func All(string) bool { return true }
+
+// root and path are MTH and PATH of RFC 6962, section 2.1.
+func root(leaves [][]byte) merkle.Hash {
+	switch len(leaves) {
+	case 0:
+		return merkle.EmptyRoot()
+	case 1:
+		return merkle.LeafHash(leaves[0])
+	}
+	k := split(len(leaves))
+	return merkle.NodeHash(root(leaves[:k]), root(leaves[k:]))
+}
+
+func path(m uint64, leaves [][]byte) []merkle.Hash {
+	if len(leaves) <= 1 {
+		return nil
+	}
+	k := split(len(leaves))
+	if m < uint64(k) {
+		return append(path(m, leaves[:k]), root(leaves[k:]))
+	}
+	return append(path(m-uint64(k), leaves[k:]), root(leaves[:k]))
+}
+
+// split is the largest power of two below n.
+func split(n int) int {
+	k := 1
+	for k*2 < n {
+		k *= 2
+	}
+	return k
+}
