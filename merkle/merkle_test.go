@@ -82,3 +82,25 @@ func BenchmarkAppend(b *testing.B) {
 	}
 	_ = last
 }
+
+func BenchmarkInclusionProof(b *testing.B) {
+	const size = 1 << 20
+	l := newMemLog(size)
+	b.ReportAllocs()
+	for i := uint64(0); b.Loop(); i++ {
+		if _, err := merkle.InclusionProof(b.Context(), i*7919%size, size, l.readTile); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkVerifyProof(b *testing.B) {
+	p, v := testProof(b, 777, 1<<16, nil)
+	entry := testEntry(777)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Verify(entry, v); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -71,8 +71,11 @@ func TilesOf(size uint64) iter.Seq[Tile] {
 // one level up. A partial tile must not be hashed upward: its hash only makes
 // sense inside the computation of a root. HashTile of nothing is [EmptyRoot].
 func HashTile(hashes []Hash) Hash {
-	if len(hashes) == TileWidth {
-		return hashFullTile((*[TileWidth]Hash)(hashes))
+	switch n := len(hashes); {
+	case n == 1:
+		return hashes[0]
+	case n > 1 && n <= TileWidth && n&(n-1) == 0:
+		return hashPerfect(hashes)
 	}
 	var r Range
 	for _, h := range hashes {
@@ -81,12 +84,15 @@ func HashTile(hashes []Hash) Hash {
 	return r.Root()
 }
 
-func hashFullTile(hashes *[TileWidth]Hash) Hash {
+// hashPerfect hashes a power of two of hashes, from 2 to a full tile, without
+// allocating: proofs consist of little else.
+func hashPerfect(hashes []Hash) Hash {
 	var level [TileWidth / 2]Hash
-	for i := range level {
+	n := len(hashes) / 2
+	for i := range n {
 		level[i] = NodeHash(hashes[2*i], hashes[2*i+1])
 	}
-	for n := len(level) / 2; n > 0; n /= 2 {
+	for n /= 2; n > 0; n /= 2 {
 		for i := range n {
 			level[i] = NodeHash(level[2*i], level[2*i+1])
 		}
