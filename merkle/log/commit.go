@@ -71,8 +71,8 @@ func (s *sequencer) run() {
 			s.fail(err)
 			return
 		}
-		s.queue.finish(g)
 		s.checkDisk()
+		s.queue.finish(g)
 	}
 	if err := s.storeHead(); err != nil {
 		s.fail(err)

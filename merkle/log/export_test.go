@@ -50,6 +50,9 @@ func PlaceOf(entries []Entry) []uint32 { return newShuffler().place(entries) }
 // Flush makes the engine write its memtables out.
 func Flush(l *Log) error { return l.engine.db.Flush() }
 
+// Fatalf is what the engine calls when it cannot go on.
+func Fatalf(l *Log, format string, args ...any) { l.engine.ears.Fatalf(format, args...) }
+
 // EditRows changes rows of a closed log behind its back. A nil value deletes.
 func EditRows(dir string, o Options, edit map[string][]byte) error {
 	if err := o.fill(); err != nil {

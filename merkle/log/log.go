@@ -265,8 +265,8 @@ func (l *Log) readable() error {
 
 // accepting says why nothing can be enqueued now.
 func (l *Log) accepting(change bool) error {
-	if err := l.engine.ears.unwell.Load(); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnwell, *err)
+	if err := l.Unwell(); err != nil {
+		return err
 	}
 	if l.low.Load() {
 		return l.checkFree(change)
@@ -278,6 +278,15 @@ func (l *Log) accepting(change bool) error {
 func (l *Log) Broken() error {
 	if err := l.broken.Load(); err != nil {
 		return *err
+	}
+	return nil
+}
+
+// Unwell returns the first error that the storage engine reported in the
+// background, nil if there was none. Nothing new is accepted after it.
+func (l *Log) Unwell() error {
+	if err := l.engine.ears.unwell.Load(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnwell, *err)
 	}
 	return nil
 }
