@@ -1,0 +1,279 @@
+package holder
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/keystore/internal/block"
+)
+
+// A File keeps a share in one device, by default a file that is overwritten in
+// place. It implements [keystore.Holder].
+type File struct {
+	mu   sync.Mutex
+	dev  block.Device
+	caps keystore.Caps
+	name string
+}
+
+// CreateFile makes a root file and opens it. The path must be outside the
+// ledger's folder, so that no backup of the ledger takes the root with it.
+func CreateFile(path string) (*File, error) {
+	dev, err := block.Create(path)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, keystore.Hinted("choose another path: a root file is never overwritten by a new one", "making the root file %s: %w", path, keystore.ErrExists)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("making a root file: %w", err)
+	}
+	return onDevice(dev, path, "file")
+}
+
+// OpenFile opens a root file.
+func OpenFile(path string) (*File, error) {
+	dev, err := block.Open(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, keystore.Hinted("give the path of the root file, or of its copy in another place", "opening the root file %s: %w", path, keystore.ErrHolderMissing)
+	case errors.Is(err, block.ErrLocked):
+		return nil, keystore.Hinted("stop the other process, or talk to it with --server", "opening the root file %s: %w", path, keystore.ErrLocked)
+	case errors.Is(err, block.ErrSize):
+		return nil, keystore.Hinted("a root file has 12,288 bytes: this is another file", "opening the root file %s: %w", path, keystore.ErrHolderMissing)
+	case err != nil:
+		return nil, fmt.Errorf("opening a root file: %w", err)
+	}
+	return onDevice(dev, path, "file")
+}
+
+// NewMem returns a holder in memory, for tests and for ledgers that may be lost.
+// It survives Close, so that a test can open a tree again.
+func NewMem() *File {
+	f, err := onDevice(block.NewMemory(), "memory", "mem")
+	if err != nil {
+		panic(err) // memory does not fail
+	}
+	return f
+}
+
+// OnDevice returns a holder on a device, for tests that interrupt it.
+func OnDevice(dev block.Device) (*File, error) { return onDevice(dev, "device", "file") }
+
+func onDevice(dev block.Device, name, kind string) (*File, error) {
+	f := &File{dev: dev, name: name}
+	held, err := f.read()
+	if err != nil {
+		dev.Close()
+		return nil, err
+	}
+	found := false
+	for i := range held {
+		if s := &held[i]; s.ok {
+			if found && (s.holder != f.caps.ID || s.share.Tree != held[0].share.Tree) {
+				dev.Close()
+				return nil, keystore.Hinted("this file was put together from two: restore the right one", "opening the root holder %s: %w", name, keystore.ErrWrongTree)
+			}
+			f.caps.ID, found = s.holder, true
+		}
+	}
+	if !found {
+		rand.Read(f.caps.ID[:]) // written with the first share
+	}
+	probe := dev.Probe()
+	f.caps.Kind, f.caps.Copies, f.caps.Warning = kind, 1, probe.Warning
+	if probe.InPlace {
+		f.caps.Level = keystore.L1
+	}
+	return f, nil
+}
+
+// A reading is what one of the two blocks has.
+type reading struct {
+	slot
+	ok  bool
+	raw [block.Size]byte
+}
+
+func (f *File) read() (held [slots]reading, err error) {
+	for i := range held {
+		if err := f.dev.Read(i, held[i].raw[:]); err != nil {
+			return held, err
+		}
+		held[i].ok = held[i].parse(held[i].raw[:]) == nil
+	}
+	return held, nil
+}
+
+func wipe(held *[slots]reading) { clear(held[:]) }
+
+// Current implements [keystore.Holder]. It reads the medium.
+func (f *File) Current(ctx context.Context) ([]keystore.Share, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	held, err := f.read()
+	defer wipe(&held)
+	if err != nil {
+		return nil, err
+	}
+	var shares []keystore.Share
+	for i := range held {
+		if held[i].ok {
+			shares = append(shares, held[i].share)
+		}
+	}
+	return shares, nil
+}
+
+// Prepare implements [keystore.Holder]: it overwrites the slot that is not live.
+// If it is interrupted, that slot is torn; the live one was not touched.
+func (f *File) Prepare(ctx context.Context, s keystore.Share) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.prepare(ctx, s, false); err != nil {
+		return fmt.Errorf("preparing epoch %d at %s: %w", s.Epoch, f.name, err)
+	}
+	return nil
+}
+
+// prepare writes a share. repair says that the share is known to be live at
+// another copy of this holder: then the slot of the lowest epoch is free.
+func (f *File) prepare(ctx context.Context, s keystore.Share, repair bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	held, err := f.read()
+	defer wipe(&held)
+	if err != nil {
+		return err
+	}
+	to, busy := 0, 0
+	for i := range held {
+		h := &held[i]
+		switch {
+		case !h.ok:
+			to = i
+			continue
+		case h.share.Tree != s.Tree:
+			return keystore.ErrWrongTree
+		case h.share.Epoch == s.Epoch && h.share.Attempt == s.Attempt && h.share.Secret.Equal(&s.Secret):
+			return nil
+		}
+		busy++
+	}
+	low, high := &held[0], &held[1]
+	if busy == slots && low.share.Epoch > high.share.Epoch {
+		low, high = high, low
+	}
+	switch {
+	case busy == slots && repair:
+		to = indexOf(&held, low)
+	case busy == slots && high.share.Epoch == s.Epoch && low.share.Epoch < s.Epoch:
+		to = indexOf(&held, high) // an attempt at this epoch that came to nothing
+	case busy == slots:
+		return keystore.ErrHolderBusy
+	case busy == 1 && !repair && held[1-to].share.Epoch >= s.Epoch:
+		return fmt.Errorf("it keeps epoch %d: %w", held[1-to].share.Epoch, keystore.ErrHolderBusy)
+	}
+	var b, back [block.Size]byte
+	defer clear(b[:])
+	defer clear(back[:])
+	w := slot{f.caps.ID, s}
+	w.put(b[:])
+	if err := f.dev.Write(to, b[:]); err != nil {
+		return err
+	}
+	if err := f.dev.Read(to, back[:]); err != nil {
+		return err
+	}
+	if !bytes.Equal(b[:], back[:]) {
+		return errors.New("what was written does not read back")
+	}
+	return nil
+}
+
+func indexOf(held *[slots]reading, r *reading) int {
+	if r == &held[0] {
+		return 0
+	}
+	return 1
+}
+
+// Destroy implements [keystore.Holder]: everything but the named share is
+// overwritten with random bytes, because a device may take zeroes for a request
+// to forget where the old ones are.
+func (f *File) Destroy(ctx context.Context, tree keystore.TreeID, epoch uint64, attempt keystore.Attempt) (keystore.Statement, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	st, err := f.destroy(ctx, tree, epoch, attempt)
+	if err != nil {
+		return keystore.Statement{}, fmt.Errorf("destroying all but epoch %d at %s: %w", epoch, f.name, err)
+	}
+	return st, nil
+}
+
+func (f *File) destroy(ctx context.Context, tree keystore.TreeID, epoch uint64, attempt keystore.Attempt) (keystore.Statement, error) {
+	st := keystore.Statement{
+		Holder: f.caps.ID, Kind: f.caps.Kind, Level: f.caps.Level, Copies: f.caps.Copies,
+		Tree: tree, Epoch: epoch, Attempt: attempt, Destroyed: []uint64{},
+	}
+	if err := ctx.Err(); err != nil {
+		return st, err
+	}
+	held, err := f.read()
+	defer wipe(&held)
+	if err != nil {
+		return st, err
+	}
+	keep := -1
+	for i := range held {
+		h := &held[i]
+		if h.ok && h.share.Tree != tree {
+			return st, keystore.ErrWrongTree
+		}
+		if h.ok && h.share.Epoch == epoch && h.share.Attempt == attempt {
+			keep = i
+		}
+	}
+	if keep < 0 {
+		return st, keystore.ErrNotHeld
+	}
+	for i := range held {
+		if i == keep {
+			continue
+		}
+		if held[i].ok {
+			st.Destroyed = append(st.Destroyed, held[i].share.Epoch)
+		}
+		var b, back [block.Size]byte
+		rand.Read(b[:])
+		if err := f.dev.Write(i, b[:]); err != nil {
+			return st, err
+		}
+		if err := f.dev.Read(i, back[:]); err != nil {
+			return st, err
+		}
+		if !bytes.Equal(b[:], back[:]) {
+			return st, errors.New("what was overwritten still reads as before")
+		}
+		st.Overwritten++
+	}
+	return st, nil
+}
+
+// Caps implements [keystore.Holder].
+func (f *File) Caps() keystore.Caps { return f.caps }
+
+// Close implements [keystore.Holder].
+func (f *File) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dev.Close()
+}
