@@ -26,8 +26,8 @@ type Report struct {
 	Origin   string      `json:"origin,omitempty"`
 	Index    uint64      `json:"index"`
 	Size     uint64      `json:"size"`
-	Root     merkle.Hash `json:"root"`
-	LeafHash merkle.Hash `json:"leaf_hash"`
+	Root     merkle.Hash `json:"root,omitzero"`
+	LeafHash merkle.Hash `json:"leaf_hash,omitzero"`
 
 	// What the entry says.
 	Kind    envelope.Kind `json:"kind,omitempty"`

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/lacunalog/lacuna/ledger/receipt"
+	"github.com/lacunalog/lacuna/ledger/receipt/receipttest"
+	"github.com/lacunalog/lacuna/merkle"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"lacuna-verify": main})
+}
+
+// TestScripts runs testdata/*.txtar. Every script finds the files that setup
+// writes beside its own.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:   "testdata",
+		Setup: setup,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"code": code,
+		},
+	})
+}
+
+// code runs lacuna-verify and checks its exit code: code N ARGS…
+func code(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N command args…")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit, ok := err.(*exec.ExitError); ok {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
+
+func setup(env *testscript.Env) error {
+	write := func(name string, b []byte) {
+		if err := os.WriteFile(filepath.Join(env.WorkDir, name), b, 0o600); err != nil {
+			panic(err)
+		}
+	}
+	l := receipttest.NewLog("demo.lacuna.test")
+	l.Fill(129)
+	c := l.Chain(
+		`{"subject":"c-2","type":"consent.requested"}`,
+		`{"purpose":"newsletter","statement":{"de":"Ja, ich möchte den Newsletter mit Musiktipps per E-Mail erhalten."},"subject":"c-2","type":"consent.given"}`,
+		`{"purpose":"newsletter","subject":"c-2","type":"consent.withdrawn"}`)
+	assert := func(count int, head uint64) uint64 {
+		return l.Append(fmt.Sprintf(`{"chains":[{"cohort":"","compartment":"consent-evidence","count":%d,"head":"%s"}],"subject":"c-2","type":"chain.asserted"}`, count, l.LeafHash(head)))
+	}
+	honest, lie := assert(3, c[2]), assert(2, c[1])
+	refused := l.Append(fmt.Sprintf(`{"_prev":"%s","_seq":2,"type":"consent.refused"}`, l.LeafHash(c[0])))
+	public := l.Publish(`{"name":"Chinook Musik GmbH","type":"controller.registered"}`)
+	l.Fill(906)
+
+	write("log.vkey", []byte(l.VKey+"\n"))
+	write("other.vkey", []byte(receipttest.NewLog("other.example").VKey))
+	write("renewed.vkey", []byte(receipttest.NewLog("demo.lacuna.test").VKey))
+	leonie := l.Receipt(c[1], nil)
+	write("leonie.tlog-proof", leonie)
+	write("whole.tlog-proof", l.FullReceipt(c[1]))
+	write("public.tlog-proof", l.Receipt(public, nil))
+	for i, index := range c {
+		write(fmt.Sprintf("chain%d.tlog-proof", i+1), l.Receipt(index, receipttest.All))
+	}
+	write("lie2.tlog-proof", l.Receipt(refused, receipttest.All))
+	write("asserted.tlog-proof", l.Receipt(honest, nil))
+	write("lied.tlog-proof", l.Receipt(lie, nil))
+
+	change := func(name string, f func(p *merkle.Proof)) {
+		p, err := merkle.ParseProof(leonie)
+		if err != nil {
+			panic(err)
+		}
+		f(p)
+		b, err := p.Marshal()
+		if err != nil {
+			panic(err)
+		}
+		write(name, b)
+	}
+	// Of the digits of a digest one is changed to another digit.
+	change("leonie-one-bit-changed.tlog-proof", func(p *merkle.Proof) {
+		digits := regexp.MustCompile(`"_seq","[A-Za-z0-9_-]{0,30}?[B-Yb-y]`).FindIndex(p.Extra)
+		p.Extra[digits[1]-1] ^= 1
+	})
+	change("wrong-index.tlog-proof", func(p *merkle.Proof) { p.Index++ })
+	change("no-opening.tlog-proof", func(p *merkle.Proof) { p.Extra = nil })
+	write("truncated.tlog-proof", leonie[:len(leonie)-100])
+	write("crlf.tlog-proof", bytes.ReplaceAll(leonie, []byte("\n"), []byte("\r\n")))
+	return nil
+}
+
+// TestJSON reads --json into the type that others import.
+func TestJSON(t *testing.T) {
+	dir := t.TempDir()
+	l := receipttest.NewLog("demo.lacuna.test")
+	file := l.Receipt(l.Append(`{"_prev":null,"_seq":1,"purpose":"<newsletter>","type":"consent.given"}`), nil)
+	for name, b := range map[string][]byte{"k": []byte(l.VKey), "good": file, "bad": file[1:]} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+	var stdout, stderr bytes.Buffer
+	if code := run([]string{"good", "--json", "bad", "--key", "k"}, nil, &stdout, &stderr); code != exitFailed || stderr.Len() > 0 {
+		t.Fatalf("exit %d, %s", code, &stderr)
+	}
+	var v receipt.Verification
+	d := json.NewDecoder(&stdout)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	if v.Version != receipt.VerificationVersion || v.Verified || len(v.Reports) != 2 || v.Findings == nil {
+		t.Errorf("%+v", v)
+	}
+	good, bad := v.Reports[0], v.Reports[1]
+	if good.File != "good" || !good.Verified || good.Version != receipt.ReportVersion || string(good.Get("purpose")) != `"<newsletter>"` {
+		t.Errorf("the good one: %s", good.Text())
+	}
+	if bad.File != "bad" || bad.Verified || bad.Failure == nil || bad.Failure.Stage != receipt.StageFile {
+		t.Errorf("the bad one: %s", bad.Text())
+	}
+}
+
+// TestArguments: flags stand anywhere, and behind -- nothing is a flag.
+func TestArguments(t *testing.T) {
+	for _, c := range []struct{ args, key, files string }{
+		{"--key k f", "k", "f"}, {"f --key k", "k", "f"}, {"f -key=k g", "k", "f g"}, {"--chain f --json --key k g", "k", "f g"},
+		{"--key k -", "k", "-"}, {"- --key k", "k", "-"}, {"--key k -- --key", "k", "--key"}, {"--key k f -- -", "k", "f -"},
+	} {
+		o, err := parse(strings.Fields(c.args))
+		if err != nil || o.key != c.key || strings.Join(o.files, " ") != c.files {
+			t.Errorf("%s: %+v, %v", c.args, o, err)
+		}
+	}
+	for _, args := range []string{"", "f", "--key k", "--key", "--key k --nope f", "--key k --chain=7 f"} {
+		if _, err := parse(strings.Fields(args)); err == nil {
+			t.Errorf("%q: accepted", args)
+		}
+	}
+}
