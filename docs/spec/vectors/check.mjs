@@ -1,0 +1,596 @@
+// Runs the test vectors of this folder against a second implementation, written
+// from the pages of docs/spec and sharing nothing with the Go code: other
+// language, other JSON parser, other cryptographic library.
+//
+//	node check.mjs
+//
+// Needs node 20 and no packages. Prints a line for each file, one for each
+// vector that fails, and "N passed, N failed"; exits 1 if any fails. It may be
+// read as an example of how to verify an opening; it is no library.
+
+import { createCipheriv, createDecipheriv, createHash, createHmac, createPublicKey, verify as verifySignature } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+
+const hex = (s) => Buffer.from(s, 'hex')
+const ascii = (s) => Buffer.from(s, 'latin1')
+const cat = (...parts) => Buffer.concat(parts)
+const sha256 = (...parts) => createHash('sha256').update(cat(...parts)).digest()
+const hmac = (key, ...parts) => createHmac('sha256', key).update(cat(...parts)).digest()
+const u16 = (n) => Buffer.from([n >> 8, n & 255])
+const same = (a, b) => Buffer.compare(a, b) === 0
+
+class Refused extends Error {}
+const refuse = (why) => { throw new Refused(why) }
+const need = (condition, why) => { if (!condition) refuse(why) }
+
+// ---- JSON and base64, each in one spelling only ----
+
+// jcs writes a value as RFC 8785 does. ECMAScript is where that form comes
+// from, so numbers, escapes and the order of names are the language's own.
+function jcs (v, depth = 0) {
+  if (v === null || typeof v !== 'object') {
+    need(typeof v !== 'string' || v.isWellFormed(), 'half a surrogate pair')
+    return JSON.stringify(v)
+  }
+  need(depth < 64, 'nested too deeply')
+  if (Array.isArray(v)) return '[' + v.map((x) => jcs(x, depth + 1)).join(',') + ']'
+  return '{' + Object.keys(v).sort().map((k) => {
+    need(k.isWellFormed(), 'half a surrogate pair')
+    return JSON.stringify(k) + ':' + jcs(v[k], depth + 1)
+  }).join(',') + '}'
+}
+
+// canonical parses bytes that must be their own RFC 8785 form. What JSON.parse
+// forgives (a name twice, white space, another spelling) does not come back.
+function canonical (bytes) {
+  let text, value
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    value = JSON.parse(text)
+  } catch {
+    refuse('not JSON')
+  }
+  need(jcs(value) === text, 'not canonical JSON')
+  return value
+}
+
+const b64url = (b) => b.toString('base64url')
+
+function fromB64url (s, length) {
+  need(typeof s === 'string', 'not a string')
+  const b = Buffer.from(s, 'base64url')
+  need(b64url(b) === s, 'not canonical base64url')
+  need(length === undefined || b.length === length, 'wrong length')
+  return b
+}
+
+function fromB64 (s, length) {
+  const b = Buffer.from(s, 'base64')
+  need(b.toString('base64') === s, 'not canonical base64')
+  need(length === undefined || b.length === length, 'wrong length')
+  return b
+}
+
+// ---- docs/spec/envelope.md ----
+
+const prk = (dek) => hmac(ascii('lacuna/v1'), dek)
+const expand = (key, info, length) => {
+  let t = Buffer.alloc(0)
+  let out = Buffer.alloc(0)
+  for (let i = 1; out.length < length; i++) {
+    t = hmac(key, t, info, Buffer.from([i]))
+    out = cat(out, t)
+  }
+  return out.subarray(0, length)
+}
+const eventSecret = (dek, suite, e) => expand(prk(dek), cat(ascii('lacuna/v1/event'), Buffer.from([suite]), e), 32)
+
+function parts (secret, suite) {
+  const b = expand(secret, cat(ascii('lacuna/v1/parts'), Buffer.from([suite])), 128)
+  return { K: b.subarray(0, 32), KC: b.subarray(32, 64), S: b.subarray(64, 96), r: b.subarray(96) }
+}
+
+function paddedLength (n) {
+  const L = n + 1
+  if (L <= 4096) return Math.ceil(L / 256) * 256
+  const E = Math.floor(Math.log2(L))
+  const step = 2 ** (E - (Math.floor(Math.log2(E)) + 1))
+  return Math.ceil(L / step) * step
+}
+
+const aeadName = { 1: 'chacha20-poly1305', 2: 'aes-256-gcm' }
+
+function sealEnvelope (p, suite, e, nonce, event) {
+  const ad = cat(Buffer.from([suite]), e, p.KC)
+  const plaintext = Buffer.alloc(paddedLength(event.length))
+  event.copy(plaintext)
+  plaintext[event.length] = 0x80
+  const c = createCipheriv(aeadName[suite], p.K, suite === 1 ? Buffer.alloc(12) : nonce, { authTagLength: 16 })
+  c.setAAD(ad)
+  const ct = cat(c.update(plaintext), c.final())
+  return cat(ad, suite === 1 ? Buffer.alloc(0) : nonce, ct, c.getAuthTag())
+}
+
+function openEnvelope (secret, env) {
+  need(env.length > 49 && (env[0] === 1 || env[0] === 2), 'suite')
+  const suite = env[0]
+  const p = parts(secret, suite)
+  need(same(p.KC, env.subarray(17, 49)), 'key commitment')
+  const start = suite === 1 ? 49 : 61
+  need(env.length >= start + 256 + 16, 'length')
+  const d = createDecipheriv(aeadName[suite], p.K, suite === 1 ? Buffer.alloc(12) : env.subarray(49, 61), { authTagLength: 16 })
+  d.setAAD(env.subarray(0, 49))
+  d.setAuthTag(env.subarray(env.length - 16))
+  let plaintext
+  try {
+    plaintext = cat(d.update(env.subarray(start, env.length - 16)), d.final())
+  } catch {
+    refuse('ciphertext')
+  }
+  let n = plaintext.length
+  while (n > 0 && plaintext[n - 1] === 0) n--
+  need(n > 0 && plaintext[n - 1] === 0x80 && paddedLength(n - 1) === plaintext.length, 'padding')
+  const event = plaintext.subarray(0, n - 1)
+  need(event.length <= 1 << 20, 'too long')
+  return { p, suite, event, members: members(event) }
+}
+
+// members cuts a canonical event into [name, value] in the order of names.
+function members (event) {
+  const o = canonical(event)
+  need(o !== null && typeof o === 'object' && !Array.isArray(o), 'no object')
+  const names = Object.keys(o).sort()
+  checkNames(names)
+  return names.map((name) => [name, jcs(o[name], 1)])
+}
+
+function checkNames (names) {
+  need(names.length >= 1 && names.length <= 255, 'number of members')
+  names.forEach((name, i) => {
+    need(typeof name === 'string' && /^[!#-[\]-~]{1,255}$/.test(name), 'member name')
+    need(i === 0 || names[i - 1] < name, 'order of members')
+  })
+}
+
+function salts (p, suite, n) {
+  const zero = Buffer.alloc(16) // node's ChaCha20 takes the counter, then the nonce
+  return createCipheriv(suite === 1 ? 'chacha20' : 'aes-256-ctr', p.S, zero).update(Buffer.alloc(16 * n))
+}
+
+function disclosures (p, suite, ms) {
+  const stream = salts(p, suite, ms.length)
+  return ms.map(([name, value], i) =>
+    b64url(Buffer.from(`["${b64url(stream.subarray(16 * i, 16 * i + 16))}",${JSON.stringify(name)},${value}]`)))
+}
+
+// ---- docs/spec/leaf.md ----
+
+const dE = (env) => sha256(ascii('lacuna/v1/envelope'), env)
+
+// dP takes pairs of name and digest.
+function dP (list) {
+  checkNames(list.map(([name]) => name))
+  return sha256(ascii('lacuna/v1/members'), u16(list.length),
+    ...list.map(([name, digest]) => cat(Buffer.from([name.length]), ascii(name), digest)))
+}
+
+const sealedLeaf = (r, origin, dE, dP) =>
+  cat(Buffer.from([1, 0]), hmac(r, ascii('lacuna/v1/leaf'), sha256(Buffer.from(origin)), dE, dP))
+
+function publicLeaf (statement) {
+  need(statement.length <= 65533, 'too long')
+  members(statement)
+  return cat(Buffer.from([1, 1]), statement)
+}
+
+const leafHash = (leaf) => sha256(Buffer.from([0]), leaf)
+
+// ---- docs/spec/opening.md ----
+
+const shapes = {
+  field: 'de,disclosures,kind,lacuna,leaf_hash,members,r',
+  full: 'envelope,kind,lacuna,leaf_hash,secret',
+  public: 'kind,lacuna,leaf_hash,statement'
+}
+
+// verifyOpening returns the leaf, and what is shown of which members.
+function verifyOpening (bytes, origin) {
+  need(bytes.length <= 2 << 20, 'too long')
+  const o = canonical(bytes)
+  need(o !== null && typeof o === 'object' && o.lacuna === 'opening/v1', 'version')
+  need(Object.hasOwn(shapes, o.kind) && Object.keys(o).sort().join() === shapes[o.kind], 'kind and members')
+  let leaf
+  let shown = {}
+  let heldBack = []
+  if (o.kind === 'field') {
+    need(Array.isArray(o.members) && Array.isArray(o.disclosures), 'lists')
+    const list = o.members.map((m) => {
+      need(Array.isArray(m) && m.length === 2, 'pair')
+      return [m[0], fromB64url(m[1], 32)]
+    })
+    checkNames(list.map(([name]) => name))
+    let last = -1
+    for (const d of o.disclosures) {
+      const a = canonical(fromB64url(d))
+      need(Array.isArray(a) && a.length === 3, 'disclosure')
+      fromB64url(a[0], 16)
+      const i = list.findIndex(([name]) => name === a[1])
+      need(i > last, 'place of a disclosure')
+      need(same(sha256(ascii(d)), list[i][1]), 'digest of a disclosure')
+      shown[a[1]] = jcs(a[2])
+      last = i
+    }
+    heldBack = list.map(([name]) => name).filter((name) => !Object.hasOwn(shown, name))
+    leaf = sealedLeaf(fromB64url(o.r, 32), origin, fromB64url(o.de, 32), dP(list))
+  } else if (o.kind === 'full') {
+    const env = fromB64url(o.envelope)
+    const { p, suite, members: ms } = openEnvelope(fromB64url(o.secret, 32), env)
+    const digests = disclosures(p, suite, ms).map((d) => sha256(ascii(d)))
+    shown = Object.fromEntries(ms)
+    leaf = sealedLeaf(p.r, origin, dE(env), dP(ms.map(([name], i) => [name, digests[i]])))
+  } else {
+    const statement = Buffer.from(jcs(o.statement))
+    leaf = publicLeaf(statement)
+    shown = Object.fromEntries(members(statement))
+  }
+  need(same(leafHash(leaf), fromB64url(o.leaf_hash, 32)), 'leaf')
+  return { kind: o.kind, leaf, shown, heldBack }
+}
+
+// ---- docs/spec/log.md and proof.md ----
+
+const node = (l, r) => sha256(Buffer.from([1]), l, r)
+
+// inclusionRoot and consistent follow RFC 9162, sections 2.1.3.2 and 2.1.4.2.
+function verifyInclusion (index, size, leaf, proof, root) {
+  let fn = BigInt(index)
+  let sn = BigInt(size) - 1n
+  need(fn <= sn, 'index')
+  let r = leaf
+  for (const p of proof) {
+    need(sn > 0n, 'proof too long')
+    if (fn & 1n || fn === sn) {
+      r = node(p, r)
+      while (!(fn & 1n) && fn !== 0n) { fn >>= 1n; sn >>= 1n }
+    } else {
+      r = node(r, p)
+    }
+    fn >>= 1n
+    sn >>= 1n
+  }
+  need(sn === 0n, 'proof too short')
+  need(same(r, root), 'root')
+}
+
+function verifyConsistency (oldSize, newSize, proof, oldRoot, newRoot) {
+  const [m, n] = [BigInt(oldSize), BigInt(newSize)]
+  need(m <= n, 'sizes')
+  if (m === 0n || m === n) {
+    need(proof.length === 0, 'proof not empty')
+    need(m !== 0n || same(oldRoot, sha256()), 'root of an empty log')
+    need(m !== n || same(oldRoot, newRoot), 'roots')
+    return
+  }
+  need(proof.length > 0, 'no proof')
+  const path = (m & (m - 1n)) === 0n ? [oldRoot, ...proof] : proof
+  let fn = m - 1n
+  let sn = n - 1n
+  while (fn & 1n) { fn >>= 1n; sn >>= 1n }
+  let fr = path[0]
+  let sr = path[0]
+  for (const c of path.slice(1)) {
+    need(sn > 0n, 'proof too long')
+    if (fn & 1n || fn === sn) {
+      fr = node(c, fr)
+      sr = node(c, sr)
+      while (!(fn & 1n) && fn !== 0n) { fn >>= 1n; sn >>= 1n }
+    } else {
+      sr = node(sr, c)
+    }
+    fn >>= 1n
+    sn >>= 1n
+  }
+  need(sn === 0n, 'proof too short')
+  need(same(fr, oldRoot) && same(sr, newRoot), 'root')
+}
+
+function parseCheckpoint (text) {
+  need(text.endsWith('\n'), 'no final newline')
+  const lines = text.slice(0, -1).split('\n')
+  need(lines.length >= 3 && lines.every((l) => l !== '' && !/[\x00-\x1f]/.test(l)), 'lines')
+  need(/^(0|[1-9][0-9]*)$/.test(lines[1]) && BigInt(lines[1]) < 1n << 63n, 'size')
+  return { origin: lines[0], size: lines[1], root: fromB64(lines[2], 32), extensions: lines.slice(3) }
+}
+
+function parseKey (vkey) {
+  const [, name, id, key] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/s.exec(vkey)
+  const bytes = Buffer.from(key, 'base64')
+  need(bytes.length === 33 && bytes[0] === 1, 'kind of key')
+  need(same(sha256(Buffer.from(name), Buffer.from([10]), bytes).subarray(0, 4), hex(id)), 'key id')
+  const der = cat(hex('302a300506032b6570032100'), bytes.subarray(1))
+  return { name, id, key: createPublicKey({ key: der, format: 'der', type: 'spki' }) }
+}
+
+// splitNote checks the form of a signed note.
+function splitNote (note) {
+  need(!/[\x00-\x09\x0b-\x1f]/.test(note) && note.isWellFormed(), 'characters')
+  const at = note.lastIndexOf('\n\n')
+  need(at >= 0 && note.endsWith('\n') && note.length > at + 2, 'form of the note')
+  const signatures = note.slice(at + 2, -1).split('\n').map((line) => {
+    const m = /^— ([^ +]+) (\S+)$/u.exec(line)
+    need(m, 'signature line')
+    const bytes = Buffer.from(m[2], 'base64')
+    need(bytes.length >= 5, 'signature line')
+    return { name: m[1], base64: m[2], id: bytes.subarray(0, 4).toString('hex'), signature: bytes.subarray(4) }
+  })
+  return { text: note.slice(0, at + 1), signatures }
+}
+
+function openCheckpoint (note, origin, vkeys) {
+  const { text, signatures } = splitNote(note)
+  let good = 0
+  for (const k of vkeys.map(parseKey)) {
+    for (const s of signatures.filter((s) => s.name === k.name && s.id === k.id)) {
+      fromB64(s.base64)
+      need(verifySignature(null, Buffer.from(text), k.key, s.signature), 'signature')
+      good++
+    }
+  }
+  need(good > 0, 'no known key')
+  const c = parseCheckpoint(text)
+  need(c.origin === origin, 'origin')
+  return c
+}
+
+function parseProof (text) {
+  let rest = text
+  const line = () => {
+    const at = rest.indexOf('\n')
+    need(at >= 0, 'a line is missing')
+    const l = rest.slice(0, at)
+    rest = rest.slice(at + 1)
+    return l
+  }
+  need(line() === 'c2sp.org/tlog-proof@v1', 'first line')
+  let l = line()
+  let extra = Buffer.alloc(0)
+  if (l.startsWith('extra ')) {
+    extra = fromB64(l.slice(6))
+    need(extra.length > 0, 'extra')
+    l = line()
+  }
+  need(/^index (0|[1-9][0-9]*)$/.test(l), 'index')
+  const index = l.slice(6)
+  const hashes = []
+  while ((l = line()) !== '') hashes.push(fromB64(l, 32))
+  need(hashes.length <= 63, 'too many hashes')
+  const c = parseCheckpoint(splitNote(rest).text)
+  need(BigInt(index) < BigInt(c.size), 'index is not in the tree')
+  return { extra, index, hashes, checkpoint: rest }
+}
+
+function verifyProof (text, entry, vkey) {
+  const p = parseProof(text)
+  const c = openCheckpoint(p.checkpoint, parseKey(vkey).name, [vkey])
+  verifyInclusion(p.index, c.size, leafHash(entry), p.hashes, c.root)
+  return p
+}
+
+function parsePath (path) {
+  const m = /^tile\/(entries|0|[1-9][0-9]?)\/((?:x[0-9]{3}\/)*[0-9]{3})(?:\.p\/([1-9][0-9]{0,2}))?$/.exec(path)
+  need(m, 'path')
+  const entries = m[1] === 'entries'
+  const level = entries ? 0 : Number(m[1])
+  need(level <= 63, 'level')
+  const groups = m[2].split('/').map((g) => g.replace('x', ''))
+  need(groups.length === 1 || groups[0] !== '000', 'leading zeros')
+  const index = BigInt(groups.join(''))
+  need(index < 1n << 64n, 'index')
+  const width = m[3] === undefined ? 256 : Number(m[3])
+  need(width <= 256 && (m[3] === undefined || width < 256), 'width')
+  return { entries, level, index: String(index), width }
+}
+
+function splitBundle (b, width) {
+  need(width >= 1 && width <= 256, 'width')
+  const entries = []
+  let at = 0
+  for (let i = 0; i < width; i++) {
+    need(at + 2 <= b.length, 'length')
+    const n = b.readUInt16BE(at)
+    need(at + 2 + n <= b.length, 'entry')
+    entries.push(b.subarray(at + 2, at + 2 + n))
+    at += 2 + n
+  }
+  need(at === b.length, 'bytes left over')
+  return entries
+}
+
+// A tree of the log in merkle.json: levels[l][i] is the root over 2^l entries.
+function tree (size) {
+  const levels = [[]]
+  for (let i = 0; i < size; i++) {
+    const n = Buffer.alloc(4)
+    n.writeUInt32BE(i)
+    levels[0].push(leafHash(cat(Buffer.from([1, 0]), sha256(n))))
+  }
+  while (levels.at(-1).length > 1) {
+    const below = levels.at(-1)
+    const level = []
+    for (let i = 0; i + 1 < below.length; i += 2) level.push(node(below[i], below[i + 1]))
+    levels.push(level)
+  }
+  return levels
+}
+
+function rootAt (levels, size) {
+  let r = null
+  for (let l = 0, n = size; n > 0; l++, n = Math.floor(n / 2)) {
+    if (n % 2 === 1) r = r === null ? levels[l][n - 1] : node(levels[l][n - 1], r)
+  }
+  return r ?? sha256()
+}
+
+function rootOf (hashes) {
+  if (hashes.length === 1) return hashes[0]
+  let k = 1
+  while (k * 2 < hashes.length) k *= 2
+  return node(rootOf(hashes.slice(0, k)), rootOf(hashes.slice(k)))
+}
+
+// ---- the vectors ----
+
+let passed = 0
+let failed = 0
+
+function check (name, f) {
+  try {
+    f()
+    passed++
+  } catch (e) {
+    failed++
+    console.log(`FAILED ${name}: ${e.stack}`)
+  }
+}
+
+const equal = (got, want, what) => {
+  const [g, w] = [got, want].map((x) => Buffer.isBuffer(x) ? x.toString('hex') : typeof x === 'string' ? x : JSON.stringify(x))
+  if (g !== w) throw new Error(`${what} is ${g.slice(0, 80)}, want ${w.slice(0, 80)}`)
+}
+const accepted = (name, f) => check(name, f)
+const refused = (name, f) => check(name, () => {
+  try {
+    f()
+  } catch (e) {
+    if (e instanceof Refused) return
+    throw e
+  }
+  throw new Error('accepted')
+})
+const verdict = (valid) => valid ? accepted : refused
+
+const files = {
+  'envelope.json': (v) => {
+    for (const b of v.canonical) accepted('canonical ' + b, () => canonical(hex(b)))
+    for (const b of v.not_canonical) refused('not canonical ' + b, () => canonical(hex(b)))
+    for (const [n, want] of v.padding) check('padding of ' + n, () => equal(paddedLength(n), want, 'length'))
+    for (const x of v.sealed) {
+      check(x.name, () => {
+        const event = Buffer.from(x.event)
+        const e = hex(x.e)
+        equal(prk(hex(x.dek)), x.prk, 'PRK')
+        const secret = eventSecret(hex(x.dek), x.suite, e)
+        equal(secret, x.secret, 's')
+        const p = parts(secret, x.suite)
+        equal(cat(p.K, p.KC, p.S, p.r), x.k + x.kc + x.s + x.r, 'K || KC || S || r')
+        const env = sealEnvelope(p, x.suite, e, hex(x.nonce ?? ''), event)
+        equal(env, x.envelope, 'envelope')
+        const opened = openEnvelope(secret, env)
+        equal(opened.event, event, 'opened event')
+        const ds = disclosures(p, x.suite, opened.members)
+        equal(ds, x.disclosures, 'disclosures')
+        const digests = ds.map((d) => sha256(ascii(d)))
+        equal(digests.map((d) => d.toString('hex')), x.digests, 'digests')
+        equal(dE(env), x.d_e, 'd_E')
+        const d = dP(opened.members.map(([name], i) => [name, digests[i]]))
+        equal(d, x.d_p, 'd_P')
+        const leaf = sealedLeaf(p.r, x.origin, dE(env), d)
+        equal(leaf, x.leaf, 'leaf')
+        equal(leafHash(leaf), x.leaf_hash, 'leaf hash')
+      })
+    }
+    for (const x of v.refused) {
+      const env = hex(x.envelope)
+      refused(x.name, () => openEnvelope(eventSecret(hex(x.dek), env[0], env.subarray(1, 17)), env))
+    }
+  },
+  'leaf.json': (v) => {
+    const list = (ms) => ms.map((m) => [m.name, hex(m.digest)])
+    for (const x of v.sealed) {
+      check(x.name, () => {
+        const d = dP(list(x.members))
+        equal(d, x.d_p, 'd_P')
+        const leaf = sealedLeaf(hex(x.r), x.origin, hex(x.d_e), d)
+        equal(leaf, x.leaf, 'leaf')
+        equal(leafHash(leaf), x.leaf_hash, 'leaf hash')
+      })
+    }
+    for (const x of v.refused) refused(x.name, () => dP(list(x.members)))
+    for (const x of v.public) {
+      check(x.statement, () => {
+        const leaf = publicLeaf(Buffer.from(x.statement))
+        equal(leaf, x.leaf, 'leaf')
+        equal(leafHash(leaf), x.leaf_hash, 'leaf hash')
+      })
+    }
+    for (const s of v.public_refused) refused('public ' + s, () => publicLeaf(Buffer.from(s)))
+  },
+  'opening.json': (v) => {
+    for (const x of v.accepted) {
+      check(x.name, () => {
+        const o = verifyOpening(Buffer.from(x.opening), x.origin)
+        equal(o.kind, x.kind, 'kind')
+        equal(o.leaf, x.leaf, 'leaf')
+        equal(jcs(o.shown), jcs(x.shown), 'what is shown')
+        equal(o.heldBack, x.held_back, 'what is held back')
+      })
+    }
+    for (const x of v.refused) refused(x.name, () => verifyOpening(Buffer.from(x.opening), x.origin))
+  },
+  'merkle.json': (v) => {
+    for (const x of v.leaves) check('leaf ' + x.entry, () => equal(leafHash(hex(x.entry)).toString('base64'), x.hash, 'hash'))
+    const levels = tree(v.tiles_of_size)
+    for (const x of v.roots) check('root at ' + x.size, () => equal(rootAt(levels, x.size).toString('base64'), x.root, 'root'))
+    for (const x of v.tiles) {
+      check(x.path, () => {
+        equal(parsePath(x.path), { entries: false, level: x.level, index: String(x.index), width: x.width }, 'path')
+        const start = x.index * 256
+        const hashes = levels[x.level * 8].slice(start, start + x.width)
+        equal(rootOf(hashes).toString('base64'), x.root, 'root')
+        if (x.hashes) equal(hashes.map((h) => h.toString('base64')), x.hashes, 'hashes')
+      })
+    }
+    for (const x of v.paths) check(x.path, () => equal(parsePath(x.path), { entries: x.entries, level: x.level, index: x.index, width: x.width }, 'path'))
+    for (const p of v.bad_paths) refused('path ' + p, () => parsePath(p))
+    for (const x of v.bundles) {
+      verdict(x.valid)('bundle, ' + x.name, () => equal(splitBundle(hex(x.bundle), x.width).map((e) => e.toString('hex')), x.entries, 'entries'))
+    }
+    const hashes = (list) => list.map((h) => Buffer.from(h, 'base64'))
+    for (const x of v.inclusion) {
+      verdict(x.valid)(x.name, () => verifyInclusion(x.index, x.size, ...hashes([x.leaf_hash]), hashes(x.proof), ...hashes([x.root])))
+    }
+    for (const x of v.consistency) {
+      verdict(x.valid)(x.name, () => verifyConsistency(x.old_size, x.new_size, hashes(x.proof), ...hashes([x.old_root, x.new_root])))
+    }
+  },
+  'checkpoint.json': (v) => {
+    for (const x of v.keys) check(x.vkey, () => equal([parseKey(x.vkey).name, parseKey(x.vkey).id], [x.name, x.key_id], 'key'))
+    for (const x of v.texts) {
+      verdict(x.valid)(x.name, () => {
+        const c = parseCheckpoint(x.text)
+        equal([c.origin, c.size, c.root.toString('base64'), c.extensions], [x.origin, x.size, x.root, x.extensions ?? []], 'checkpoint')
+      })
+    }
+    for (const x of v.notes) verdict(x.valid)(x.name, () => openCheckpoint(x.note, x.origin, x.vkeys))
+  },
+  'proof.json': (v) => {
+    for (const x of v.proofs) {
+      verdict(x.parses)(x.name + ', form', () => equal(parseProof(x.proof).extra, x.extra, 'extra'))
+      verdict(x.valid)(x.name, () => verifyProof(x.proof, hex(x.entry), x.vkey))
+    }
+  }
+}
+
+for (const [name, run] of Object.entries(files)) {
+  const file = new URL(name, import.meta.url)
+  if (!existsSync(file)) {
+    console.log(`${name}: not here`)
+    failed++
+    continue
+  }
+  const before = passed + failed
+  run(JSON.parse(readFileSync(file, 'utf8')))
+  console.log(`${name}: ${passed + failed - before} vectors`)
+}
+console.log(`${passed} passed, ${failed} failed`)
+process.exit(failed === 0 ? 0 : 1)
