@@ -22,8 +22,11 @@ func (h *Job) ID() ID { return h.j.id }
 // ends the wait, not the erasure; see [Engine.Cancel]. The certificate and the opening in it are handed
 // out once: a second Wait returns the officer's copy.
 func (h *Job) Wait(ctx context.Context) (*Certificate, error) {
+	h.e.mu.Lock()
+	done := h.j.done
+	h.e.mu.Unlock()
 	select {
-	case <-h.j.done:
+	case <-done:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -80,7 +83,7 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*Job, error) {
 		j.finish(nil, err)
 		return nil, fmt.Errorf("writing an erasure request down: %w", err)
 	}
-	if !j.failed() { // not cancelled already
+	if !j.finished() { // not cancelled already
 		e.enqueue(j)
 	}
 	return &Job{e, j}, nil
@@ -186,19 +189,43 @@ func (e *Engine) loop() {
 			e.mu.Unlock()
 			return
 		}
-		n := min(len(e.queue), e.o.MaxSubjects)
+		n := e.share(e.queue)
 		jobs := slices.Clone(e.queue[:n])
 		e.queue = slices.Delete(e.queue, 0, n)
 		e.mu.Unlock()
 		e.epochs.Lock()
-		e.run(context.Background(), jobs) // whoever waits for a job is told
+		e.run(e.life, jobs) // whoever waits for a job is told
 		e.epochs.Unlock()
 	}
 }
 
+// share returns how many jobs of a queue may share an epoch; at least one.
+func (e *Engine) share(queue []*job) int {
+	keys := 0
+	for i, j := range queue {
+		if keys += len(j.who.Refs); i == e.o.MaxRequests || i > 0 && keys > e.o.MaxKeys {
+			return i
+		}
+	}
+	return len(queue)
+}
+
+// finish answers whoever waits for a job, once. The caller holds mu.
 func (j *job) finish(c *Certificate, err error) {
-	j.cert, j.err = c, err
-	close(j.done)
+	if !j.finished() {
+		j.cert, j.err = c, err
+		close(j.done)
+	}
+}
+
+// finished reports whether nobody works on the job any more.
+func (j *job) finished() bool {
+	select {
+	case <-j.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // ErrTooLate says that a job can no longer be cancelled: its epoch is prepared, or it is no longer open.
@@ -235,16 +262,22 @@ var ErrCancelled = errors.New("the erasure was cancelled")
 // cancel undoes the fence and closes the job. The caller holds epochs. If we stop between the two, the
 // job is open and its keys are free: it can be cancelled again, or fenced again.
 func (e *Engine) cancel(ctx context.Context, j *job) error {
-	if j.state >= Checked && j.who != nil {
-		refs, err := e.doomed(ctx, j)
-		if err != nil {
-			return err
-		}
-		if err := e.tree.Unfence(ctx, refs); err != nil {
-			return fmt.Errorf("cancelling an erasure: %w", err)
-		}
+	if err := e.unfence(ctx, j); err != nil {
+		return fmt.Errorf("cancelling an erasure: %w", err)
 	}
 	return e.close(ctx, j, ErrCancelled)
+}
+
+// unfence frees the keys of a job that may have fenced them.
+func (e *Engine) unfence(ctx context.Context, j *job) error {
+	if j.state < Checked || j.who == nil {
+		return nil
+	}
+	refs, err := e.doomed(ctx, j)
+	if err != nil {
+		return err
+	}
+	return e.tree.Unfence(ctx, refs)
 }
 
 // close ends a job without an epoch.
@@ -257,9 +290,7 @@ func (e *Engine) close(ctx context.Context, j *job, why error) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.jobs, j.id)
-	if !j.failed() {
-		j.finish(nil, why)
-	}
+	j.finish(nil, why)
 	return nil
 }
 

@@ -148,6 +148,7 @@ func TestRefuses(t *testing.T) {
 		"no reason":        {Subject: good.Subject, Keys: good.Keys},
 		"no key":           {Subject: good.Subject, Reason: ReasonRequest},
 		"nobody":           {Keys: good.Keys, Reason: ReasonRequest},
+		"a key twice":      {Subject: good.Subject, Keys: append(slices.Clone(good.Keys), good.Keys...), Reason: ReasonRequest},
 		"another's key":    {Subject: "s:bob", Keys: good.Keys, Reason: ReasonRequest},
 		"kept and erased":  {Subject: good.Subject, Keys: good.Keys, Reason: ReasonRequest, Kept: []Kept{{Compartment: "marketing", Reason: "because"}}},
 		"kept for nothing": {Subject: good.Subject, Keys: good.Keys, Reason: ReasonRequest, Kept: []Kept{{Compartment: "tax"}}},
@@ -240,11 +241,11 @@ func TestSharedEpoch(t *testing.T) {
 	}
 }
 
-// TestMaxSubjects spreads requests over epochs where one may not erase them all.
-func TestMaxSubjects(t *testing.T) {
+// TestMaxRequests spreads requests over epochs where one may not erase them all.
+func TestMaxRequests(t *testing.T) {
 	w := newWorld(t)
 	w.people()
-	w.e.o.MaxSubjects = 1
+	w.e.o.MaxRequests = 1
 	var jobs []*Job
 	for _, s := range []string{"s:ada", "s:bob", "s:cyn"} {
 		job, err := w.e.Submit(t.Context(), w.erasing(s))
@@ -409,6 +410,8 @@ func TestContextEndsTheWait(t *testing.T) {
 		t.Errorf("wait: %v", err)
 	}
 	close(goOn)
+	for len(w.e.Pending()) > 0 {
+	}
 	w.e.Close()
 	w.wantRead("s:ada", 0, 1)
 	if rs, _ := w.records(); len(rs) != 1 {

@@ -14,7 +14,7 @@ import (
 //
 // The caller holds epochs.
 func (e *Engine) run(ctx context.Context, jobs []*job) error {
-	jobs, err := e.approach(ctx, slices.DeleteFunc(slices.Clone(jobs), (*job).failed)) // but for those cancelled meanwhile
+	jobs, err := e.approach(ctx, slices.DeleteFunc(slices.Clone(jobs), (*job).finished)) // but for those cancelled meanwhile
 	if err == nil {
 		if jobs = e.take(ctx, jobs); len(jobs) == 0 {
 			return nil
@@ -99,8 +99,9 @@ func (e *Engine) checkAll(ctx context.Context, jobs []*job) ([]*job, error) {
 				taken[string(ref)] = true
 			}
 		case errors.Is(err, keystore.ErrNoKey), errors.Is(err, keystore.ErrErasing), errors.Is(err, ErrHeld):
-			if err2 := e.close(ctx, j, fmt.Errorf("checking an erasure request: %w", err)); err2 != nil {
-				return jobs, err2
+			why := fmt.Errorf("checking an erasure request: %w", err)
+			if err := e.close(ctx, j, why); err != nil {
+				return jobs, err
 			}
 		default:
 			return jobs, fmt.Errorf("checking an erasure request: %w", err)
@@ -215,7 +216,7 @@ func (e *Engine) change(ctx context.Context, jobs []*job) error {
 		e.mu.Unlock()
 		return errors.Join(err, next.Abort(ctx))
 	}
-	_, err = e.push(ctx, &underway{next, b, jobs})
+	_, err = e.push(context.WithoutCancel(ctx), &underway{next, b, jobs})
 	return err
 }
 
@@ -285,11 +286,13 @@ func (e *Engine) conclude(ctx context.Context, b *epoch, jobs []*job, statements
 	}
 
 	// RECORDED. If we stop between the log and the row, Resume finds the statement in the log.
-	if err := e.publish(ctx, b); err != nil {
-		return nil, err
-	}
-	if err := e.advanceEpoch(ctx, Recorded, b, jobs); err != nil {
-		return nil, err
+	if b.state < Recorded {
+		if err := e.publish(ctx, b); err != nil {
+			return nil, err
+		}
+		if err := e.advanceEpoch(ctx, Recorded, b, jobs); err != nil {
+			return nil, err
+		}
 	}
 	certs, err := certificates(e.ledger.Origin(), b, jobs)
 	if err != nil {

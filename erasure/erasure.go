@@ -88,10 +88,11 @@ type Options struct {
 	// Order is the lock under which changes of the key tree reach the queue of the rows: the one that
 	// was given to the tree. Without one, nobody else may use the tree.
 	Order sync.Locker
-	// MaxSubjects bounds how many requests share an epoch; the others wait for the next one. 1,000 if 0.
-	MaxSubjects int
-	// MaxKeys bounds how many keys one request may destroy, as a guard against a mistake that erases
-	// everybody. 10,000 if 0.
+	// MaxRequests bounds how many requests share an epoch; the others wait for the next one. 1,000 if 0.
+	MaxRequests int
+	// MaxKeys bounds how many keys one epoch may destroy, as a guard against a mistake that erases
+	// everybody; a request for more is refused. 10,000 if 0, and at most 20,000, because what is written
+	// down about an epoch goes into the log's store in one piece.
 	MaxKeys int
 	// Progress is told of every state that a job reaches, for a person who waits. It must return soon.
 	Progress func(job ID, s State)
@@ -99,7 +100,7 @@ type Options struct {
 	at func(s State) error // tests stop here
 }
 
-// ErrTooMany says that one request would destroy more keys than Options.MaxKeys.
+// ErrTooMany says that a request would destroy more keys than [Options].MaxKeys.
 var ErrTooMany = errors.New("one request may not destroy that many keys")
 
 // ErrNotResumed says that an epoch was interrupted and has to be finished first, by [Engine.Resume].
@@ -124,6 +125,9 @@ type Engine struct {
 	closed  bool
 	idle    sync.WaitGroup
 
+	life context.Context // ends with Close
+	end  context.CancelFunc
+
 	epochs sync.Mutex // held by whoever changes key pages: one epoch at a time
 	last   *recorded  // the newest epoch record; guarded by epochs
 }
@@ -137,16 +141,17 @@ func Open(ctx context.Context, tree *keystore.Tree, ledger Ledger, rows keystore
 	if o.Order == nil {
 		o.Order = new(sync.Mutex)
 	}
-	if o.MaxSubjects == 0 {
-		o.MaxSubjects = 1000
+	if o.MaxRequests == 0 {
+		o.MaxRequests = 1000
 	}
 	if o.MaxKeys == 0 {
 		o.MaxKeys = 10_000
 	}
-	if o.MaxSubjects < 1 || o.MaxKeys < 1 {
-		return nil, errors.New("opening the erasure engine: a bound is negative")
+	if o.MaxRequests < 1 || o.MaxRequests > 1000 || o.MaxKeys < 1 || o.MaxKeys > 20_000 {
+		return nil, errors.New("opening the erasure engine: MaxRequests is 1 to 1,000, MaxKeys 1 to 20,000")
 	}
 	e := &Engine{tree: tree, ledger: ledger, rows: rows, o: o, jobs: make(map[ID]*job)}
+	e.life, e.end = context.WithCancel(context.Background())
 	var err error
 	if e.last, err = e.lastRecorded(ctx); err != nil {
 		return nil, fmt.Errorf("opening the erasure engine: %w", err)
@@ -154,11 +159,13 @@ func Open(ctx context.Context, tree *keystore.Tree, ledger Ledger, rows keystore
 	return e, nil
 }
 
-// Close waits for the epoch that is running. Requests that still wait for one stay durable.
+// Close returns when nothing runs any more. An epoch that is prepared is brought to its end; requests that
+// are not so far stay as they are, durable, for the next Resume.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	e.closed = true
 	e.mu.Unlock()
+	e.end()
 	e.idle.Wait()
 	return nil
 }

@@ -81,6 +81,13 @@ func (e *Engine) wellFormed(r *Request) error {
 	case len(r.Keys) > e.o.MaxKeys:
 		return fmt.Errorf("%w: %d, at most %d", ErrTooMany, len(r.Keys), e.o.MaxKeys)
 	}
+	refs := make(map[keystore.Ref]bool, len(r.Keys))
+	for _, k := range r.Keys {
+		if refs[k.Ref] {
+			return &RequestError{"a key is named twice"}
+		}
+		refs[k.Ref] = true
+	}
 	going := parts(r.Keys)
 	for _, k := range r.Kept {
 		if k.Reason == "" {

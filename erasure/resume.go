@@ -36,9 +36,11 @@ func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
 
 	var certs []*Certificate
 	if u := e.under; u != nil {
+		e.mu.Lock()
 		for _, j := range u.jobs {
 			j.done = make(chan struct{}) // whoever waited was told of the failure
 		}
+		e.mu.Unlock()
 		cs, err := e.push(ctx, u)
 		if err != nil {
 			return nil, err
@@ -72,7 +74,7 @@ func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
 	e.ready = true
 	var on []*job
 	for id, j := range left.jobs {
-		if k := known[id]; k != nil && !k.failed() {
+		if k := known[id]; k != nil && !k.finished() {
 			continue // it waits for an epoch of this process
 		}
 		e.jobs[id] = j
@@ -84,12 +86,10 @@ func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
 	}
 	e.mu.Unlock()
 	slices.SortFunc(on, func(a, b *job) int { return slices.Compare(a.id[:], b.id[:]) })
-	var pending *PendingError
 	for len(on) > 0 {
-		n := min(len(on), e.o.MaxSubjects)
+		n := e.share(on)
 		if err := e.run(ctx, on[:n]); err != nil {
-			pending = &PendingError{Jobs: len(on), Err: err}
-			break
+			return certs, &PendingError{Jobs: len(on), Err: err}
 		}
 		for _, j := range on[:n] {
 			if j.cert != nil {
@@ -97,9 +97,6 @@ func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
 			}
 		}
 		on = on[n:]
-	}
-	if pending != nil {
-		return certs, pending
 	}
 	return certs, nil
 }
@@ -115,16 +112,6 @@ func (e *PendingError) Error() string {
 	return fmt.Sprintf("%d erasures are still pending: %v", e.Jobs, e.Err)
 }
 func (e *PendingError) Unwrap() error { return e.Err }
-
-// failed reports whether nobody works on the job any more.
-func (j *job) failed() bool {
-	select {
-	case <-j.done:
-		return true
-	default:
-		return false
-	}
-}
 
 // leftover is what rows tell of work that is not done.
 type leftover struct {
