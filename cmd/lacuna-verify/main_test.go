@@ -8,11 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/lacunalog/lacuna/cmd/lacuna-verify/verifier"
 	"github.com/lacunalog/lacuna/ledger/receipt"
 	"github.com/lacunalog/lacuna/ledger/receipt/receipttest"
 	"github.com/lacunalog/lacuna/merkle"
@@ -121,7 +121,7 @@ func TestJSON(t *testing.T) {
 	}
 	t.Chdir(dir)
 	var stdout, stderr bytes.Buffer
-	if code := run([]string{"good", "--json", "bad", "--key", "k"}, nil, &stdout, &stderr); code != exitFailed || stderr.Len() > 0 {
+	if code := verifier.Run("lacuna-verify", []string{"good", "--json", "bad", "--key", "k"}, nil, &stdout, &stderr); code != 10 || stderr.Len() > 0 {
 		t.Fatalf("exit %d, %s", code, &stderr)
 	}
 	var v receipt.Verification
@@ -139,23 +139,5 @@ func TestJSON(t *testing.T) {
 	}
 	if bad.File != "bad" || bad.Verified || bad.Failure == nil || bad.Failure.Stage != receipt.StageFile {
 		t.Errorf("the bad one: %s", bad.Text())
-	}
-}
-
-// TestArguments: flags stand anywhere, and behind -- nothing is a flag.
-func TestArguments(t *testing.T) {
-	for _, c := range []struct{ args, key, files string }{
-		{"--key k f", "k", "f"}, {"f --key k", "k", "f"}, {"f -key=k g", "k", "f g"}, {"--chain f --json --key k g", "k", "f g"},
-		{"--key k -", "k", "-"}, {"- --key k", "k", "-"}, {"--key k -- --key", "k", "--key"}, {"--key k f -- -", "k", "f -"},
-	} {
-		o, err := parse(strings.Fields(c.args))
-		if err != nil || o.key != c.key || strings.Join(o.files, " ") != c.files {
-			t.Errorf("%s: %+v, %v", c.args, o, err)
-		}
-	}
-	for _, args := range []string{"", "f", "--key k", "--key", "--key k --nope f", "--key k --chain=7 f"} {
-		if _, err := parse(strings.Fields(args)); err == nil {
-			t.Errorf("%q: accepted", args)
-		}
 	}
 }

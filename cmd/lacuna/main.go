@@ -12,13 +12,23 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/lacunalog/lacuna/cmd/lacuna-verify/verifier"
 )
 
+// verifierName is the name under which this program is the offline verifier, so that
+// one file on a disk can be both.
+const verifierName = "lacuna-verify"
+
 func main() {
+	if filepath.Base(os.Args[0]) == verifierName {
+		os.Exit(verifier.Run(verifierName, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
 	stop()
