@@ -82,14 +82,11 @@ type Options struct {
 	// Warn is told, in one line each, what an operator should know: a holder on a
 	// file system that copies on write, say. Nil: not told.
 	Warn func(string)
-	// Hooks are for tests that stop the program between two steps.
-	hooks hooks
-}
+	// Erasing is told of every state that an erasure reaches, for somebody who
+	// waits for it. It must return soon. Nil: not told.
+	Erasing func(erasure.ID, erasure.State)
 
-type hooks struct {
-	log     func(*log.Options)
-	tree    func(*keystore.Options)
-	erasure func(*erasure.Options)
+	hooks hooks
 }
 
 // Ledger is an open ledger.
@@ -130,6 +127,8 @@ type InitOptions struct {
 	Pages  string   // folder on another disk that receives key pages; "" for none
 	Suite  int      // 0: suite 1
 	Now    func() time.Time
+
+	hooks hooks
 }
 
 // Init creates a ledger. It fails where one is already, and leaves nothing that
@@ -187,6 +186,7 @@ func Init(ctx context.Context, o InitOptions) error {
 		return err
 	}
 	lo := log.Options{Origin: o.Origin, Signer: signer, VKey: vkey, Spaces: spaces}
+	o.hooks.logOptions(&lo)
 	if err := log.Create(store, lo); err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func Init(ctx context.Context, o InitOptions) error {
 	if err != nil {
 		return err
 	}
-	h, err := createHolders(o.Root)
+	h, err := o.hooks.createHolders(o.Root)
 	if err != nil {
 		lg.Close()
 		return err
@@ -203,6 +203,7 @@ func Init(ctx context.Context, o InitOptions) error {
 	if o.Pages != "" {
 		to.PageTarget = holder.PageDir(o.Pages)
 	}
+	o.hooks.treeOptions(&to)
 	tree, err := keystore.Create(ctx, treeRows{lg}, h, to)
 	if err != nil {
 		closeAll(h)
@@ -285,9 +286,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 		}
 	}
 	lo := log.Options{Origin: c.Origin, Signer: signer, VKey: l.vkey, Spaces: spaces, HeadCopy: headCopy(roots), ReadOnly: o.ReadOnly}
-	if o.hooks.log != nil {
-		o.hooks.log(&lo)
-	}
+	o.hooks.logOptions(&lo)
 	store := filepath.Join(o.Dir, storeDir)
 	l.log, err = log.Open(ctx, store, lo)
 	if rolled := (log.ErrRolledBack{}); errors.As(err, &rolled) && !o.ReadOnly {
@@ -304,7 +303,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if o.ReadOnly {
 		l.readOnly = &ReadOnlyError{Why: errors.New("it was asked to be")}
 	}
-	if err := l.start(ctx, roots, warn, o.hooks); err != nil {
+	if err := l.start(ctx, roots, warn, &o); err != nil {
 		l.log.Close()
 		return nil, err
 	}
@@ -312,8 +311,8 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 }
 
 // start opens what lies on top of the log.
-func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), h hooks) error {
-	holders, err := openHolders(roots, warn)
+func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o *Options) error {
+	holders, err := o.hooks.openHolders(roots, warn)
 	if err != nil {
 		return err
 	}
@@ -321,9 +320,7 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), h
 	if l.config.Pages != "" {
 		to.PageTarget = holder.PageDir(absoluteIn(l.dir, l.config.Pages))
 	}
-	if h.tree != nil {
-		h.tree(&to)
-	}
+	o.hooks.treeOptions(&to)
 	if l.tree, err = keystore.Open(ctx, treeRows{l.log}, holders, to); err != nil {
 		closeAll(holders)
 		return err
@@ -338,10 +335,8 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), h
 	}
 	l.keeper = newKeeper(l.tree)
 	go l.settle()
-	eo := erasure.Options{Now: l.now, Order: &l.order}
-	if h.erasure != nil {
-		h.erasure(&eo)
-	}
+	eo := erasure.Options{Now: l.now, Order: &l.order, Progress: o.Erasing}
+	o.hooks.erasureOptions(&eo)
 	l.erasure, err = erasure.Open(ctx, l.tree, erasureLedger{l}, treeRows{l.log}, eo)
 	if err == nil && l.readOnly == nil {
 		_, err = l.erasure.Resume(ctx)
