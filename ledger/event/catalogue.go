@@ -326,7 +326,7 @@ func consentTypes() []*Type {
 				Field{Name: "valid_until", Short: kTime, Full: kTime, By: ByPurpose, Doc: "event_time and the validity of the purpose; absent: until withdrawn"},
 				Field{Name: "indicated_by", Short: kEnum, Full: kEnum, Fixed: true, By: ByWriter, Values: []string{"guardian", "subject"}, Doc: "absent: the subject"},
 				Field{Name: "age_check", Short: ageKind, Full: ageKind, By: ByWriter, Doc: "forms with min_age: below_16 or at_least_16"},
-				Field{Name: "guardian", Short: kID, Full: nullableID, By: ByWriter, Doc: "who the guardian is, in the controller's own terms; null on forms that know guardians, so that its absence tells no age"},
+				Field{Name: "guardian", Short: nullableID, Full: nullableID, By: ByWriter, Doc: "who the guardian is, in the controller's own terms; null on forms that know guardians, so that its absence tells no age"},
 			)},
 		{Name: "consent.refused", Area: AreaConsent,
 			Doc: "A person said no (Art. 7(4)).",

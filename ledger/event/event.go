@@ -140,8 +140,9 @@ func (e *Event) Without(names ...string) *Event {
 	return b.event()
 }
 
-// String says what kind of event it is and nothing about the person.
-func (e *Event) String() string {
+// String says what kind of event it is and nothing about the person. It and the
+// two below have a value as receiver so that a copy is as silent as the event.
+func (e Event) String() string {
 	if t, ok := Lookup(e.Type()); ok {
 		return "[event " + t.Name + "]"
 	}
@@ -149,10 +150,10 @@ func (e *Event) String() string {
 }
 
 // Format prints what String does, whatever the verb.
-func (e *Event) Format(f fmt.State, _ rune) { fmt.Fprint(f, e.String()) }
+func (e Event) Format(f fmt.State, _ rune) { fmt.Fprint(f, e.String()) }
 
 // LogValue logs what String says.
-func (e *Event) LogValue() slog.Value { return slog.StringValue(e.String()) }
+func (e Event) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
 // MarshalJSON returns the canonical text: asking for the JSON of an event is
 // asking for its content, unlike printing it.

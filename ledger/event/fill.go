@@ -92,6 +92,7 @@ func Fill(c Context, short *Event) (full []*Event, warnings []Warning, err error
 	case AreaRights:
 		f.rights()
 	}
+	f.nothingLost()
 	if err := f.rs.err(); err != nil {
 		return nil, nil, err
 	}
@@ -234,9 +235,42 @@ func (f *filler) id(n int) string {
 	return systemID()
 }
 
+// nothingLost refuses an event of which a member would not be sealed: what a
+// writer says is recorded or refused, never dropped without a word. Members that
+// are dropped by design (a token) have no full form. A withdrawal is not refused
+// for that, and register events have their own rule, see content.
+func (f *filler) nothingLost() {
+	if f.t.Register() || f.t.Name == "consent.withdrawn" || len(f.rs.list) > 0 {
+		return
+	}
+	if len(f.out) == 0 {
+		f.rs.add(MissingMember, "/purpose", "the purpose_id of a declared purpose")
+		return
+	}
+	for _, m := range f.short.members {
+		field, ok := f.t.Field(m.Name)
+		if !ok || field.Full == kNothing {
+			continue
+		}
+		kept, same := false, false
+		for _, e := range f.out {
+			same = same || e.Type() == f.t.Name
+			kept = kept || e.Has(m.Name)
+		}
+		// A consent.given that holds only refusals has no place for what
+		// describes a grant.
+		if same && !kept {
+			f.rs.add(ValueNotAllowed, "/"+m.Name, "leave it out: it has no meaning in this event")
+		}
+	}
+}
+
 // late marks an event that comes later than allowed after it happened.
 func (f *filler) late(after time.Duration) {
 	if f.c.Now.Sub(f.at) <= after {
+		if f.short.Has("late") {
+			f.rs.add(NotYours, "/late", "leave it out: the ledger marks what is late")
+		}
 		return
 	}
 	f.base = append(f.base, Member{"late", []byte("true")})
@@ -410,10 +444,14 @@ func (f *filler) purpose(id, path string) *Purpose {
 		}
 		return p
 	}
-	if !p.Active {
+	return p
+}
+
+// active refuses what is new for a purpose that has ended.
+func (f *filler) active(p *Purpose, path string) {
+	if p != nil && !p.Active {
 		f.rs.add(PurposeInactive, path, "it was ended with version "+string(intValue(p.Version)))
 	}
-	return p
 }
 
 // categories holds a list of names against what a purpose declares.

@@ -86,6 +86,9 @@ func (f *filler) chosen(form *Form) []decision {
 // allowed looks up the purpose of a decision and holds it against the form.
 func (f *filler) allowed(d decision, form *Form) *Purpose {
 	p := f.purpose(d.purpose, d.path)
+	if d.yes && f.t.Name != "consent.refused" {
+		f.active(p, d.path)
+	}
 	if form != nil && p != nil && p.ID == d.purpose && !oneOf(d.purpose, form.Purposes) {
 		f.rs.add(PurposeNotOnForm, d.path, fmt.Sprintf("form %s asks about %s", form.ID, strings.Join(form.Purposes, ", ")))
 	}
@@ -192,6 +195,9 @@ func (f *filler) given() {
 		}
 		if who == "" && needsContact(channel) != nil {
 			f.rs.add(MissingMember, "/contact", fmt.Sprintf("channel %s needs one: %s…", channel, strings.Join(needsContact(channel), "… or ")))
+		}
+		if v, sent := f.short.Get("request"); sent && string(v) != string(quote(request)) {
+			f.rs.add(NotYours, "/request", "leave it out: the ledger finds the request")
 		}
 		f.decided(d, p, form, formMember(form), noticeMember(notice), channel, who, request, false)
 	}
@@ -321,6 +327,9 @@ func (f *filler) confirmed() {
 			f.rs.add(ContactPointMismatch, "/contact", "the request was for another contact; leave it out")
 		}
 		p := f.purpose(q.Purpose, ds[i].path)
+		if ds[i].yes {
+			f.active(p, ds[i].path)
+		}
 		if p == nil {
 			continue
 		}
@@ -376,6 +385,9 @@ func (f *filler) refused() {
 		}
 		if who == "" {
 			who, _ = f.facts.ContactOf(d.purpose, channel)
+		}
+		if v, sent := f.short.Get("request"); sent && string(v) != string(quote(request)) {
+			f.rs.add(NotYours, "/request", "leave it out: the ledger finds the request")
 		}
 		f.emit(append(f.circumstances(),
 			stringMember("purpose", d.purpose), stringMember("channel", channel), stringMember("contact", who),

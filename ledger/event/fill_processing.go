@@ -16,6 +16,9 @@ func (f *filler) processing() {
 	if p == nil {
 		return
 	}
+	if f.t.Name != "processing.denied" {
+		f.active(p, "/purpose")
+	}
 	ms := []Member{stringMember("purpose", f.str("purpose")), f.pass("batch")}
 	switch f.t.Name {
 	case "processing.performed":
@@ -124,7 +127,7 @@ func (f *filler) rights() {
 	switch f.t.Name {
 	case "right.requested":
 		channel := f.str("channel")
-		contact := f.contact(channel)
+		contact, _ := NormalContact(f.str("contact")) // where the answer goes; it need not fit the channel
 		due := quote(FormatTime(Period{Months: 1}.After(f.at)))
 		f.echo("due", due)
 		f.emit(f.pass("right"), stringMember("channel", channel), stringMember("contact", contact),

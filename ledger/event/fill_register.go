@@ -75,6 +75,13 @@ func (f *filler) declared() {
 				"; nothing may be disclosed to it before it is registered")
 		}
 	}
+	if !f.short.flag("sensitive") {
+		for i, name := range f.short.list("categories") {
+			if oneOf(name, specialCategories) {
+				f.warn("special_category", fmt.Sprintf("/categories/%d", i), `a special category (Art. 9): say "sensitive":true, and consent has to be explicit`)
+			}
+		}
+	}
 	v, ok := f.short.Get("retention")
 	if !ok {
 		return
@@ -122,6 +129,7 @@ func (f *filler) formPublished() {
 		}
 		seen[id] = true
 		p := f.purpose(id, path)
+		f.active(p, path)
 		if p == nil {
 			continue
 		}

@@ -19,6 +19,14 @@ func Parse(line []byte) (*Event, error) {
 	if len(line) > maxText {
 		return nil, refuse(Reason{Reason: TooLarge, Hint: "an event is at most 65,535 bytes"})
 	}
+	if e, ok := parsePlain(line); ok {
+		return e, nil
+	}
+	return parseAny(line)
+}
+
+// parseAny is Parse for every text.
+func parseAny(line []byte) (*Event, error) {
 	if bytes.HasPrefix(line, []byte("\xef\xbb\xbf")) {
 		return nil, refuseAt(line, 0, Reason{Reason: BOM, Hint: "save the file as UTF-8 without a byte order mark"})
 	}
@@ -53,7 +61,7 @@ func ParseFull(text []byte) (*Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(e.text, text) {
+	if !bytes.Equal(e.Canonical(), text) {
 		return nil, Refuse(BadJSON, "", "not in canonical form")
 	}
 	return e, nil
@@ -188,6 +196,8 @@ func syntaxFault(text []byte, err error) *Refused {
 		return refuseAt(text, firstInvalid(text), Reason{BadUTF8, path, "the text has to be UTF-8; convert it, from Windows-1252 perhaps"})
 	case strings.Contains(err.Error(), "surrogate"):
 		return refuseAt(text, at, Reason{BadUTF8, path, `half a surrogate pair: \u escapes above U+FFFF come in twos`})
+	case strings.Contains(err.Error(), "depth"):
+		return refuse(Reason{Reason: TooDeep, Hint: "at most 32 levels of objects and arrays"})
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return refuseAt(text, len(text), Reason{BadJSON, path, "the text ends before the event does"})
 	}
