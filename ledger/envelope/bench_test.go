@@ -1,6 +1,7 @@
 package envelope_test
 
 import (
+	"crypto/rand"
 	"testing"
 
 	"github.com/lacunalog/lacuna/ledger/envelope"
@@ -51,6 +52,20 @@ func BenchmarkSealMembers(b *testing.B) {
 		if _, err := envelope.SealMembers(k, envelope.ChaCha20Poly1305, testOrigin, members); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkSealReference is the second implementation of the tests: what the
+// text of the format costs when it is written down with the standard library.
+func BenchmarkSealReference(b *testing.B) {
+	b.ReportAllocs()
+	secret, e := make([]byte, 32), make([]byte, 16)
+	for b.Loop() {
+		rand.Read(e)
+		p := refExpand(secret, 1)
+		ms := refMembers(b, []byte(benchEvent))
+		env := refEnvelope(p, 1, e, nil, []byte(benchEvent))
+		refLeaf(p.r, "log.example", env, refMembersHash(ms, refDisclosures(p, 1, ms)))
 	}
 }
 

@@ -79,7 +79,7 @@ type work struct {
 var works = sync.Pool{New: func() any { return new(work) }}
 
 // maxPooled is the largest buffer that is kept for the next caller.
-const maxPooled = 16 << 10
+const maxPooled = 4 << 10
 
 func (w *work) release() {
 	w.p.wipe()

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -58,7 +59,7 @@ func (r *Report) verify(file []byte, v merkle.Verifier) *Failure {
 		return fail(StageLog, err, "a proof for another log: it is for %q, the key is of %q", other.Got, other.Want)
 	}
 	if err != nil {
-		return fail(StageSignature, err, "signature: %v", err)
+		return fail(StageSignature, err, "signature: %s", reason(err))
 	}
 	r.Origin, r.Size, r.Root = head.Origin, head.Size, head.Root
 
@@ -67,14 +68,14 @@ func (r *Report) verify(file []byte, v merkle.Verifier) *Failure {
 	}
 	opening, err := envelope.ParseOpening(p.Extra)
 	if err != nil {
-		return fail(StageOpening, err, "opening: %v", err)
+		return fail(StageOpening, err, "opening: %s", reason(err))
 	}
 	leaf, shown, err := opening.Verify(envelope.Origin(head.Origin))
 	if mismatch, ok := errors.AsType[*envelope.LeafError](err); ok {
 		return differ(StageLeaf, err, "leaf: expected %s, got %s", mismatch.Expected, mismatch.Got)
 	}
 	if err != nil {
-		return fail(StageOpening, err, "opening: %v", err)
+		return fail(StageOpening, err, "opening: %s", reason(err))
 	}
 	leafHash := merkle.LeafHash(leaf)
 	err = merkle.VerifyInclusion(p.Index, head.Size, leafHash, p.Hashes, head.Root)
@@ -127,6 +128,16 @@ func checkRecord(p *merkle.Proof, head merkle.Checkpoint, leaf merkle.Hash) erro
 func countSignatures(checkpoint []byte) int {
 	_, signatures, _ := bytes.Cut(checkpoint, []byte("\n\n"))
 	return bytes.Count(signatures, []byte("\n"))
+}
+
+// reason is the text of an error without the words that say what was being
+// done: the stage says so already.
+func reason(err error) string {
+	text := err.Error()
+	for _, doing := range []string{"opening checkpoint: ", "not an opening: ", "verifying a field opening: ", "verifying a full opening: "} {
+		text = strings.TrimPrefix(text, doing)
+	}
+	return text
 }
 
 func fail(stage Stage, cause error, format string, args ...any) *Failure {
