@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,17 +32,18 @@ func appendCommand() *cli.Command {
 				return usage(errors.New("no file is named; - is standard input"))
 			}
 			return withLedger(c, func(l *ledger.Ledger) error {
-				a := &appender{c: c, ledger: l, out: bufio.NewWriter(c.App.Writer)}
+				a := newAppender(c, l)
 				var err error
 				for _, name := range c.Args().Slice() {
 					if err = a.file(name); err != nil {
 						break
 					}
 				}
-				err = errors.Join(a.drain(), err)
-				err = errors.Join(err, a.out.Flush())
-				if err == nil && a.refused > 0 {
-					err = &exitError{exitRefused}
+				if err := a.close(); err != nil {
+					return err
+				}
+				if err == nil && a.refused {
+					return &exitError{exitRefused}
 				}
 				return err
 			})
@@ -50,19 +52,23 @@ func appendCommand() *cli.Command {
 }
 
 // appender sends lines ahead of the disk: up to window requests are on their
-// way, and answers are printed in the order of the lines.
+// way. A second goroutine prints the answers, in the order of the lines and as
+// soon as they are there.
 type appender struct {
 	c       *cli.Context
 	ledger  *ledger.Ledger
 	out     *bufio.Writer
-	queue   []sent
-	refused int
-	done    uint64
+	queue   chan sent
+	printed chan error // what stopped the printing, nil at the end
+	refused bool
 }
 
+// sent is a request on its way, or a line that was refused.
 type sent struct {
-	line int
-	s    *ledger.Submission
+	file    string
+	line    int
+	s       *ledger.Submission
+	refused *event.Refused
 }
 
 const (
@@ -70,9 +76,21 @@ const (
 	maxInput = 1 << 20 // bytes of one line; an event may have 65,535
 )
 
+func newAppender(c *cli.Context, l *ledger.Ledger) *appender {
+	a := &appender{c: c, ledger: l, out: bufio.NewWriter(c.App.Writer), queue: make(chan sent, window), printed: make(chan error, 1)}
+	go a.print()
+	return a
+}
+
+// close waits for everything that is on its way.
+func (a *appender) close() error {
+	close(a.queue)
+	return <-a.printed
+}
+
 func (a *appender) file(name string) error {
 	in, dir, shown := a.c.App.Reader, ".", "standard input"
-	var total uint64
+	var total uint64 // bytes; 0 where that is not known
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
@@ -86,7 +104,7 @@ func (a *appender) file(name string) error {
 	}
 	step, end := progress(a.c.App.ErrWriter, "recording")
 	defer end()
-	lines := bufio.NewScanner(in)
+	lines := bufio.NewScanner(&interruptible{ctx: a.c.Context, r: in})
 	lines.Buffer(make([]byte, 64<<10), maxInput)
 	var read uint64
 	line := 0
@@ -100,15 +118,12 @@ func (a *appender) file(name string) error {
 		if err := a.c.Context.Err(); err != nil {
 			return err
 		}
-		err := a.line(text, line, dir)
+		err := a.line(text, shown, line, dir)
 		var refused *event.Refused
 		switch {
 		case errors.As(err, &refused):
-			if err := a.drain(); err != nil {
-				return err
-			}
-			a.refused++
-			if err := a.refuse(shown, line, refused); err != nil {
+			a.refused = true
+			if err := a.send(sent{file: shown, line: line, refused: refused}); err != nil {
 				return err
 			}
 			if !a.c.Bool("continue") {
@@ -121,14 +136,40 @@ func (a *appender) file(name string) error {
 	}
 	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
 		return &hintError{fmt.Errorf("%s:%d: line is longer than %d bytes", shown, line+1, maxInput), "one event stands on one line"}
-	} else if err != nil && !errors.Is(err, io.EOF) {
+	} else if err != nil {
 		return fmt.Errorf("reading %s: %w", shown, err)
 	}
 	return nil
 }
 
+// interruptible is a reader whose Read ends with its context, also while it waits
+// for somebody to type. The read that was given up ends with the process.
+type interruptible struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (i *interruptible) Read(p []byte) (int, error) {
+	type result struct {
+		b   []byte
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		b := make([]byte, len(p))
+		n, err := i.r.Read(b)
+		done <- result{b[:n], err}
+	}()
+	select {
+	case <-i.ctx.Done():
+		return 0, i.ctx.Err()
+	case r := <-done:
+		return copy(p, r.b), r.err
+	}
+}
+
 // line sends one event on its way, or prints its full form.
-func (a *appender) line(text []byte, line int, dir string) error {
+func (a *appender) line(text []byte, file string, line int, dir string) error {
 	ev, err := event.Parse(text)
 	if err != nil {
 		return err
@@ -154,31 +195,58 @@ func (a *appender) line(text []byte, line int, dir string) error {
 	if err != nil {
 		return err
 	}
-	a.queue = append(a.queue, sent{line, s})
-	if len(a.queue) >= window {
-		return a.print(len(a.queue) / 2)
-	}
-	return nil
+	return a.send(sent{file: file, line: line, s: s})
 }
 
-// drain waits for everything that is on its way.
-func (a *appender) drain() error { return a.print(len(a.queue)) }
+func (a *appender) send(q sent) error {
+	select {
+	case a.queue <- q:
+		return nil
+	case err := <-a.printed:
+		a.printed <- err // for close
+		return err
+	}
+}
 
-// print waits for the first n requests and prints their answers.
-func (a *appender) print(n int) error {
-	for _, q := range a.queue[:n] {
-		recorded, err := q.s.Wait(a.c.Context)
-		if err != nil {
-			return fmt.Errorf("line %d: %w", q.line, err)
-		}
-		for _, r := range recorded {
-			if err := a.answer(q.line, r); err != nil {
-				return err
+// print prints answers until the queue is closed. Where nothing else is ready to
+// be printed, what was printed goes out.
+func (a *appender) print() {
+	var err error
+	for q := range a.queue {
+		if err == nil {
+			if err = a.one(q); err != nil {
+				a.printed <- err
 			}
 		}
 	}
-	a.queue = append(a.queue[:0], a.queue[n:]...)
-	return a.out.Flush()
+	if err == nil {
+		a.printed <- a.out.Flush()
+	}
+}
+
+func (a *appender) one(q sent) error {
+	if q.refused != nil {
+		if err := a.out.Flush(); err != nil {
+			return err
+		}
+		if err := a.refuse(q.file, q.line, q.refused); err != nil {
+			return err
+		}
+		return a.out.Flush()
+	}
+	recorded, err := q.s.Wait(a.c.Context)
+	if err != nil {
+		return fmt.Errorf("%s:%d: %w", q.file, q.line, err)
+	}
+	for _, r := range recorded {
+		if err := a.answer(q.line, r); err != nil {
+			return err
+		}
+	}
+	if len(a.queue) == 0 {
+		return a.out.Flush()
+	}
+	return nil
 }
 
 func (a *appender) answer(line int, r ledger.Recorded) error {
@@ -215,10 +283,7 @@ func (a *appender) refuse(file string, line int, r *event.Refused) error {
 		for _, reason := range r.Reasons {
 			j.Refused = append(j.Refused, jsonv1.Reason{Reason: reason.Reason, Path: reason.Path, Hint: reason.Hint})
 		}
-		if err := printJSON(a.out, j); err != nil {
-			return err
-		}
-		return a.out.Flush()
+		return printJSON(a.out, j)
 	}
 	printRefusal(a.c.App.ErrWriter, fmt.Sprintf("%s:%d", file, line), r)
 	return nil
