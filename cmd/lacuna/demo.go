@@ -132,24 +132,25 @@ func (d *demo) record() error {
 		return err
 	}
 	took := time.Since(start)
-	return d.inspect(func(l *ledger.Ledger) error {
+	err = d.inspect(func(l *ledger.Ledger) error {
 		d.size = l.Log().Head().Checkpoint.Size
-		public, err := d.publicSize()
-		if err != nil {
-			return err
-		}
-		d.say("%s events recorded and provable in %.1f s. Public part of the log: %d KB, names nobody.", thousands(d.size), took.Seconds(), (public+512)/1024)
 		entries, err := l.Timeline(d.c.Context, d.leonie)
-		if err != nil {
-			return err
-		}
 		for _, e := range entries {
 			if e.Compartment == "marketing" {
 				d.marketed = append(d.marketed, e.Index)
 			}
 		}
-		return nil
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	public, err := d.publicSize()
+	if err != nil {
+		return err
+	}
+	d.say("%s events recorded and provable in %.1f s. Public part of the log: %d KB, names nobody.", thousands(d.size), took.Seconds(), (public+512)/1024)
+	return nil
 }
 
 // publicSize exports what the world may read of the log, and looks for a customer
