@@ -1,0 +1,83 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lacunalog/lacuna/erasure"
+	"github.com/lacunalog/lacuna/ledger"
+)
+
+// Units of erasures: from the call until the keys are destroyed at every holder
+// (from then on nobody can read any more), and until the epoch record is in the
+// log and the certificate is in hand.
+const (
+	UnitDestroyedP50 = "destroyed-p50-ms"
+	UnitDestroyedP99 = "destroyed-p99-ms"
+	UnitRecordedP50  = "recorded-p50-ms"
+	UnitRecordedP99  = "recorded-p99-ms"
+)
+
+// Erase erases so many people, each by a request of its own, so many at once.
+// They must not have been erased before: from is the number of the first.
+func (s *Sandbox) Erase(ctx context.Context, from, n, atOnce int) (*Result, error) {
+	if from+n > s.People {
+		return nil, fmt.Errorf("erasing people %d to %d of %d", from, from+n, s.People)
+	}
+	var destroyed, recorded Latencies
+	m := Start()
+	for done := 0; done < n; {
+		round := min(atOnce, n-done)
+		d, r, err := s.eraseRound(ctx, from+done, round)
+		if err != nil {
+			return nil, fmt.Errorf("erasing: %w", err)
+		}
+		destroyed, recorded = append(destroyed, d...), append(recorded, r...)
+		done += round
+	}
+	u := m.Stop()
+	r := &Result{Name: fmt.Sprintf("Erase/people=%d/at-once=%d", s.People, atOnce), N: n}
+	r.add("ns/op", float64(u.Elapsed.Nanoseconds())/float64(n))
+	r.add(UnitDestroyedP50, micros(destroyed.Quantile(0.50))/1e3)
+	r.add(UnitDestroyedP99, micros(destroyed.Quantile(0.99))/1e3)
+	r.add(UnitRecordedP50, micros(recorded.Quantile(0.50))/1e3)
+	r.add(UnitRecordedP99, micros(recorded.Quantile(0.99))/1e3)
+	if u.CPU > 0 {
+		r.add("cpu-µs/op", micros(u.CPU)/float64(n))
+	}
+	return r, nil
+}
+
+// eraseRound sends requests at the same time and waits for all of them.
+func (s *Sandbox) eraseRound(ctx context.Context, from, n int) (destroyed, recorded Latencies, err error) {
+	began := time.Now()
+	var mu sync.Mutex
+	progress := func(state erasure.State) {
+		if state != erasure.Destroyed {
+			return
+		}
+		at := time.Since(began)
+		mu.Lock()
+		destroyed = append(destroyed, at)
+		mu.Unlock()
+	}
+	s.progress.Store(&progress)
+	defer s.progress.Store(nil)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			_, _, e := s.Ledger.Erase(ctx, ledger.EraseRequest{Subject: Person(from + i)})
+			at := time.Since(began)
+			mu.Lock()
+			defer mu.Unlock()
+			recorded = append(recorded, at)
+			if err == nil {
+				err = e
+			}
+		})
+	}
+	wg.Wait()
+	return destroyed, recorded, err
+}

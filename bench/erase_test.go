@@ -1,0 +1,60 @@
+package bench_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/lacunalog/lacuna/bench"
+)
+
+// BenchmarkErase erases people out of 100,000, one after the other and many at
+// once. An iteration is one round of requests; every person dies once, so the
+// benchmark ends early where nobody is left.
+func BenchmarkErase(b *testing.B) {
+	const population = 100_000
+	s, err := bench.NewSandbox(context.Background(), b.TempDir(), population)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer closing(b, s)
+	next := 0
+	for _, atOnce := range []int{1, 16, 256} {
+		b.Run(fmt.Sprintf("people=%d/at-once=%d", population, atOnce), func(b *testing.B) {
+			var rs []*bench.Result
+			for b.Loop() {
+				n := max(atOnce, 16)
+				if next+n > population {
+					b.Skip("everybody is erased")
+				}
+				r, err := s.Erase(b.Context(), next, n, atOnce)
+				if err != nil {
+					b.Fatal(err)
+				}
+				next += n
+				rs = append(rs, r)
+			}
+			report(b, rs)
+		})
+	}
+}
+
+// BenchmarkCreate is the first event of somebody: a new key, and the page that
+// it is kept in.
+func BenchmarkCreate(b *testing.B) {
+	const population = 10_000
+	var rs []*bench.Result
+	for b.Loop() {
+		s, err := bench.NewSandbox(b.Context(), b.TempDir(), 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r, err := s.Populate(b.Context(), population)
+		if err != nil {
+			b.Fatal(err)
+		}
+		rs = append(rs, r)
+		closing(b, s)
+	}
+	report(b, rs)
+}

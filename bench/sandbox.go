@@ -1,0 +1,155 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lacunalog/lacuna/erasure"
+	"github.com/lacunalog/lacuna/ledger"
+	"github.com/lacunalog/lacuna/ledger/event"
+)
+
+const origin = "bench.example/log"
+
+// A Sandbox is a ledger in a folder of its own, with the register declared and
+// so many people in it.
+type Sandbox struct {
+	Ledger *ledger.Ledger
+	Dir    string // of the ledger; the root lies beside it
+	People int
+
+	appended atomic.Int64 // events
+	progress atomic.Pointer[func(erasure.State)]
+}
+
+// NewSandbox creates a ledger below a folder and records one event for each of
+// the people, so that their keys exist: making a key is measured apart.
+func NewSandbox(ctx context.Context, dir string, people int) (*Sandbox, error) {
+	s := &Sandbox{Dir: filepath.Join(dir, "ledger")}
+	if err := ledger.Init(ctx, ledger.InitOptions{Dir: s.Dir, Origin: origin}); err != nil {
+		return nil, fmt.Errorf("creating a ledger to measure: %w", err)
+	}
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	for _, line := range register {
+		if _, err := s.record(ctx, []byte(line)); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("declaring the register: %w", err)
+		}
+	}
+	if _, err := s.Populate(ctx, people); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("recording the first event of %d people: %w", people, err)
+	}
+	return s, nil
+}
+
+func (s *Sandbox) open(ctx context.Context) (err error) {
+	s.Ledger, err = ledger.Open(ctx, ledger.Options{
+		Dir: s.Dir, Actor: event.Actor{Role: "append", Service: "bench"},
+		Erasing: func(_ erasure.ID, state erasure.State) {
+			if f := s.progress.Load(); f != nil {
+				(*f)(state)
+			}
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("opening the ledger to measure: %w", err)
+	}
+	return nil
+}
+
+func (s *Sandbox) record(ctx context.Context, line []byte) ([]ledger.Recorded, error) {
+	ev, err := event.Parse(line)
+	if err != nil {
+		return nil, err
+	}
+	return s.Ledger.Record(ctx, ev)
+}
+
+// Populate adds people and records one event for each: a new key every time.
+func (s *Sandbox) Populate(ctx context.Context, people int) (*Result, error) {
+	events := NewEvents(Small, people, seeds.Add(1))
+	const window = 4096
+	waiting := make([]*ledger.Submission, 0, window)
+	var took Latencies
+	m := Start()
+	began := m.began
+	for p := range people {
+		ev, err := event.Parse(events.About(s.People + p))
+		if err != nil {
+			return nil, err
+		}
+		w, err := s.Ledger.Submit(ctx, ev)
+		if err != nil {
+			return nil, err
+		}
+		if waiting = append(waiting, w); len(waiting) < window && p < people-1 {
+			continue
+		}
+		for _, w := range waiting {
+			if _, err := w.Wait(ctx); err != nil {
+				return nil, err
+			}
+		}
+		now := time.Now()
+		took, began, waiting = append(took, now.Sub(began)), now, waiting[:0]
+	}
+	s.People += people
+	s.appended.Add(int64(people))
+	return perEvent(fmt.Sprintf("Create/size=%d/callers=1/window=%d", Small, window), people, m.Stop(), took), nil
+}
+
+// Close closes the ledger.
+func (s *Sandbox) Close() error { return s.Ledger.Close() }
+
+// Remove closes the ledger and deletes it with its root.
+func (s *Sandbox) Remove() error {
+	err := s.Close()
+	return errors.Join(err, os.RemoveAll(s.Dir), os.RemoveAll(s.Dir+".root"), os.RemoveAll(s.Dir+".root.head"))
+}
+
+// closedLoop runs so many callers until a deadline or until so many calls are
+// made. A call is given the number of its caller and returns how many events it
+// was; the loop stops at the first error.
+func closedLoop(ctx context.Context, callers, calls int, until time.Time, call func(ctx context.Context, caller int) (int, error)) (int, Latencies, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var left, events atomic.Int64
+	left.Store(int64(calls))
+	took := make([]Latencies, callers)
+	var wg sync.WaitGroup
+	for c := range callers {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if calls > 0 && left.Add(-1) < 0 {
+					return
+				}
+				began := time.Now()
+				if !until.IsZero() && began.After(until) {
+					return
+				}
+				n, err := call(ctx, c)
+				if err != nil {
+					stop(err)
+					return
+				}
+				took[c] = append(took[c], time.Since(began))
+				events.Add(int64(n))
+			}
+		})
+	}
+	wg.Wait()
+	var all Latencies
+	for _, l := range took {
+		all = append(all, l...)
+	}
+	return int(events.Load()), all, context.Cause(ctx)
+}
