@@ -137,6 +137,22 @@ func TestMemberNames(t *testing.T) {
 	if _, err := envelope.SealMembers(alice, 1, testOrigin, []envelope.Member{{"b", []byte("1")}, {"a", []byte("1")}}); !errors.Is(err, envelope.ErrMembers) {
 		t.Errorf("disorder sealed in pieces: %v", err)
 	}
+	for _, members := range [][]envelope.Member{
+		nil,
+		{{"a", nil}},
+		{{"a", []byte("1.0")}},
+		{{"a", []byte(`1,"b":2`)}},
+		{{"a", []byte(`{"x":1`)}, {"b", []byte("2}")}},
+		{{"a", []byte(`1,"b":{"x":1`)}, {"c", []byte("2}")}},
+		{{`a":1,"b`, []byte("2")}},
+	} {
+		if event, err := envelope.Join(members); err == nil {
+			t.Errorf("%d members became %s", len(members), event)
+		}
+		if _, err := envelope.SealMembers(alice, 1, testOrigin, members); err == nil {
+			t.Errorf("%d members were sealed", len(members))
+		}
+	}
 	big := []byte(`{"a":"` + strings.Repeat("x", envelope.MaxEvent) + `"}`)
 	if _, err := envelope.Seal(alice, 1, testOrigin, big); !errors.Is(err, envelope.ErrMembers) {
 		t.Errorf("too big an event: %v", err)

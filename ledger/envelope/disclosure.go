@@ -49,12 +49,19 @@ var ErrDisclosure = errors.New("disclosure not acceptable")
 // A Disclosure is one D_i: base64url(JCS([base64url(salt), name, value])).
 type Disclosure string
 
+// urlDigit marks the characters of base64url.
+var urlDigit = func() (t [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+		t[c] = true
+	}
+	return t
+}()
+
 // spelled reports whether a disclosure has only characters of base64url, so
 // that it can stand in a JSON string. All the rest is for parse to say.
 func (d Disclosure) spelled() bool {
 	for i := range len(d) {
-		c := d[i]
-		if ('A' > c || c > 'Z') && ('a' > c || c > 'z') && ('0' > c || c > '9') && c != '-' && c != '_' {
+		if !urlDigit[d[i]] {
 			return false
 		}
 	}

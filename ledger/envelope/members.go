@@ -33,6 +33,7 @@ var (
 	errCount   = fmt.Errorf("%w: more than %d", ErrMembers, MaxMembers)
 	errOrder   = fmt.Errorf("%w: names not strictly increasing", ErrMembers)
 	errName    = fmt.Errorf("%w: a name must be 1 to %d bytes of printable ASCII without quotation mark, backslash and space", ErrMembers, MaxName)
+	errPieces  = fmt.Errorf("%w: a value is not one JSON value", ErrMembers)
 	errTooBig  = fmt.Errorf("%w: more than %d bytes", ErrMembers, MaxEvent)
 )
 
@@ -63,16 +64,7 @@ func Split(event []byte) ([]Member, error) {
 // returns the event.
 func Join(members []Member) ([]byte, error) {
 	var s spans
-	event, err := s.join(nil, members)
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range members {
-		if err := Canonical(m.Value); err != nil {
-			return nil, err
-		}
-	}
-	return event, nil
+	return s.join(make([]byte, 0, joinedSize(members)), members)
 }
 
 // spans are the places of names and values in the bytes of an event. They
@@ -142,7 +134,7 @@ func scanName(b []byte, i int) (end int, err error) {
 	if i >= len(b) || b[i] != '"' {
 		return i, errEmpty
 	}
-	for end = i + 1; end < len(b) && nameByte(b[end]); end++ {
+	for end = i + 1; end < len(b) && nameByte[b[end]]; end++ {
 	}
 	if end == len(b) || b[end] != '"' || end == i+1 || end-i-1 > MaxName {
 		return i, errName
@@ -150,56 +142,62 @@ func scanName(b []byte, i int) (end int, err error) {
 	return end, nil
 }
 
-func nameByte(c byte) bool { return 0x21 <= c && c <= 0x7e && c != '"' && c != '\\' }
+// nameByte marks the bytes that a member name may have.
+var nameByte = func() (t [256]bool) {
+	for c := 0x21; c <= 0x7e; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
 
 func validName(name string) bool {
 	if len(name) == 0 || len(name) > MaxName {
 		return false
 	}
 	for i := range len(name) {
-		if !nameByte(name[i]) {
+		if !nameByte[name[i]] {
 			return false
 		}
 	}
 	return true
 }
 
-// join appends the event made of members to dst and fills s with places
-// relative to the end of dst as it was. Names and order are checked; the
-// values are the caller's word.
+// join appends the event made of members to dst, which is empty, and fills s.
+// The whole is scanned like any other event: a value that is not canonical
+// would be sealed for ever and could be opened by nobody.
 func (s *spans) join(dst []byte, members []Member) ([]byte, error) {
-	size := joinedSize(members)
 	switch {
 	case len(members) == 0:
 		return nil, errEmpty
 	case len(members) > MaxMembers:
 		return nil, errCount
-	case size > MaxEvent:
+	case joinedSize(members) > MaxEvent:
 		return nil, errTooBig
 	}
-	base := len(dst)
-	s.n = len(members)
 	for i := range members {
-		m := &members[i]
-		if !validName(m.Name) {
-			return nil, errName
-		}
-		if i > 0 && members[i-1].Name >= m.Name {
-			return nil, errOrder
-		}
 		if i == 0 {
 			dst = append(dst, '{', '"')
 		} else {
 			dst = append(dst, ',', '"')
 		}
-		start := len(dst) - base
-		dst = append(dst, m.Name...)
-		end := len(dst) - base
+		dst = append(dst, members[i].Name...)
 		dst = append(dst, '"', ':')
-		dst = append(dst, m.Value...)
-		s.at[i] = span{uint32(start), uint32(end), uint32(len(dst) - base)}
+		dst = append(dst, members[i].Value...)
 	}
-	return append(dst, '}'), nil
+	dst = append(dst, '}')
+	if err := s.split(dst); err != nil {
+		return nil, err
+	}
+	// A value that smuggles in a member, or swallows one, is found here.
+	if s.n != len(members) {
+		return nil, errPieces
+	}
+	for i := range members {
+		if string(s.name(dst, i)) != members[i].Name || len(s.value(dst, i)) != len(members[i].Value) {
+			return nil, errPieces
+		}
+	}
+	return dst, nil
 }
 
 // joinedSize is the length of the event made of members.

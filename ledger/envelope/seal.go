@@ -49,10 +49,9 @@ func Seal(k Keys, suite Suite, origin [32]byte, event []byte) (Sealed, error) {
 	return seal(k, suite, &origin, event, nil, &e)
 }
 
-// SealMembers is Seal for a caller that holds the event in pieces. Names and
-// order are checked; that each value is canonical JSON is the caller's word.
-// Only use this with values that [Canonicalize] or [Split] returned: an event
-// sealed with anything else can be opened by nobody.
+// SealMembers is Seal for a caller that holds the event in pieces, each value
+// in canonical form. It spares the caller to put them together; the checks are
+// the same.
 func SealMembers(k Keys, suite Suite, origin [32]byte, members []Member) (Sealed, error) {
 	e := newE()
 	return seal(k, suite, &origin, nil, members, &e)
