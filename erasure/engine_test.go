@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -197,6 +198,7 @@ func TestSharedEpoch(t *testing.T) {
 					w.e.mu.Lock()
 					waiting = len(w.e.queue)
 					w.e.mu.Unlock()
+					runtime.Gosched()
 				}
 			})
 		}
@@ -364,6 +366,7 @@ func TestCancel(t *testing.T) {
 					if said || len(cancelled) > 0 {
 						return nil
 					}
+					runtime.Gosched()
 				}
 			}
 			_, err := w.e.Erase(t.Context(), w.erasing("s:ada"))
@@ -411,6 +414,7 @@ func TestContextEndsTheWait(t *testing.T) {
 	}
 	close(goOn)
 	for len(w.e.Pending()) > 0 {
+		runtime.Gosched()
 	}
 	w.e.Close()
 	w.wantRead("s:ada", 0, 1)
