@@ -20,6 +20,6 @@
 // One receipt says nothing about what is missing. Several can:
 // [CheckTogether] finds contradictions between receipts of one log,
 // [CheckChain] checks that receipts form a chain without a hole, and
-// [CheckAssertion] holds receipts against an operator's dated statement that
+// [Assertion] holds receipts against an operator's dated statement that
 // there is nothing else.
 package receipt
