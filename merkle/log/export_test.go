@@ -50,6 +50,9 @@ func PlaceOf(entries []Entry) []uint32 { return newShuffler().place(entries) }
 // Flush makes the engine write its memtables out.
 func Flush(l *Log) error { return l.engine.db.Flush() }
 
+// WaitForCleaning waits until the engine has deleted the files it has no use for.
+func WaitForCleaning(l *Log) { l.engine.db.TestOnlyWaitForCleaning() }
+
 // Fatalf is what the engine calls when it cannot go on.
 func Fatalf(l *Log, format string, args ...any) { l.engine.ears.Fatalf(format, args...) }
 

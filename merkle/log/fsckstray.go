@@ -104,3 +104,32 @@ func (f *fsck) each(ctx context.Context, space byte, from []byte, visit func(key
 	}
 	return nil
 }
+
+// reach is size for a log that may be damaged: the chunks are believed as far as
+// they go.
+func (d rowReader) reach() (uint64, error) {
+	n, ok, err := d.lastIndex(spaceBundle, true)
+	if err != nil {
+		return 0, fmt.Errorf("looking for the last bundle: %w", err)
+	}
+	size := uint64(0)
+	if ok {
+		size = (n + 1) * merkle.TileWidth
+	}
+	first, ok, err := d.lastIndex(spaceChunk, true)
+	if err != nil {
+		return 0, fmt.Errorf("looking for the last chunk: %w", err)
+	}
+	if !ok || first < size {
+		return size, nil
+	}
+	b, err := get(d, chunkKey(first))
+	if err != nil {
+		return 0, fmt.Errorf("reading the last chunk: %w", err)
+	}
+	width, err := chunkEntries(b)
+	if err != nil {
+		width = 1 // fsck will say what is wrong with it
+	}
+	return first + uint64(width), nil
+}

@@ -168,7 +168,7 @@ func (f *fsck) complete(level int, n uint64, root *merkle.Hash) error {
 			return err
 		}
 	default:
-		f.compareTile(place, b, derived)
+		f.compareTile(t, b, derived)
 	}
 	for _, d := range derived {
 		if d == (merkle.Hash{}) {
@@ -179,16 +179,22 @@ func (f *fsck) complete(level int, n uint64, root *merkle.Hash) error {
 	return f.complete(level+1, t.Index, &above)
 }
 
-func (f *fsck) compareTile(place string, b []byte, derived []merkle.Hash) {
+func (f *fsck) compareTile(t merkle.Tile, b []byte, derived []merkle.Hash) {
 	stored, err := merkle.ParseTile(b, merkle.TileWidth)
 	if err != nil {
-		f.fault(place, "%v", err)
+		f.fault(t.Path(), "%v", err)
 		return
 	}
 	for i, h := range stored {
-		if derived[i] != (merkle.Hash{}) && h != derived[i] {
-			f.fault(place, "hash %d is %s, the leaves have %s", i, h, derived[i])
-			return
+		if derived[i] == (merkle.Hash{}) || h == derived[i] {
+			continue
 		}
+		child := t.Index*merkle.TileWidth + uint64(i)
+		below := bundlePath(child)
+		if t.Level > 1 {
+			below = merkle.Tile{Level: t.Level - 1, Index: child, Width: merkle.TileWidth}.Path()
+		}
+		f.fault(t.Path(), "hash %d is %s, but %s has %s", i, h, below, derived[i])
+		return
 	}
 }

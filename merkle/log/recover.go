@@ -90,26 +90,29 @@ func (l *Log) storedHead() (merkle.Checkpoint, []byte, error) {
 // A rowReader reads the log's own rows from a database or a snapshot of it.
 type rowReader struct{ pebble.Reader }
 
-// lastIndex returns the number in the last key of a space.
-func (d rowReader) lastIndex(space byte) (n uint64, ok bool, err error) {
+// lastIndex returns the number in the last key of a space. Keys that are none of
+// ours are an error, or passed over if lenient.
+func (d rowReader) lastIndex(space byte, lenient bool) (n uint64, ok bool, err error) {
 	it, err := d.NewIter(&pebble.IterOptions{LowerBound: []byte{space}, UpperBound: []byte{space + 1}})
 	if err != nil {
 		return 0, false, readError(err)
 	}
 	defer it.Close()
-	if !it.Last() {
-		return 0, false, readError(it.Error())
+	for ok := it.Last(); ok; ok = it.Prev() {
+		n, err := parseIndexKey(it.Key(), space)
+		if err == nil {
+			return n, true, nil
+		}
+		if !lenient {
+			return 0, false, fmt.Errorf("%w: %w", ErrCorrupt, err)
+		}
 	}
-	n, err = parseIndexKey(it.Key(), space)
-	if err != nil {
-		return 0, false, fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	return n, true, nil
+	return 0, false, readError(it.Error())
 }
 
 // size returns the number of leaves.
 func (d rowReader) size() (uint64, error) {
-	n, ok, err := d.lastIndex(spaceBundle)
+	n, ok, err := d.lastIndex(spaceBundle, false)
 	if err != nil {
 		return 0, fmt.Errorf("looking for the last bundle: %w", err)
 	}
@@ -119,35 +122,6 @@ func (d rowReader) size() (uint64, error) {
 	}
 	_, width, err := d.chunks(size)
 	return size + uint64(width), err
-}
-
-// reach is size for a log that may be damaged: the chunks are believed as far as
-// they go.
-func (d rowReader) reach() (uint64, error) {
-	n, ok, err := d.lastIndex(spaceBundle)
-	if err != nil {
-		return 0, fmt.Errorf("looking for the last bundle: %w", err)
-	}
-	size := uint64(0)
-	if ok {
-		size = (n + 1) * merkle.TileWidth
-	}
-	first, ok, err := d.lastIndex(spaceChunk)
-	if err != nil {
-		return 0, fmt.Errorf("looking for the last chunk: %w", err)
-	}
-	if !ok || first < size {
-		return size, nil
-	}
-	b, err := get(d, chunkKey(first))
-	if err != nil {
-		return 0, fmt.Errorf("reading the last chunk: %w", err)
-	}
-	width, err := chunkEntries(b)
-	if err != nil {
-		width = 1 // fsck will say what is wrong with it
-	}
-	return first + uint64(width), nil
 }
 
 // chunks joins the chunks from index first on, a multiple of 256, and returns
