@@ -28,6 +28,15 @@ type BusyError struct{ What string }
 
 func (e *BusyError) Error() string { return e.What }
 
+// ConfigError says that a ledger cannot be as it was asked to be, or that its
+// configuration file cannot be read.
+type ConfigError struct{ Err error }
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+func badConfig(format string, args ...any) error { return &ConfigError{fmt.Errorf(format, args...)} }
+
 // ReadOnlyError says why a ledger that is open for reading does not sign.
 type ReadOnlyError struct{ Why error }
 

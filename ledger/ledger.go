@@ -135,7 +135,7 @@ type InitOptions struct {
 // would stop a second try.
 func Init(ctx context.Context, o InitOptions) error {
 	if err := checkOrigin(o.Origin); err != nil {
-		return fmt.Errorf("origin: %w", err)
+		return badConfig("origin: %w", err)
 	}
 	if _, err := os.Stat(filepath.Join(o.Dir, configFile)); err == nil {
 		return fmt.Errorf("%s already holds a ledger", o.Dir)
@@ -144,14 +144,14 @@ func Init(ctx context.Context, o InitOptions) error {
 		o.Suite = int(envelope.ChaCha20Poly1305)
 	}
 	if s := envelope.Suite(o.Suite); s != envelope.ChaCha20Poly1305 && s != envelope.AES256GCM {
-		return fmt.Errorf("suite %d: want 1 (ChaCha20-Poly1305) or 2 (AES-256-GCM)", o.Suite)
+		return badConfig("suite %d: want 1 (ChaCha20-Poly1305) or 2 (AES-256-GCM)", o.Suite)
 	}
 	if len(o.Root) == 0 {
 		o.Root = []string{filepath.Clean(o.Dir) + ".root"}
 	}
 	for _, root := range o.Root {
 		if inside(o.Dir, root) {
-			return fmt.Errorf("root %s lies inside the ledger: whoever copies the folder would copy the root too", root)
+			return badConfig("root %s lies inside the ledger: whoever copies the folder would copy the root too", root)
 		}
 		if _, err := os.Lstat(root); !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("root %s exists already: it may hold the only root of another ledger", root)
@@ -236,10 +236,10 @@ func ReadConfig(dir string) (Config, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {
-		return c, fmt.Errorf("%s: %w", filepath.Join(dir, configFile), err)
+		return c, badConfig("%s: %w", filepath.Join(dir, configFile), err)
 	}
 	if c.Format != format {
-		return c, fmt.Errorf("%s: format %q, this program reads %q", filepath.Join(dir, configFile), c.Format, format)
+		return c, badConfig("%s: format %q, this program reads %q", filepath.Join(dir, configFile), c.Format, format)
 	}
 	return c, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger"
 	"github.com/lacunalog/lacuna/ledger/event"
@@ -103,6 +104,7 @@ func classify(err error) (code int, hint string) {
 		kept     *ledger.KeptError
 		readOnly *ledger.ReadOnlyError
 		bad      *ledger.VerifyError
+		config   *ledger.ConfigError
 		rolled   log.ErrRolledBack
 	)
 	switch {
@@ -111,6 +113,8 @@ func classify(err error) (code int, hint string) {
 			return exitUsage, u.hint
 		}
 		return exitUsage, "lacuna COMMAND --help says what the command takes"
+	case errors.As(err, &config):
+		return exitUsage, ""
 	case errors.As(err, &refused):
 		return exitRefused, ""
 	case errors.As(err, &erased):
@@ -119,6 +123,8 @@ func classify(err error) (code int, hint string) {
 		return exitNotFound, ""
 	case errors.As(err, &busy):
 		return exitBusy, "send the same request again"
+	case errors.Is(err, erasure.ErrHeld):
+		return exitHeld, "a hold has to be lifted before this can be erased"
 	case errors.As(err, &kept):
 		return exitHeld, "lacuna erase --everything erases what has a reason to stay, too"
 	case errors.As(err, &rolled), errors.As(err, &readOnly) && errors.As(readOnly.Why, &rolled):

@@ -39,11 +39,7 @@ func main() {
 // run runs one command and returns its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	app := newApp(stdin, stdout, stderr)
-	args, err := flagsFirst(app, args)
-	if err == nil {
-		err = app.RunContext(ctx, args)
-	}
-	return report(ctx, stderr, err)
+	return report(ctx, stderr, app.RunContext(ctx, flagsFirst(app, args)))
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
@@ -84,6 +80,7 @@ func prepare(cmds []*cli.Command) {
 	for _, c := range cmds {
 		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usage(err) }
 		c.HideHelpCommand = true
+		c.Before = required(c.Flags)
 		if len(c.Subcommands) > 0 {
 			sub := c.Subcommands
 			name := c.Name
@@ -98,6 +95,32 @@ func prepare(cmds []*cli.Command) {
 	}
 }
 
+// required takes over the check for flags that have to be given: the parser's own
+// prints the whole help to stdout.
+func required(flags []cli.Flag) cli.BeforeFunc {
+	var need []string
+	for _, f := range flags {
+		switch f := f.(type) {
+		case *cli.StringFlag:
+			if f.Required {
+				need, f.Required = append(need, f.Name), false
+			}
+		case *cli.Uint64Flag:
+			if f.Required {
+				need, f.Required = append(need, f.Name), false
+			}
+		}
+	}
+	return func(c *cli.Context) error {
+		for _, name := range need {
+			if !c.IsSet(name) || c.String(name) == "" && c.Value(name) == "" {
+				return &usageError{err: fmt.Errorf("--%s is missing", name), hint: fmt.Sprintf("%s --help", c.Command.HelpName)}
+			}
+		}
+		return nil
+	}
+}
+
 func names(cmds []*cli.Command) []string {
 	var out []string
 	for _, c := range cmds {
@@ -107,9 +130,9 @@ func names(cmds []*cli.Command) []string {
 }
 
 func unknownCommand(cmds []*cli.Command, name, parent string) error {
-	err := &usageError{err: fmt.Errorf("%s: no command %q", parent, name), hint: "commands are " + strings.Join(names(cmds), ", ")}
+	err := &usageError{err: fmt.Errorf("%s has no command %q", parent, name), hint: "commands are " + strings.Join(names(cmds), ", ")}
 	if s := cli.SuggestCommand(cmds, name); s != "" {
-		err.hint = fmt.Sprintf("did you mean %q?", s)
+		err.hint = "d" + s[1:] // "Did you mean …?"
 	}
 	return err
 }
@@ -117,14 +140,14 @@ func unknownCommand(cmds []*cli.Command, name, parent string) error {
 // flagsFirst moves flags that stand behind an argument in front of it, because
 // the parser would take them for arguments and "verify FILE --json" would print
 // no JSON. What stands behind "--" stays.
-func flagsFirst(app *cli.App, args []string) ([]string, error) {
+func flagsFirst(app *cli.App, args []string) []string {
 	cmds, flags := app.Commands, app.Flags
 	i := 1
 	out := append([]string(nil), args[:min(1, len(args))]...)
 	for i < len(args) && len(cmds) > 0 && !strings.HasPrefix(args[i], "-") {
 		c := find(cmds, args[i])
-		if c == nil {
-			return args, nil
+		if c == nil || c.SkipFlagParsing {
+			return args
 		}
 		out = append(out, args[i])
 		cmds, flags = c.Subcommands, c.Flags
@@ -150,7 +173,7 @@ func flagsFirst(app *cli.App, args []string) ([]string, error) {
 	if len(rest) > 0 && rest[0] != "--" && len(first) > 0 {
 		first = append(first, "--")
 	}
-	return append(append(out, first...), rest...), nil
+	return append(append(out, first...), rest...)
 }
 
 func find(cmds []*cli.Command, name string) *cli.Command {
