@@ -30,7 +30,6 @@ func (d Decision) String() string {
 
 // Question asks whether something may be done with a person's data.
 type Question struct {
-	Subject    string // for callers that have to find the state; May does not look at it
 	Purpose    string
 	Channel    string   // "": through any channel for which there is consent
 	Contact    string   // "": at any contact for which there is consent

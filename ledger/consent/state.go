@@ -57,14 +57,15 @@ func (o *object) covers(purpose string) bool {
 	return o.purposes == nil || slices.Contains(o.purposes, purpose)
 }
 
-// String says nothing about the person.
-func (s *State) String() string { return "[state]" }
+// String says nothing about the person. It and the two below have a value as
+// receiver so that a copy is as silent as the state.
+func (s State) String() string { return "[state]" }
 
 // Format prints what String does, whatever the verb.
-func (s *State) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[state]") }
+func (s State) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[state]") }
 
 // LogValue logs what String says.
-func (s *State) LogValue() slog.Value { return slog.StringValue("[state]") }
+func (s State) LogValue() slog.Value { return slog.StringValue("[state]") }
 
 // Count returns how many events were applied.
 func (s *State) Count() uint64 {

@@ -68,30 +68,41 @@ func TestKeeps(t *testing.T) {
 	}
 }
 
-func TestMadeByTheLedger(t *testing.T) {
-	c := testContext(t, nil)
-	e, err := ChainAsserted(c, "c-2", []Chain{{"tax", "2021", 3, [32]byte{1}}, {"marketing", "", 21, [32]byte{2}}})
+// TestWithChain: what the ledger adds when it seals holds against the schema.
+func TestWithChain(t *testing.T) {
+	full, _, err := Fill(testContext(t, nil), mustParse(t, `{"type":"notice.acknowledged","subject":"c-2","notice":"privacy-de"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"actor":{"role":"append","service":"webshop"},"chains":[{"cohort":"","compartment":"marketing","count":21,"head":"AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},{"cohort":"2021","compartment":"tax","count":3,"head":"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}],"event_time":"2026-05-04T12:31:40Z","id":"id-1","schema":1,"subject":"c-2","type":"chain.asserted"}`
-	if got := string(e.Canonical()); got != want {
-		t.Errorf("chain.asserted is\n%s, want\n%s", got, want)
-	}
-	if e, err = ErasureWithdrawal(c, "c-2"); err != nil || CheckFull(e) != nil || e.Str("purpose") != "*" {
-		t.Errorf("the withdrawal of an erasure: %v, %v", e, err)
-	}
-	if e, err = ProcessingDenied(c, "c-2", "newsletter", "data.disclosed", []string{"consent_pending"}); err != nil || CheckFull(e) != nil {
-		t.Errorf("processing.denied: %v, %v", e, err)
-	}
-	sealed := e.WithChain(2, [32]byte{3}, now.Add(21*time.Millisecond))
+	sealed := full[0].WithChain(2, [32]byte{3}, now.Add(21*time.Millisecond))
 	if err := CheckFull(sealed); err != nil {
 		t.Error(err)
 	}
 	if !sealed.Recorded().Equal(now.Add(21*time.Millisecond)) || string(sealed.value("_seq")) != "2" {
 		t.Errorf("sealed as %s", sealed.Canonical())
 	}
-	if first := e.WithChain(1, [32]byte{}, now); string(first.value("_prev")) != "null" || CheckFull(first) != nil {
+	if first := full[0].WithChain(1, [32]byte{}, now); string(first.value("_prev")) != "null" || CheckFull(first) != nil {
 		t.Errorf("the first of a chain is sealed as %s", first.Canonical())
+	}
+}
+
+// TestInternal: types that only the ledger makes, made by the ledger.
+func TestInternal(t *testing.T) {
+	c := testContext(t, nil)
+	c.Internal = true
+	for _, line := range []string{
+		`{"type":"chain.asserted","subject":"c-2","chains":[{"compartment":"tax","cohort":"2021","count":3,"head":"AAAA"}]}`,
+		`{"type":"processing.denied","subject":"c-2","purpose":"newsletter","operation":"data.disclosed","reasons":["consent_pending"],"recipient":"mailer"}`,
+		`{"type":"erasure.epoch","epoch":7,"tree":"x"}`,
+		`{"type":"log.key","key":"demo+1234+AQ=="}`,
+	} {
+		full, _, err := Fill(c, mustParse(t, line))
+		if err != nil || len(full) != 1 {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		if err := CheckFull(full[0]); err != nil {
+			t.Errorf("%s: %v", full[0].Canonical(), err)
+		}
 	}
 }
