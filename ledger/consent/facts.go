@@ -46,9 +46,12 @@ func (s *State) request(t *track, x *step) event.Request {
 		switch {
 		case m.open == x:
 			q.Status = event.RequestOpen
-		case was == x && m.last == y && (y.kind == given || y.kind == refused):
+		case was != x:
+		case x.expires != 0 && y.at > x.expires:
+			// The clock closed it before this step: expired, not answered.
+		case y.kind == given || y.kind == refused:
 			q.Status = event.RequestSpent
-		case was == x:
+		default:
 			q.Status = event.RequestSuperseded
 		}
 	})

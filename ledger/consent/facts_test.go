@@ -76,6 +76,15 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+// TestExpiredRequest: what came after it expired did not answer it.
+func TestExpiredRequest(t *testing.T) {
+	s := apply(t, nil, 1, asked("q1", "a", "x", "t1", 0))
+	s = apply(t, s, 2, fmt.Sprintf(`{"type":"consent.given","id":"g","purpose":"a","channel":"email","contact":"x","event_time":%q}`, event.FormatTime(at(49))))
+	if got := s.ByToken("t1"); got[0].Status != event.RequestOpen || !got[0].Expires.Equal(at(48)) {
+		t.Errorf("expired, then given without it: %v", got[0].Status)
+	}
+}
+
 // TestNewestConsentCounts: of two contacts with consent the answer names the newer.
 func TestNewestConsentCounts(t *testing.T) {
 	p := newPerson(t)

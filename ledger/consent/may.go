@@ -223,7 +223,7 @@ func (k *asker) whyNot(m machine) {
 // elsewhere explains that no track fits the channel and contact.
 func (k *asker) elsewhere() {
 	for _, x := range k.s.stops {
-		if x.covers(k.q.Purpose, k.q.Channel, k.q.Contact) && (k.q.Channel != "" || x.channel == "") {
+		if x.covers(k.q.Purpose, k.q.Channel, k.q.Contact) {
 			k.against(Deny, ConsentWithdrawn, "on "+date(&x.step))
 			return
 		}
