@@ -48,7 +48,7 @@ func (l *Ledger) Prove(ctx context.Context, index uint64, o ProveOptions) (*Proo
 	} else {
 		var env []byte
 		if env, err = l.envelope(ctx, snap, index, e.leaf); err == nil {
-			opening, err = openFields(lease, env, e, o.Reveal)
+			opening, err = l.openFields(lease, env, e, o.Reveal)
 		}
 		lease.Done()
 	}
@@ -67,7 +67,7 @@ func (l *Ledger) Prove(ctx context.Context, index uint64, o ProveOptions) (*Proo
 	return p, err
 }
 
-func openFields(k envelope.Keys, env []byte, e Entry, reveal []string) (*envelope.Opening, error) {
+func (l *Ledger) openFields(k envelope.Keys, env []byte, e Entry, reveal []string) (*envelope.Opening, error) {
 	shown := envelope.DefaultReveal
 	if len(reveal) > 0 {
 		want := make(map[string]bool, len(reveal))
@@ -83,7 +83,17 @@ func openFields(k envelope.Keys, env []byte, e Entry, reveal []string) (*envelop
 	if err != nil {
 		return nil, err
 	}
-	return f.Opening(e.leaf), nil
+	opening := f.Opening(e.leaf)
+	// The form's words go along where the event shows which form it was: they are
+	// public, and the event is bound to them by their leaf hash.
+	if _, ok := e.Event.Get("form"); ok && shown("form") {
+		if ref, ok := e.Event.FormRef(); ok {
+			if form, ok := l.register.Load().Form(ref.ID, ref.Version); ok && form.Public {
+				opening.Statements = append(opening.Statements, event.Statement(form.Event))
+			}
+		}
+	}
+	return opening, nil
 }
 
 // proofFile puts an opening, the inclusion proof and the newest head together.

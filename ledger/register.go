@@ -66,7 +66,8 @@ func (l *Ledger) submitRegister(ctx context.Context, short *event.Event, id stri
 	}
 	var leaf []byte
 	if route.Public {
-		leaf, err = l.queuePublic(ctx, s, event.Statement(ev.WithString("_recorded", event.FormatTime(now))), ev.Str("id"), now)
+		ev = ev.WithString("_recorded", event.FormatTime(now))
+		leaf, err = l.queuePublic(ctx, s, event.Statement(ev), ev.Str("id"), now)
 	} else {
 		leaf, err = l.queueInternal(ctx, s, ev, now)
 	}

@@ -1,10 +1,13 @@
 package envelope
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // A Kind says what an opening shows.
@@ -27,6 +30,12 @@ type Opening struct {
 	Field  *FieldOpening
 	Full   *FullOpening
 	Public []byte // the statement, canonical JSON
+
+	// Statements are public statements of the same log that the event refers to
+	// by their leaf hashes: the form whose words the person read, say. They go
+	// with an opening so that its reader needs no second file. Only with Field
+	// and Full.
+	Statements [][]byte
 }
 
 // Kind returns which one it is, or "" if it is none or several.
@@ -110,5 +119,40 @@ func (o *Opening) Verify(origin [32]byte) (leaf []byte, shown Disclosed, err err
 	if got := LeafHash(leaf); got != o.LeafHash {
 		return nil, Disclosed{}, &LeafError{o.LeafHash, got}
 	}
+	if err := o.checkStatements(shown); err != nil {
+		return nil, Disclosed{}, err
+	}
 	return leaf, shown, nil
+}
+
+// checkStatements refuses a statement that no shown member refers to. A member
+// refers to one as an object whose member "leaf" is the leaf hash, in base64: the
+// leaf of the event commits to it, so what the statement says is what the event
+// means, whoever brings it along.
+func (o *Opening) checkStatements(shown Disclosed) error {
+	var used [][]byte
+	for _, s := range o.Statements {
+		leaf, err := PublicLeaf(s)
+		if err != nil {
+			return err
+		}
+		hash := LeafHash(leaf)
+		ref := []byte(`"` + base64.StdEncoding.EncodeToString(hash[:]) + `"`)
+		found := false
+		for _, m := range shown.Members {
+			if ms, err := Split(m.Value); err == nil {
+				for _, x := range ms {
+					found = found || x.Name == "leaf" && bytes.Equal(x.Value, ref)
+				}
+			}
+		}
+		if !found {
+			return fmt.Errorf("%w: a statement that the event does not refer to", ErrOpening)
+		}
+		if slices.ContainsFunc(used, func(u []byte) bool { return bytes.Equal(u, s) }) {
+			return fmt.Errorf("%w: a statement twice", ErrOpening)
+		}
+		used = append(used, s)
+	}
+	return nil
 }

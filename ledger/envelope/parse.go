@@ -170,6 +170,7 @@ func (c *cursor) field(f *FieldOpening, o *Opening) {
 	}
 	c.expect(`],"r":"`)
 	c.bytes32(&f.R)
+	c.statements(o)
 	c.expect(`}`)
 }
 
@@ -179,7 +180,41 @@ func (c *cursor) full(f *FullOpening, o *Opening) {
 	c.head(o)
 	c.expect(`,"secret":"`)
 	c.bytes32(&f.Secret)
+	c.statements(o)
 	c.expect(`}`)
+}
+
+// statements reads the last member, which may be missing and may not be empty.
+func (c *cursor) statements(o *Opening) {
+	if !c.skip(`,"statements":[`) {
+		return
+	}
+	for {
+		if c.err != nil {
+			return
+		}
+		if len(o.Statements) == maxStatements {
+			c.fail("too many statements")
+			return
+		}
+		end, err := scanValue([]byte(c.text), c.at, 0)
+		if err != nil {
+			c.at = end
+			c.fail(err.Error())
+			return
+		}
+		s := []byte(c.text[c.at:end])
+		if err := checkStatement(s); err != nil {
+			c.fail(err.Error())
+			return
+		}
+		o.Statements = append(o.Statements, s)
+		c.at = end
+		if !c.skip(`,`) {
+			break
+		}
+	}
+	c.expect(`]`)
 }
 
 func (c *cursor) public(o *Opening) {

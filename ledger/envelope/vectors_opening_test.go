@@ -2,6 +2,8 @@ package envelope_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -150,6 +152,33 @@ func TestOpeningVectors(t *testing.T) {
 	text := accept("public statement", "ledger.example/log", public)
 	refuse("public statement changed", "ledger.example/log", strings.Replace(text, "GmbH", "GmbX", 1))
 	refuse("public statement not canonical", "ledger.example/log", strings.Replace(text, `{"name"`, `{ "name"`, 1))
+
+	// An event that names the leaf of the statement above: the statement may come
+	// along, and nothing else may.
+	hash := envelope.LeafHash(leaf)
+	key := newTestKey(bytes.Repeat([]byte{3}, 32))
+	referring := fmt.Appendf(nil, `{"form":{"id":"f","leaf":"%s","version":1},"type":"consent.given"}`, base64.StdEncoding.EncodeToString(hash[:]))
+	sealed, err := envelope.SealWith(key, envelope.ChaCha20Poly1305, envelope.Origin("ledger.example/log"), referring, [16]byte{7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields, err := envelope.OpenFields(key, sealed.Envelope, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := fields.Opening(sealed.Leaf[:])
+	with.Statements = [][]byte{public.Public}
+	text = accept("field opening with the statement that the event names", "ledger.example/log", with)
+	refuse("field opening with another statement", "ledger.example/log", strings.Replace(text, "GmbH", "GmbX", 1))
+	refuse("field opening with an empty list of statements", "ledger.example/log", text[:strings.Index(text, `"statements":[`)]+`"statements":[]}`)
+	refuse("field opening with a statement twice", "ledger.example/log", strings.Replace(text, `]}`, `,`+string(public.Public)+`]}`, 1))
+	full, err := envelope.OpenFull(key, sealed.Envelope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with = full.Opening(sealed.Leaf[:])
+	with.Statements = [][]byte{public.Public}
+	accept("full opening with the statement that the event names", "ledger.example/log", with)
 
 	writeVectors(t, "opening.json", map[string]any{
 		"about":    "docs/spec/opening.md. leaf is lower-case hex, openings and values are text.",

@@ -15,6 +15,10 @@ const (
 // largest event fits.
 const MaxOpening = 2 << 20
 
+// maxStatements bounds the statements that go with an opening: an event refers
+// to a form, a notice and little else.
+const maxStatements = 16
+
 // ErrOpening is wrapped by every refusal of bytes that are no serialised
 // opening.
 var ErrOpening = errors.New("not an opening")
@@ -23,6 +27,11 @@ var ErrOpening = errors.New("not an opening")
 // no member that could be left out. Parsing it again gives the same bytes.
 func (o *Opening) Marshal() ([]byte, error) {
 	var b []byte
+	for _, s := range o.Statements {
+		if err := checkStatement(s); err != nil {
+			return nil, fmt.Errorf("serialising an opening: %w", err)
+		}
+	}
 	switch o.Kind() {
 	case Field:
 		f := o.Field
@@ -58,7 +67,9 @@ func (o *Opening) Marshal() ([]byte, error) {
 		}
 		b = append(b, `],"r":"`...)
 		b = b64.AppendEncode(b, f.R[:])
-		b = append(b, `"}`...)
+		b = append(b, '"')
+		b = o.appendStatements(b)
+		b = append(b, '}')
 	case Full:
 		b = append(b, `{"envelope":"`...)
 		b = b64.AppendEncode(b, o.Full.Envelope)
@@ -66,8 +77,13 @@ func (o *Opening) Marshal() ([]byte, error) {
 		b = b64.AppendEncode(b, o.LeafHash[:])
 		b = append(b, `","secret":"`...)
 		b = b64.AppendEncode(b, o.Full.Secret[:])
-		b = append(b, `"}`...)
+		b = append(b, '"')
+		b = o.appendStatements(b)
+		b = append(b, '}')
 	case Public:
+		if len(o.Statements) > 0 {
+			return nil, fmt.Errorf("serialising an opening: %w: a public statement with statements", ErrOpening)
+		}
 		if err := checkStatement(o.Public); err != nil {
 			return nil, fmt.Errorf("serialising an opening: %w", err)
 		}
@@ -83,4 +99,21 @@ func (o *Opening) Marshal() ([]byte, error) {
 		return nil, fmt.Errorf("serialising an opening: %w: %d bytes are too many", ErrOpening, len(b))
 	}
 	return b, nil
+}
+
+// appendStatements writes the last member, which is left out where it would be
+// empty.
+func (o *Opening) appendStatements(b []byte) []byte {
+	for i, s := range o.Statements {
+		if i == 0 {
+			b = append(b, `,"statements":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = append(b, s...)
+	}
+	if len(o.Statements) > 0 {
+		b = append(b, ']')
+	}
+	return b
 }

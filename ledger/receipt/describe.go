@@ -15,6 +15,17 @@ import (
 // signatures on the head that are not the log's.
 func (r *Report) describe(others int) {
 	texts := statements(r.Get("statement"))
+	for _, s := range r.Statements {
+		// The words that the person read. The event names them by their hash.
+		var form struct {
+			Statement json.RawMessage `json:"statement"`
+		}
+		if json.Unmarshal(s, &form) == nil {
+			for _, t := range statements(form.Statement) {
+				r.say(OK, Proven, "%s", t)
+			}
+		}
+	}
 	if len(texts) > 0 {
 		for _, t := range texts {
 			r.say(OK, Proven, "%s", t)

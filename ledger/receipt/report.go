@@ -32,6 +32,9 @@ type Report struct {
 	// What the entry says.
 	Kind    envelope.Kind `json:"kind,omitempty"`
 	Members []Member      `json:"members,omitempty"`
+	// Statements are the public statements that the event refers to by their leaf
+	// hashes and that came with the receipt.
+	Statements []json.RawMessage `json:"statements,omitempty"`
 
 	Lines   []Line   `json:"lines"`
 	Failure *Failure `json:"failure,omitempty"`

@@ -94,26 +94,11 @@ func (r *Report) verify(file []byte, v merkle.Verifier) *Failure {
 	for _, m := range shown.Members {
 		r.Members = append(r.Members, Member{m.Name, m.Value, m.Value == nil})
 	}
+	for _, text := range opening.Statements {
+		r.Statements = append(r.Statements, text)
+	}
 	r.describe(countSignatures(p.Checkpoint) - 1)
 	return nil
-}
-
-// LeafDiffers reports whether a receipt is well-formed and its opening opens
-// another leaf than the one it names. It needs no key and proves nothing: it is
-// for making examples of changed receipts.
-func LeafDiffers(file []byte) bool {
-	p, err := merkle.ParseProof(file)
-	if err != nil {
-		return false
-	}
-	opening, err := envelope.ParseOpening(p.Extra)
-	if err != nil {
-		return false
-	}
-	origin, _, _ := bytes.Cut(p.Checkpoint, []byte("\n"))
-	_, _, err = opening.Verify(envelope.Origin(string(origin)))
-	_, ok := errors.AsType[*envelope.LeafError](err)
-	return ok
 }
 
 func checkRecord(p *merkle.Proof, head merkle.Checkpoint, leaf merkle.Hash) error {

@@ -198,7 +198,9 @@ function verifyOpening (bytes, origin) {
   need(bytes.length <= 2 << 20, 'too long')
   const o = canonical(bytes, 65) // a public statement stands one level down
   need(o !== null && typeof o === 'object' && o.lacuna === 'opening/v1', 'version')
-  need(Object.hasOwn(shapes, o.kind) && Object.keys(o).sort().join() === shapes[o.kind], 'kind and members')
+  const statements = o.kind !== 'public' && Object.hasOwn(o, 'statements') ? o.statements : null
+  const names = Object.keys(o).filter((name) => name !== 'statements' || statements === null)
+  need(Object.hasOwn(shapes, o.kind) && names.sort().join() === shapes[o.kind], 'kind and members')
   let leaf
   let shown = {}
   let heldBack = []
@@ -234,6 +236,15 @@ function verifyOpening (bytes, origin) {
     shown = Object.fromEntries(members(statement))
   }
   need(same(leafHash(leaf), fromB64url(o.leaf_hash, 32)), 'leaf')
+  if (statements !== null) {
+    need(Array.isArray(statements) && statements.length >= 1 && statements.length <= 16, 'statements')
+    const refs = Object.values(shown).map((v) => JSON.parse(v)).filter((v) => v !== null && typeof v === 'object').map((v) => v.leaf)
+    const texts = statements.map((s) => jcs(s))
+    need(new Set(texts).size === texts.length, 'a statement twice')
+    for (const text of texts) {
+      need(refs.includes(leafHash(publicLeaf(Buffer.from(text))).toString('base64')), 'a statement that nothing refers to')
+    }
+  }
   return { kind: o.kind, leaf, shown, heldBack }
 }
 
