@@ -340,6 +340,13 @@ func TestWithdrawalIsNeverRefused(t *testing.T) {
 				ms = append(ms, event.Member{Name: name, Value: v})
 			}
 		}
+		// And anything else that somebody may send along.
+		for _, name := range []string{"id", "reason", "evidence", "actor", "late", "schema", "token", "decisions", "_seq", "test", "message_id", "notice"} {
+			if rapid.IntRange(0, 3).Draw(rt, name) == 0 {
+				v := rapid.SampledFrom([]string{`""`, `"x"`, `7`, `null`, `true`, `false`, `{}`, `[]`, `["x"]`, `{"id":"e-1","role":"admin"}`, `{"id":7}`}).Draw(rt, "value")
+				ms = append(ms, event.Member{Name: name, Value: []byte(v)})
+			}
+		}
 		short, err := event.New(ms...)
 		if err != nil {
 			rt.Fatal(err)

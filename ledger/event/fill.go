@@ -56,8 +56,8 @@ func systemID() string {
 // warning "unchanged".
 //
 // The error is a *[Refused] with everything that is wrong. A withdrawal is
-// refused only where its JSON or its members cannot be read: what it names and
-// the ledger does not know widens it, because the doubt is not the person's.
+// refused only where it names no subject: what it names and the ledger does not
+// know widens it, because the doubt is not the person's.
 func Fill(c Context, short *Event) (full []*Event, warnings []Warning, err error) {
 	f := &filler{c: c, short: short, r: c.Register.orEmpty(), facts: c.Facts}
 	if f.facts == nil {

@@ -117,6 +117,9 @@ func (f *filler) requested() {
 	}
 	var expires Member
 	if form != nil {
+		if contact == "" && !form.DoubleOptIn.IsZero() {
+			f.rs.add(MissingMember, "/contact", "double opt-in confirms a contact: mailto:…, tel:… or chat:…")
+		}
 		f.late(form.LateAfter)
 		hash := f.str("doi_token_sha256")
 		switch {
@@ -275,6 +278,9 @@ func (f *filler) confirmed() {
 		f.rs.add(OperatorCannotConfirm, "/token", "only the person's own click confirms, sent on by a service with role append")
 		return
 	}
+	if len(token) < minToken {
+		f.warn("token_short", "/token", "a token has at least 128 random bits: 22 characters of base64url")
+	}
 	sum := sha256.Sum256([]byte(token))
 	all := f.facts.ByToken(hex.EncodeToString(sum[:]))
 	if len(all) == 0 {
@@ -309,7 +315,7 @@ func (f *filler) confirmed() {
 		case q.Status == RequestSuperseded:
 			f.rs.add(TokenSuperseded, "/token", "a newer request, or a withdrawal, took its place")
 		case !q.Expires.IsZero() && f.at.After(q.Expires):
-			f.rs.add(TokenExpired, "/token", "it was valid until "+FormatTime(q.Expires)+"; ask again")
+			f.rs.add(TokenExpired, "/token", "its time is over; ask again")
 		}
 		form, _ := f.r.Form(q.Form.ID, q.Form.Version)
 		notice, _ := f.r.Notice(q.Notice.ID, q.Notice.Version)
@@ -337,6 +343,10 @@ func (f *filler) confirmed() {
 		f.decided(ds[i], p, form, formMember(form), noticeMember(notice), q.Channel, q.Contact, q.ID, true)
 	}
 }
+
+// minToken is the length of 128 bits in base64url. The hash of anything shorter
+// could be searched for by somebody who has read the ledger.
+const minToken = 22
 
 // sameForm: what the confirmation names has to be what was asked with.
 func (f *filler) sameForm(form *Form, notice *Notice) {

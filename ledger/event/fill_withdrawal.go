@@ -1,14 +1,25 @@
 package event
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // A withdrawal is never refused (Art. 7(3)), so what would be a reason to refuse
 // another event widens this one: a purpose that nobody declared becomes every
 // purpose, a contact that is none becomes every contact, a time in the future
 // becomes now. What was written stays beside it as claimed_…, and the writer is
-// warned. Otherwise a misspelt purpose would leave the mails going out.
+// warned. Otherwise a misspelt purpose would leave the mails going out. What says
+// nothing about whose consent it is, and is faulty, is left out with a warning:
+// an empty reason, a member that does not exist.
 func (f *filler) widenWithdrawal() {
 	s := f.short
+	var rs reasons
+	if v, ok := s.Get("subject"); !ok {
+		return // nobody can be withdrawn from; all faults are named
+	} else if checkValue(subjectKind, nil, v, "/subject", &rs); len(rs.list) > 0 {
+		return
+	}
 	claim := func(name, code, text string) {
 		v, _ := s.Get(name)
 		claimed := name
@@ -64,6 +75,32 @@ func (f *filler) widenWithdrawal() {
 			claim("event_time", OutOfRange, err.Error()+"; recorded as of now")
 		case t.After(f.c.Now.Add(clockSkew)):
 			claim("event_time", EventTimeInFuture, "recorded as of now")
+		}
+	}
+	for _, m := range s.members {
+		rs := reasons{}
+		if known, ok := f.t.Field(m.Name); !ok {
+			unknownMember(f.t, m.Name, false, &rs)
+		} else {
+			checkValue(known.Short, known.Values, m.Value, "/"+m.Name, &rs)
+			if m.Name == "id" && len(m.Value) > 130 {
+				rs.add(OutOfRange, "/id", "1 to 128 bytes without control characters")
+			}
+		}
+		switch m.Name {
+		case "schema", "late": // the ledger fills them, whatever was sent
+			s = s.Without(m.Name)
+			continue
+		case "actor":
+			if id, ok := field(m.Value, "id"); ok && len(rs.list) == 0 {
+				s = s.With("actor", append(append([]byte(`{"id":`), id...), '}'))
+				continue
+			}
+			s = s.Without("actor")
+		}
+		if len(rs.list) > 0 {
+			s = s.Without(m.Name)
+			f.warn(rs.list[0].Reason, rs.list[0].Path, strings.TrimPrefix(rs.list[0].Hint+"; recorded without it", "; "))
 		}
 	}
 	f.short = s

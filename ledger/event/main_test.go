@@ -7,7 +7,8 @@ import (
 )
 
 // TestMain makes the random inputs the same in every run. With
-// LACUNA_TEST_HISTORIES set to a number, that many others are tried.
+// LACUNA_TEST_HISTORIES set to a number, that many others are tried (-count=1
+// keeps go test from giving the answer of an earlier run).
 func TestMain(m *testing.M) {
 	flag.Parse()
 	set := func(name, value string) {

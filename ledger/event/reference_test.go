@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -89,7 +93,36 @@ func reference() []byte {
 		}
 	}
 	b.WriteString(referenceTail)
+	b.WriteString("\n## Why an event is refused\n\n`lacuna append` exits with 16. Every fault of an event is named; of a fault of syntax only the first.\n\n| reason | meaning |\n| --- | --- |\n")
+	for _, c := range codes() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", c[0], c[1])
+	}
 	return b.Bytes()
+}
+
+// codes reads the reason codes and what they mean from their declaration, so
+// that none is missing here.
+func codes() [][2]string {
+	f, err := parser.ParseFile(gotoken.NewFileSet(), "refused.go", nil, parser.ParseComments)
+	if err != nil {
+		panic(err)
+	}
+	var out [][2]string
+	for _, d := range f.Decls {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != gotoken.CONST {
+			continue
+		}
+		for _, s := range g.Specs {
+			v := s.(*ast.ValueSpec)
+			code, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
+			if err != nil || v.Comment == nil {
+				panic("refused.go: " + v.Names[0].Name + " is not explained")
+			}
+			out = append(out, [2]string{code, strings.TrimSpace(v.Comment.Text())})
+		}
+	}
+	return out
 }
 
 const referenceTail = `
@@ -110,8 +143,9 @@ the link carries them, in lower-case hex; the token itself is compared when it c
 
 ## Withdrawals
 
-` + "`consent.withdrawn`" + ` is refused only if its JSON or its members cannot be read. A purpose, channel or contact that the ledger
-does not know widens it to all of them, a time in the future becomes now, and ` + "`claimed_…`" + ` keeps what was written.
+` + "`consent.withdrawn`" + ` is refused only if its JSON cannot be read or it names no subject. A purpose, channel or contact that the
+ledger does not know widens it to all of them, a time in the future becomes now, and ` + "`claimed_…`" + ` keeps what was written.
+What else is faulty is left out, with a warning.
 `
 
 // shared: members that the tables at the top describe.
@@ -131,7 +165,7 @@ func table(b *bytes.Buffer, fs []Field) {
 	if len(fs) == 0 {
 		return
 	}
-	b.WriteString("\n| member | value | sent | sealed | by | |\n| --- | --- | --- | --- | --- | --- |\n")
+	b.WriteString("\n| member | value | sent | sealed | by | meaning |\n| --- | --- | --- | --- | --- | --- |\n")
 	for _, f := range fs {
 		kind := f.Short
 		if kind == kNothing {

@@ -10,48 +10,48 @@ import (
 // then those of the form of an event, then those of its content, the last group
 // after the catalogue of docs/reference/events.md.
 const (
-	BadJSON       = "bad_json"
-	BadUTF8       = "bad_utf8"
-	BOM           = "bom"
-	DuplicateName = "duplicate_name"
-	TooLarge      = "too_large"
-	TooDeep       = "too_deep"
+	BadJSON       = "bad_json"       // the text is not JSON, or more than one object
+	BadUTF8       = "bad_utf8"       // not UTF-8, or half a surrogate pair
+	BOM           = "bom"            // a byte order mark at the start
+	DuplicateName = "duplicate_name" // a name stands twice in one object
+	TooLarge      = "too_large"      // more than 65,535 bytes
+	TooDeep       = "too_deep"       // more than 32 levels
 
-	UnknownType   = "unknown_type"
-	UnknownMember = "unknown_member"
-	MissingMember = "missing_member"
-	WrongType     = "wrong_type"
-	OutOfRange    = "value_out_of_range"
-	NotYours      = "filled_by_ledger" // the writer sent a member that the ledger fills, with another value
-	LedgerOnly    = "ledger_only"      // only the ledger makes events of this type
+	UnknownType   = "unknown_type"       // there is no such type of event
+	UnknownMember = "unknown_member"     // the type has no such member
+	MissingMember = "missing_member"     // a member is missing
+	WrongType     = "wrong_type"         // another JSON type is wanted
+	OutOfRange    = "value_out_of_range" // the value has the wrong form
+	NotYours      = "filled_by_ledger"   // the ledger fills this member, with another value
+	LedgerOnly    = "ledger_only"        // only the ledger makes events of this type
 
-	NoAffirmativeAct      = "no_affirmative_act"
-	PrefilledNotConsent   = "prefilled_not_consent"
-	NoticeUnknown         = "notice_unknown"
-	NoticeNotYetPublished = "notice_not_yet_published"
-	NoticeMismatch        = "notice_mismatch"
-	FormUnknown           = "form_unknown"
-	FormMismatch          = "form_mismatch"
-	PurposeUndeclared     = "purpose_undeclared"
-	PurposeInactive       = "purpose_inactive"
-	PurposeNotOnForm      = "purpose_not_on_form"
-	RecipientUnknown      = "recipient_unknown"
-	CategoryNotDeclared   = "category_not_declared"
-	ValueNotAllowed       = "value_not_allowed"
-	ExplicitRequired      = "explicit_required"
-	GuardianRequired      = "guardian_required"
-	TokenUnknown          = "token_unknown"
-	TokenSpent            = "token_spent"
-	TokenExpired          = "token_expired"
-	TokenSuperseded       = "token_superseded"
-	ContactPointMismatch  = "contact_point_mismatch"
-	OperatorCannotConfirm = "operator_cannot_confirm"
-	EventTimeInFuture     = "event_time_in_future"
-	EventTimeBeforeNotice = "event_time_before_notice"
-	BackdatedNoReason     = "backdated_without_reason"
-	VersionConflict       = "version_conflict"
-	NotPublic             = "not_public" // may not stand on public tiles
-	BadTransition         = "bad_transition"
+	NoAffirmativeAct      = "no_affirmative_act"       // no published form says what the person did
+	PrefilledNotConsent   = "prefilled_not_consent"    // a box that is ticked beforehand is no consent
+	NoticeUnknown         = "notice_unknown"           // no such notice, or no such version
+	NoticeNotYetPublished = "notice_not_yet_published" // the notice takes effect later
+	NoticeMismatch        = "notice_mismatch"          // the person was shown another notice
+	FormUnknown           = "form_unknown"             // no such form, or no such version
+	FormMismatch          = "form_mismatch"            // the request was made with another form
+	PurposeUndeclared     = "purpose_undeclared"       // no such purpose
+	PurposeInactive       = "purpose_inactive"         // the purpose has ended
+	PurposeNotOnForm      = "purpose_not_on_form"      // the form does not ask about this purpose
+	RecipientUnknown      = "recipient_unknown"        // no such recipient
+	CategoryNotDeclared   = "category_not_declared"    // the purpose does not allow this category
+	ValueNotAllowed       = "value_not_allowed"        // the value does not go with the rest, or is a person's value where a name is wanted
+	ExplicitRequired      = "explicit_required"        // special categories: the form has to name them
+	GuardianRequired      = "guardian_required"        // below the age a guardian decides
+	TokenUnknown          = "token_unknown"            // no request of this person has this token
+	TokenSpent            = "token_spent"              // the token was used
+	TokenExpired          = "token_expired"            // the token's time is over
+	TokenSuperseded       = "token_superseded"         // a newer request, or a withdrawal, took the place of the token's
+	ContactPointMismatch  = "contact_point_mismatch"   // the contact does not go with the channel or the request
+	OperatorCannotConfirm = "operator_cannot_confirm"  // only the person confirms
+	EventTimeInFuture     = "event_time_in_future"     // more than five minutes ahead of the ledger's clock; may be sent again
+	EventTimeBeforeNotice = "event_time_before_notice" // the notice was not in effect then
+	BackdatedNoReason     = "backdated_without_reason" // a consent comes later than late_after, and late_reason does not say why
+	VersionConflict       = "version_conflict"         // another version is next
+	NotPublic             = "not_public"               // this may not stand on public tiles
+	BadTransition         = "bad_transition"           // the event does not fit what was recorded before
 )
 
 // Reason is one thing that is wrong with an event.
