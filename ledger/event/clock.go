@@ -36,25 +36,3 @@ func ParseTime(s string) (time.Time, error) {
 	}
 	return t, nil
 }
-
-// Time returns the member event_time of a full event, or the zero time.
-func (e *Event) Time() time.Time { return e.timeOf("event_time") }
-
-// Recorded returns the member _recorded, or the zero time before the ledger has set it.
-func (e *Event) Recorded() time.Time { return e.timeOf("_recorded") }
-
-func (e *Event) timeOf(name string) time.Time {
-	i, ok := e.find(name)
-	if !ok {
-		return time.Time{}
-	}
-	b, ok := inner(e.members[i].Value)
-	if !ok {
-		return time.Time{}
-	}
-	t, err := ParseTime(string(b))
-	if err != nil {
-		return time.Time{}
-	}
-	return t
-}

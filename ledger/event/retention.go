@@ -124,3 +124,50 @@ func dayNumber(t time.Time) (uint16, bool) {
 
 // Day turns a day number of [Retention.Expiry] into its date.
 func Day(n uint16) time.Time { return time.Unix(int64(n)*86400, 0).UTC() }
+
+// parseRetention reads both forms; hint says what is wrong.
+func parseRetention(v []byte) (r Retention, hint string) {
+	const want = `a period like "P2Y", or {"for":"P8Y","from":"year_end"}`
+	period := v
+	r.From = LastEvent
+	if len(v) > 0 && v[0] == '{' {
+		period = nil
+		for name, x := range fields(v) {
+			switch name {
+			case "for":
+				period = x
+			case "from":
+				s, _ := unquote(x)
+				r.From = Anchor(s)
+			default:
+				return r, want
+			}
+		}
+	}
+	s, ok := unquote(period)
+	if !ok {
+		return r, want
+	}
+	switch r.From {
+	case YearEnd, LastEvent, Withdrawal, ContractEnd:
+	default:
+		return r, "from is one of: year_end, last_event, withdrawal, contract_end"
+	}
+	p, err := ParsePeriod(s)
+	if err != nil {
+		return r, err.Error()
+	}
+	if p.Clock != 0 || p.IsZero() {
+		return r, "keys are destroyed by the day: years, months, weeks or days"
+	}
+	if epoch := time.Unix(0, 0); p.After(epoch).After(maxPeriod.After(epoch)) {
+		return r, "at most a hundred years"
+	}
+	r.For = p
+	return r, ""
+}
+
+// canonicalRetention writes {"for":…,"from":…}.
+func canonicalRetention(r Retention) []byte {
+	return append(append(append(append([]byte(`{"for":"`), r.For.String()...), `","from":"`...), r.From...), `"}`...)
+}
