@@ -46,30 +46,31 @@ func (q Question) Format(f fmt.State, _ rune) {
 // LogValue logs nothing of the person.
 func (q Question) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(q)) }
 
-// Codes of the reasons. Those for a gap first.
+// Codes of the reasons. The first three make a gap; all others deny. They are
+// part of the interface and are never renamed.
 const (
-	NoPurpose         = "no_purpose"
-	PurposeUndeclared = event.PurposeUndeclared
-	RecipientUnknown  = event.RecipientUnknown
+	NoPurpose         = "no_purpose"            // no purpose was named
+	PurposeUndeclared = event.PurposeUndeclared // the register has no such purpose
+	RecipientUnknown  = event.RecipientUnknown  // the register has no such recipient
 
-	Objected            = "objected"
-	NotAcknowledged     = "notice_not_acknowledged"
-	NoConsent           = "no_consent"
-	NoConsentForChannel = "no_consent_for_this_channel"
-	NoConsentForContact = "no_consent_for_this_contact"
-	ConsentRequested    = "consent_requested"
-	ConsentPending      = "consent_pending"
-	ConsentRefused      = "consent_refused"
-	ConsentWithdrawn    = "consent_withdrawn"
-	ConsentExpired      = "consent_expired"
-	NoticeChanged       = "notice_changed"
-	PurposeInactive     = event.PurposeInactive
-	ChannelNotDeclared  = "channel_not_declared"
-	RecipientNotListed  = "recipient_not_listed"
-	RecipientRemoved    = "recipient_removed"
-	ContractMissing     = "contract_missing"
-	CategoryNotDeclared = event.CategoryNotDeclared
-	RetentionPassed     = "retention_passed"
+	Objected            = "objected"                    // the person objected (Art. 21) or said stop, and has not consented since
+	NotAcknowledged     = "notice_not_acknowledged"     // collected offline, and the person has not taken note of a notice
+	NoConsent           = "no_consent"                  // there is no consent, or its request expired
+	NoConsentForChannel = "no_consent_for_this_channel" // there is something for another channel
+	NoConsentForContact = "no_consent_for_this_contact" // there is something for another contact
+	ConsentRequested    = "consent_requested"           // asked, not answered yet
+	ConsentPending      = "consent_pending"             // double opt-in: the link is not opened yet
+	ConsentRefused      = "consent_refused"             // the person said no
+	ConsentWithdrawn    = "consent_withdrawn"           // the person said stop
+	ConsentExpired      = "consent_expired"             // the validity that the purpose declares is over
+	NoticeChanged       = "notice_changed"              // a version marked material replaced the notice that was shown
+	PurposeInactive     = event.PurposeInactive         // the purpose has ended
+	ChannelNotDeclared  = "channel_not_declared"        // the purpose is declared for other channels
+	RecipientNotListed  = "recipient_not_listed"        // the purpose does not name the recipient
+	RecipientRemoved    = "recipient_removed"           // the recipient has ended
+	ContractMissing     = "contract_missing"            // a processor without a contract (Art. 28)
+	CategoryNotDeclared = event.CategoryNotDeclared     // the purpose does not allow the category
+	RetentionPassed     = "retention_passed"            // the data has outlived its period
 )
 
 // Reason is one reason why something is not allowed, or cannot be said.

@@ -16,7 +16,7 @@
 //
 //	from                                   event              to
 //	Unknown Refused Withdrawn Expired      consent.requested  Requested, or Pending with double opt-in
-//	Requested Pending                      consent.requested  the same; the newer request takes the older one's place
+//	Requested Pending                      consent.requested  Requested or Pending; the newer request takes the older one's place
 //	Given Renewed                          consent.requested  the same, if it shows another or a newer notice; else refused
 //	Requested                              consent.given      Given
 //	Pending                                consent.given      Given, if the token of the open request confirmed it in time

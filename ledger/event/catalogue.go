@@ -61,6 +61,7 @@ type Type struct {
 	LedgerOnly bool    // writers may not send it
 	Open       bool    // members beyond Fields are not checked
 	idField    string  // register types: the member that defines the name
+	quoted     []byte  // Name as JSON
 }
 
 // About says whether events of the type are about a person.
@@ -125,6 +126,7 @@ func buildCatalogue() []*Type {
 		if t.Schema == 0 {
 			t.Schema = 1
 		}
+		t.quoted = quote(t.Name)
 		if !t.Open {
 			t.Fields = append(t.Fields, envelopeFields...)
 		}

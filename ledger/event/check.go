@@ -28,14 +28,14 @@ func typeOf(e *Event, rs *reasons) *Type {
 		rs.add(MissingMember, "/type", `"type":"consent.given", for example`)
 		return nil
 	}
-	name, ok := unquote(v)
+	name, ok := inner(v)
 	if !ok {
 		rs.add(WrongType, "/type", "a string is wanted")
 		return nil
 	}
-	t, ok := Lookup(name)
+	t, ok := typesByName[string(name)]
 	if !ok {
-		rs.add(UnknownType, "/type", didYouMean(name, typeNames(), ""))
+		rs.add(UnknownType, "/type", didYouMean(string(name), typeNames(), ""))
 		return nil
 	}
 	return t

@@ -13,6 +13,8 @@ type Entry struct {
 	Event   *Event    // full form
 	Leaf    []byte    // leaf hash, nil if it was not known when it was applied
 	Public  bool
+
+	ref []byte // as full forms refer to it: {"id","leaf","version"}
 }
 
 func (e *Entry) entry() *Entry { return e }
@@ -23,6 +25,18 @@ func (e *Entry) LeafText() string {
 		return ""
 	}
 	return base64.StdEncoding.EncodeToString(e.Leaf)
+}
+
+// reference is how full forms refer to it; forms with their leaf, so that who
+// holds a consent finds the words that were agreed to.
+func (e *Entry) reference(leaf bool) []byte {
+	b := newBuilder(3)
+	b.setString("id", e.ID)
+	if text := e.LeafText(); leaf && text != "" {
+		b.setString("leaf", text)
+	}
+	b.set("version", intValue(e.Version))
+	return b.event().text
 }
 
 // Ref returns its name and version.

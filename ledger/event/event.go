@@ -48,7 +48,16 @@ type Event struct {
 }
 
 // Type returns the member "type", or "" if there is none.
-func (e *Event) Type() string { return e.Str("type") }
+func (e *Event) Type() string {
+	v, _ := e.Get("type")
+	if b, ok := inner(v); ok {
+		if t, ok := typesByName[string(b)]; ok {
+			return t.Name // no allocation for the types that there are
+		}
+		return string(b)
+	}
+	return ""
+}
 
 // Canonical returns the RFC 8785 text of the event. The caller may not change it.
 func (e *Event) Canonical() []byte {
@@ -209,10 +218,11 @@ func (b *builder) get(name string) []byte {
 	return nil
 }
 
-// event sorts the members and writes the text. The builder may be used on:
-// the event does not share its member list.
+// event sorts the members and writes the text. The event takes the member list
+// over, so the builder is not used again.
 func (b *builder) event() *Event {
-	ms := slices.Clone(b.members)
+	ms := b.members
+	b.members = nil
 	// Insertion sort: the members are few and mostly in order.
 	for i := 1; i < len(ms); i++ {
 		for j := i; j > 0 && compareNames(ms[j].Name, ms[j-1].Name) < 0; j-- {

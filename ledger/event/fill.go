@@ -147,10 +147,14 @@ func (f *filler) clock() {
 
 // common fills what every event has.
 func (f *filler) common() {
+	if f.base == nil {
+		f.base = make([]Member, 0, 10)
+	}
 	set := func(name string, value []byte) { f.base = append(f.base, Member{name, value}) }
-	set("type", quote(f.t.Name))
-	set("schema", intValue(f.t.Schema))
-	f.echo("schema", intValue(f.t.Schema))
+	set("type", f.t.quoted)
+	schema := intValue(f.t.Schema)
+	set("schema", schema)
+	f.echo("schema", schema)
 	if id := f.str("id"); len(id) > 128 {
 		f.rs.add(OutOfRange, "/id", "1 to 128 bytes without control characters")
 	}

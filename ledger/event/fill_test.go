@@ -236,8 +236,8 @@ func TestFillRefuses(t *testing.T) {
 // refusalRegister has a purpose that became sensitive after its form was
 // published, one that has ended, and a notice of the future.
 func refusalRegister(t testing.TB) *Register {
-	const hobbies = `{"type":"purpose.declared","purpose_id":"hobbies","description":{"de":"Hobbys"},"legal_basis":"A6-1-a","categories":["Name"],"retention":"P1Y"`
-	const ended = `{"type":"purpose.declared","purpose_id":"ended","description":{"de":"Vorbei"},"legal_basis":"A6-1-a","categories":["Name"],"retention":"P1Y"`
+	const hobbies = `{"type":"purpose.declared","purpose_id":"hobbies","description":{"de":"Hobbys"},"legal_basis":"A6-1-a","categories":["Name"],"storage":["DE"],"retention":"P1Y"`
+	const ended = `{"type":"purpose.declared","purpose_id":"ended","description":{"de":"Vorbei"},"legal_basis":"A6-1-a","categories":["Name"],"storage":["DE"],"retention":"P1Y"`
 	return testRegister(t,
 		`{"type":"notice.published","notice_id":"future","lang":"de","text":"x","effective_from":"2026-07-01T00:00:00Z"}`,
 		hobbies+`}`, ended+`}`,

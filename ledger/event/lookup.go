@@ -154,21 +154,12 @@ func formMember(x *Form) Member {
 	if x == nil {
 		return Member{"form", nil}
 	}
-	b := newBuilder(3)
-	b.setString("id", x.ID)
-	if leaf := x.LeafText(); leaf != "" {
-		b.setString("leaf", leaf)
-	}
-	b.set("version", intValue(x.Version))
-	return Member{"form", b.event().text}
+	return Member{"form", x.ref}
 }
 
 func noticeMember(x *Notice) Member {
 	if x == nil {
 		return Member{"notice", nil}
 	}
-	b := newBuilder(2)
-	b.setString("id", x.ID)
-	b.set("version", intValue(x.Version))
-	return Member{"notice", b.event().text}
+	return Member{"notice", x.ref}
 }

@@ -180,6 +180,7 @@ func (r *Register) Apply(full *Event, leaf []byte) (*Register, error) {
 	if base.Version, ok = intOf(v); !ok || base.ID == "" || base.Since.IsZero() {
 		return nil, fmt.Errorf("applying %s to the register: not in full form", t.Name)
 	}
+	base.ref = base.reference(t.Name == "form.published")
 	next := *r.orEmpty()
 	var err error
 	switch t.Name {

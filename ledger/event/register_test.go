@@ -36,7 +36,7 @@ func TestChange(t *testing.T) {
 			[]string{"material: true (new)", "sha256: was", `text: was "<p>Datenschutz</p>", now "<p>Datenschutz, neu</p>"`}},
 		{`{"type":"recipient.registered","recipient_id":"mailer","name":"Mailversand SE","role":"processor","country":"DE","contract":"sha256:` + zeros + `"}`,
 			[]string{`name: was "Mailversand AG", now "Mailversand SE"`}},
-		{`{"type":"purpose.declared","purpose_id":"invoices","description":{"de":"Aufbewahrung der Rechnungen","en":"Invoices"},"legal_basis":"A6-1-c","law":"§ 147 AO","categories":["Name"],"retention":{"for":"P8Y","from":"year_end"},"compartment":"tax","public":true}`,
+		{`{"type":"purpose.declared","purpose_id":"invoices","description":{"de":"Aufbewahrung der Rechnungen","en":"Invoices"},"legal_basis":"A6-1-c","law":"§ 147 AO","categories":["Name"],"storage":["DE"],"retention":{"for":"P8Y","from":"year_end"},"compartment":"tax","public":true}`,
 			[]string{`description.en: "Invoices" (new)`, "public: now readable by the world"}},
 	}
 	for _, x := range tests {
@@ -162,7 +162,7 @@ func TestRegisterRefuses(t *testing.T) {
 		return `{"type":"form.published","form_id":"f","channel":"email","purposes":["newsletter"],"notice":"privacy-de","statement":{"de":"Ja"},` + more + `}`
 	}
 	purpose := func(more string) string {
-		return `{"type":"purpose.declared","purpose_id":"p","description":{"de":"P"},"legal_basis":"A6-1-a","categories":["Name"],` + more + `}`
+		return `{"type":"purpose.declared","purpose_id":"p","description":{"de":"P"},"legal_basis":"A6-1-a","categories":["Name"],"storage":["DE"],` + more + `}`
 	}
 	tests := []struct{ line, want string }{
 		{form(`"method":"checkbox","prefilled":true`), "prefilled_not_consent /prefilled"},
@@ -211,9 +211,9 @@ func TestRegisterRefuses(t *testing.T) {
 
 func TestRegisterWarns(t *testing.T) {
 	tests := []struct{ line, want string }{
-		{`{"type":"purpose.declared","purpose_id":"p","description":{"de":"P"},"legal_basis":"A6-1-a","categories":["Name","Health"],"recipients":["maler"],"retention":"P3Y","compartment":"marketing"}`,
+		{`{"type":"purpose.declared","purpose_id":"p","description":{"de":"P"},"legal_basis":"A6-1-a","categories":["Name","Health"],"recipients":["maler"],"storage":["DE"],"retention":"P3Y","compartment":"marketing"}`,
 			"recipient_unknown /recipients/0, special_category /categories/1, retention_differs /retention, retention_differs /retention"},
-		{`{"type":"purpose.declared","purpose_id":"p","description":{"de":"P"},"legal_basis":"A6-1-a","categories":["Name"],"retention":"P2Y","event_time":"2020-12-01T08:00:00Z","late_reason":"taken over"}`, "late /event_time"},
+		{`{"type":"purpose.declared","purpose_id":"p","description":{"de":"P"},"legal_basis":"A6-1-a","categories":["Name"],"storage":["DE"],"retention":"P2Y","event_time":"2020-12-01T08:00:00Z","late_reason":"taken over"}`, "late /event_time"},
 	}
 	r := testRegister(t)
 	for _, x := range tests {
