@@ -26,7 +26,7 @@ func registerTypes() []*Type {
 				{Name: "legal_basis", Short: kEnum, Full: kEnum, Must: true, Fixed: true, By: ByWriter, Values: legalBases, Doc: "Art. 6(1)"},
 				{Name: "categories", Short: kCategories, Full: kCategories, Must: true, Fixed: true, By: ByWriter, Doc: "the only categories of data that may be used for it; names of DPV's pd where they fit"},
 				{Name: "recipients", Short: kNameList, Full: kNameList, By: ByWriter, Doc: "recipient_ids of those who may receive it"},
-				{Name: "storage", Short: kCountryList, Full: kCountryList, Must: true, By: ByWriter, Doc: "where it is stored"},
+				{Name: "storage", Short: kCountryList, Full: kCountryList, Must: true, Fixed: true, By: ByWriter, Doc: "where it is stored"},
 				{Name: "retention", Short: kRetentionAny, Full: kRetentionFul, Must: true, Fixed: true, By: ByWriter, Doc: "how long, counted from what; a bare period counts from last_event"},
 				{Name: "compartment", Short: kName, Full: kName, Fixed: true, By: ByWriter, Doc: "what is erased together; absent: the purpose alone"},
 				{Name: "advertising", Short: kBool, Full: kBool, By: ByWriter, Doc: "messages for it are advertising (§ 7 UWG)"},
