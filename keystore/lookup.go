@@ -79,8 +79,10 @@ func (t *Tree) resident(v *view, route uint64) *page {
 // load reads the page below another that covers a route and puts it into the
 // cache. It returns nil if the page above has left the cache.
 func (t *Tree) load(ctx context.Context, v *view, above *page, level uint8, route uint64) (*page, error) {
-	// One page is read once, however many ask for it.
-	l := &t.loads[(route>>(64-12)^uint64(level))%uint64(len(t.loads))]
+	// One page is read once, however many ask for it: two copies of a page in the
+	// cache would lose what is written to one of them. How much the page covers is
+	// not known before it is read, so the lock is that of the page above.
+	l := &t.loads[(above.at.start*0x9e3779b97f4a7c15>>48^uint64(level))%uint64(len(t.loads))]
 	l.Lock()
 	defer l.Unlock()
 	if p := t.cached(above, level, route); p != nil {
