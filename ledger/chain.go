@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/lacunalog/lacuna/ledger/envelope"
@@ -10,23 +12,85 @@ import (
 	"github.com/lacunalog/lacuna/merkle"
 )
 
-// withChain returns the members of an event as they are sealed: its place in its
+// A chained is the members of an event as they are sealed: its place in its
 // chain, the leaf hash of the one before it (null for the first), and when it was
 // recorded. The three names sort before all others.
-func withChain(ev *event.Event, seq uint64, prev merkle.Hash, now time.Time) []envelope.Member {
-	members := ev.Members()
-	out := make([]envelope.Member, 3, len(members)+3)
-	before := []byte("null")
+type chained struct {
+	members []envelope.Member
+	text    []byte // of the three
+}
+
+var chaineds = sync.Pool{New: func() any {
+	return &chained{members: make([]envelope.Member, 0, 32), text: make([]byte, 0, 128)}
+}}
+
+// withChain gives an event its place. The result is scratch: it is released when
+// the event is sealed.
+func withChain(ev *event.Event, seq uint64, prev merkle.Hash, now time.Time) *chained {
+	c := chaineds.Get().(*chained)
+	b := c.text[:0]
 	if seq > 1 {
-		before = []byte(`"` + prev.String() + `"`) // base64 needs no escapes
+		b = append(b, '"')
+		b = base64.StdEncoding.AppendEncode(b, prev[:]) // base64 needs no escapes
+		b = append(b, '"')
+	} else {
+		b = append(b, "null"...)
 	}
-	out[0] = envelope.Member{Name: "_prev", Value: before}
-	out[1] = envelope.Member{Name: "_recorded", Value: []byte(`"` + event.FormatTime(now) + `"`)}
-	out[2] = envelope.Member{Name: "_seq", Value: strconv.AppendUint(nil, seq, 10)}
-	for _, m := range members {
-		out = append(out, envelope.Member{Name: m.Name, Value: m.Value})
+	before := len(b)
+	b = append(b, '"')
+	b = appendTime(b, now)
+	b = append(b, '"')
+	recorded := len(b)
+	b = strconv.AppendUint(b, seq, 10)
+	c.text = b
+	c.members = append(c.members[:0],
+		envelope.Member{Name: "_prev", Value: b[:before]},
+		envelope.Member{Name: "_recorded", Value: b[before:recorded]},
+		envelope.Member{Name: "_seq", Value: b[recorded:]})
+	for _, m := range ev.Members() {
+		c.members = append(c.members, envelope.Member{Name: m.Name, Value: m.Value})
 	}
-	return out
+	return c
+}
+
+func (c *chained) release() {
+	clear(c.members) // the values belong to the event
+	chaineds.Put(c)
+}
+
+// appendTime writes a time as event.FormatTime does.
+func appendTime(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	if year < 0 || year > 9999 {
+		return append(b, event.FormatTime(t)...)
+	}
+	b = appendDigits(b, year, 4)
+	b = append(b, '-')
+	b = appendDigits(b, int(month), 2)
+	b = append(b, '-')
+	b = appendDigits(b, day, 2)
+	b = append(b, 'T')
+	b = appendDigits(b, hour, 2)
+	b = append(b, ':')
+	b = appendDigits(b, minute, 2)
+	b = append(b, ':')
+	b = appendDigits(b, second, 2)
+	if ms := t.Nanosecond() / 1e6; ms > 0 {
+		b = append(b, '.')
+		b = appendDigits(b, ms, 3)
+	}
+	return append(b, 'Z')
+}
+
+func appendDigits(b []byte, n, digits int) []byte {
+	var d [4]byte
+	for i := digits - 1; i >= 0; i-- {
+		d[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return append(b, d[:digits]...)
 }
 
 // placeInChain reads _seq and _prev back; zeros where they are missing.

@@ -162,7 +162,7 @@ func (l *Ledger) withdrawForErasure(ctx context.Context, r EraseRequest) (bool, 
 		stripe.mu.Unlock()
 		return false, err
 	}
-	s, err := l.submitMade(ctx, sub, r.Subject, ev, now)
+	s, err := l.submitMade(ctx, sub, ev, now)
 	stripe.mu.Unlock()
 	if err != nil {
 		return false, err
@@ -173,13 +173,13 @@ func (l *Ledger) withdrawForErasure(ctx context.Context, r EraseRequest) (bool, 
 
 // submitMade queues an event that the ledger itself makes about a person. The
 // caller holds the stripe's lock.
-func (l *Ledger) submitMade(ctx context.Context, sub *subject, person string, ev *event.Event, now time.Time) (*Submission, error) {
+func (l *Ledger) submitMade(ctx context.Context, sub *subject, ev *event.Event, now time.Time) (*Submission, error) {
 	state, err := sub.speculative.Apply(ev, unknownIndex)
 	if err != nil {
 		return nil, err
 	}
-	s := &Submission{ledger: l, mac: l.tree.ContentMAC(ev.Canonical()), at: now, done: make(chan struct{})}
-	if err := l.seal(ctx, s, sub, person, []*event.Event{ev}, state, now); err != nil {
+	s := newSubmission("", l.tree.ContentMAC(ev.Canonical()), now)
+	if err := l.seal(ctx, s, sub, []*event.Event{ev}, state, now); err != nil {
 		s.release()
 		return nil, err
 	}
@@ -234,7 +234,7 @@ func (e erasureLedger) Publish(ctx context.Context, statement []byte) (uint64, [
 	l.registerMu.Lock()
 	defer l.registerMu.Unlock()
 	now := l.now()
-	s := &Submission{ledger: l, mac: l.tree.ContentMAC(statement), at: now, done: make(chan struct{})}
+	s := newSubmission("", l.tree.ContentMAC(statement), now)
 	leaf, err := l.queuePublic(ctx, s, statement, "", now)
 	if err != nil {
 		s.release()

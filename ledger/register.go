@@ -45,10 +45,9 @@ func (l *Ledger) loadRegister(ctx context.Context) error {
 func (l *Ledger) submitRegister(ctx context.Context, short *event.Event, id string, mac [16]byte, now time.Time) (*Submission, error) {
 	l.registerMu.Lock()
 	defer l.registerMu.Unlock()
-	if id != "" {
-		if s, err := l.replay(ctx, organisation, id, mac); s != nil || err != nil {
-			return s, err
-		}
+	s := newSubmission(id, mac, now)
+	if first, err := l.replay(ctx, s, organisation); first != nil || err != nil {
+		return first, err
 	}
 	reg := l.register.Load()
 	full, warnings, err := event.Fill(l.fillContext(now, nil), short)
@@ -58,7 +57,6 @@ func (l *Ledger) submitRegister(ctx context.Context, short *event.Event, id stri
 	if len(full) == 0 { // the same content is declared already
 		return &Submission{answer: []Recorded{{ID: id, Type: short.Type(), Recorded: now, Unchanged: true, Warnings: warnings}}}, nil
 	}
-	s := &Submission{ledger: l, mac: mac, at: now, done: make(chan struct{})}
 	ev := full[0]
 	route, _, err := event.Route(reg, nil, ev)
 	if err != nil {
@@ -99,11 +97,11 @@ func (l *Ledger) queueInternal(ctx context.Context, s *Submission, ev *event.Eve
 	if err != nil {
 		return nil, err
 	}
-	if err := l.queueOne(ctx, s, entry, ev.Str("id"), now); err != nil {
+	if err := l.queueOne(ctx, s, entry, entry.leaf[:], ev.Str("id"), now); err != nil {
 		return nil, err
 	}
 	l.registers.seq, l.registers.head = l.registers.seq+1, head
-	return entry.Leaf, nil
+	return entry.leaf[:], nil
 }
 
 // queuePublic queues a public statement. It is listed under the organisation's
@@ -118,27 +116,32 @@ func (l *Ledger) queuePublic(ctx context.Context, s *Submission, statement []byt
 		return nil, fmt.Errorf("getting the organisation's key: %w", err)
 	}
 	s.leases = append(s.leases, lease)
-	key, mask := listKey(lease, l.tree.Generation(), l.publics.seq+1)
-	entry := log.Entry{Leaf: leaf, Rows: []log.Row{{Key: key, Value: mask, Place: log.ValueMask}}}
-	if err := l.queueOne(ctx, s, entry, id, now); err != nil {
+	entry := new(sealed) // not sealed, but listed and tagged like what is
+	entry.list(lease, l.tree.Generation(), l.publics.seq+1)
+	if err := l.queueOne(ctx, s, entry, leaf, id, now); err != nil {
 		return nil, err
 	}
 	l.publics.seq++
 	return leaf, nil
 }
 
-func (l *Ledger) queueOne(ctx context.Context, s *Submission, entry log.Entry, id string, now time.Time) error {
-	tag, row := l.tags.row(id, s.mac, now)
-	entry.Rows = append(entry.Rows, row)
-	entry.Order = 1 // the organisation's
+// queueOne queues a leaf with its rows and its request tag.
+func (l *Ledger) queueOne(ctx context.Context, s *Submission, rows *sealed, leaf []byte, id string, now time.Time) error {
+	tag := s.tagOf(l.tags, id)
+	rows.tag(tag, s.mac, now)
+	entry := rows.entry(organisationOrder)
+	entry.Leaf = leaf
 	t, err := l.enqueue(ctx, []log.Entry{entry}, s.leases)
 	if err != nil {
 		return err
 	}
 	s.ticket, s.tags = t, append(s.tags, tag)
-	l.tags.pend(tag, s.mac, s)
+	l.tags.pend(s)
 	return nil
 }
+
+// organisationOrder keeps the organisation's entries in order: see subjects.order.
+const organisationOrder = 1
 
 func leafHash(leaf []byte) []byte {
 	h := merkle.LeafHash(leaf)

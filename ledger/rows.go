@@ -23,24 +23,34 @@ const (
 
 var spaces = []byte{spaceEnvelope, spaceList, spaceTags, spaceJobs, spaceKeys}
 
-// envelopePrefix returns 'e' || g; the log appends the index.
-func envelopePrefix(g uint32) []byte {
-	return binary.BigEndian.AppendUint32([]byte{spaceEnvelope}, g)
+// envelopePrefix is 'e' || g; the log appends the index.
+type envelopePrefix [1 + 4]byte
+
+func (p *envelopePrefix) put(g uint32) {
+	p[0] = spaceEnvelope
+	binary.BigEndian.PutUint32(p[1:], g)
 }
 
 func envelopeKey(g uint32, index uint64) []byte {
-	return binary.BigEndian.AppendUint64(envelopePrefix(g), index)
+	var p envelopePrefix
+	p.put(g)
+	return binary.BigEndian.AppendUint64(p[:], index)
 }
 
-// listKey returns the key of the row that says where event seq of a key is, and
-// the mask over the index in its value. Both come from T, a PRF value under the
-// erasable key, so without that key the row links nothing.
-func listKey(n namer, g uint32, seq uint64) (key, mask []byte) {
+// listKey is the key of the row that says where event seq of a key is, and
+// listMask what covers the index in its value. Both come from T, a PRF value
+// under the erasable key, so without that key the row links nothing.
+type (
+	listKey  [1 + 4 + 16]byte
+	listMask [8]byte
+)
+
+func (k *listKey) put(mask *listMask, n namer, g uint32, seq uint64) {
 	t := n.RowName(g, seq)
-	key = append(make([]byte, 0, 1+4+16), spaceList)
-	key = binary.BigEndian.AppendUint32(key, g)
-	key = append(key, t[:16]...)
-	return key, append([]byte(nil), t[16:24]...)
+	k[0] = spaceList
+	binary.BigEndian.PutUint32(k[1:], g)
+	copy(k[5:], t[:16])
+	copy(mask[:], t[16:24])
 }
 
 // namer gives the names of a key's list rows: a lease, or what an erasure keeps of
@@ -59,8 +69,10 @@ type reader interface {
 // listIndex returns the log index of event seq (from 1) of a key, and false
 // where the key has no such event.
 func listIndex(ctx context.Context, r reader, n namer, g uint32, seq uint64) (uint64, bool, error) {
-	key, mask := listKey(n, g, seq)
-	v, err := r.Get(ctx, key)
+	var key listKey
+	var mask listMask
+	key.put(&mask, n, g, seq)
+	v, err := r.Get(ctx, key[:])
 	if errors.Is(err, log.ErrNotFound) {
 		return 0, false, nil
 	}
@@ -70,7 +82,7 @@ func listIndex(ctx context.Context, r reader, n namer, g uint32, seq uint64) (ui
 	if len(v) != 8 {
 		return 0, false, fmt.Errorf("list row has %d bytes, want 8", len(v))
 	}
-	return binary.BigEndian.Uint64(v) ^ binary.BigEndian.Uint64(mask), true, nil
+	return binary.BigEndian.Uint64(v) ^ binary.BigEndian.Uint64(mask[:]), true, nil
 }
 
 // listLen returns how many events a key has, by doubling and then halving: there

@@ -37,6 +37,8 @@ type chain struct {
 // queued, and is what the next request is validated against, so that a
 // confirmation right after its request works.
 type subject struct {
+	key         keystore.Subject
+	order       uint64              // what orders the person's entries in a commit group
 	chains      map[chainKey]*chain // speculative
 	committed   *consent.State      // nil knows nothing
 	speculative *consent.State
@@ -145,8 +147,8 @@ func (s *subject) settle() {
 
 // loadSubject folds a person's events from the store.
 func (l *Ledger) loadSubject(ctx context.Context, id string) (*subject, error) {
-	s := &subject{chains: make(map[chainKey]*chain), committed: nil}
-	entries, err := l.eventsOf(ctx, personKey(id))
+	s := &subject{key: personKey(id), order: l.subjects.order(id), chains: make(map[chainKey]*chain)}
+	entries, err := l.eventsOf(ctx, s.key)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"crypto/subtle"
 	"encoding/binary"
@@ -27,7 +26,30 @@ const (
 	tagSize   = 16 + 16 + 4
 	tagWindow = 24 * time.Hour
 	tagMost   = 1 << 20 // beyond this the oldest go first, day or not
+	tagGroups = 1 << 14 // tags that are forgotten together
+
+	// So long after the window, or so many beyond the most, tags are forgotten:
+	// not a few at a time, since each time is a range that every read of these
+	// rows has to pass over.
+	tagSlack     = 30 * time.Minute
+	tagSlackMost = tagMost / 8
 )
+
+// A commit group has fewer entries than this.
+const groupMost = 1 << 16
+
+type (
+	tagsKey  [1]byte // 'q'; the log appends the first index of the group
+	tagValue [tagSize]byte
+)
+
+func (v *tagValue) put(tag, mac [16]byte, now time.Time) {
+	copy(v[:], tag[:])
+	copy(v[16:], mac[:])
+	binary.BigEndian.PutUint32(v[32:], minuteOf(now))
+}
+
+func minuteOf(t time.Time) uint32 { return uint32(t.Unix() / 60) }
 
 type tagEntry struct {
 	mac     [16]byte
@@ -38,30 +60,34 @@ type tagEntry struct {
 type tags struct {
 	tree *keystore.Tree
 
-	mu     sync.Mutex
-	byTag  map[[16]byte]tagEntry
-	groups []tagGroup // oldest first
+	mu      sync.Mutex
+	pending map[[16]byte]*Submission
+	durable map[[16]byte]durableTag // without pointers: the collector need not look at a million of them
+	groups  []tagGroup              // oldest first
+	dropped uint64                  // rows of groups that began before this index are gone, or about to be
+}
+
+type durableTag struct {
+	mac   [16]byte
+	index uint64
 }
 
 type tagGroup struct {
-	first  uint64
+	first  uint64 // least index
 	minute uint32
 	tags   [][16]byte
 }
 
 // loadTags reads the window at start.
 func loadTags(ctx context.Context, l *log.Log, tree *keystore.Tree) (*tags, error) {
-	t := &tags{tree: tree, byTag: make(map[[16]byte]tagEntry)}
+	t := &tags{tree: tree, pending: make(map[[16]byte]*Submission), durable: make(map[[16]byte]durableTag)}
 	err := l.Scan(ctx, []byte{spaceTags}, []byte{spaceTags + 1}, func(k, v []byte) error {
 		if len(k) != 9 || len(v)%tagSize != 0 {
 			return fmt.Errorf("request tag row of %d bytes under a key of %d: malformed", len(v), len(k))
 		}
 		first := binary.BigEndian.Uint64(k[1:])
 		for i := 0; i < len(v); i += tagSize {
-			var tag, mac [16]byte
-			copy(tag[:], v[i:])
-			copy(mac[:], v[i+16:])
-			t.add(tag, mac, first+uint64(i/tagSize), binary.BigEndian.Uint32(v[i+32:]))
+			t.add([16]byte(v[i:]), [16]byte(v[i+16:]), first+uint64(i/tagSize), binary.BigEndian.Uint32(v[i+32:]))
 		}
 		return nil
 	})
@@ -73,8 +99,8 @@ func loadTags(ctx context.Context, l *log.Log, tree *keystore.Tree) (*tags, erro
 
 // add notes a durable tag. The caller holds mu, or is alone.
 func (t *tags) add(tag, mac [16]byte, index uint64, minute uint32) {
-	t.byTag[tag] = tagEntry{mac: mac, index: index}
-	if n := len(t.groups); n == 0 || t.groups[n-1].minute != minute {
+	t.durable[tag] = durableTag{mac, index}
+	if n := len(t.groups); n == 0 || t.groups[n-1].minute != minute || len(t.groups[n-1].tags) == tagGroups {
 		t.groups = append(t.groups, tagGroup{first: index, minute: minute})
 	}
 	g := &t.groups[len(t.groups)-1]
@@ -82,57 +108,75 @@ func (t *tags) add(tag, mac [16]byte, index uint64, minute uint32) {
 	g.tags = append(g.tags, tag)
 }
 
-// row returns what an entry contributes to its group's row.
-func (t *tags) row(id string, mac [16]byte, now time.Time) (tag [16]byte, row log.Row) {
-	tag = t.tree.RequestTag([]byte(id))
-	v := make([]byte, 0, tagSize)
-	v = append(v, tag[:]...)
-	v = append(v, mac[:]...)
-	v = binary.BigEndian.AppendUint32(v, uint32(now.Unix()/60))
-	return tag, log.Row{Key: []byte{spaceTags}, Value: v, Place: log.Gather}
+// of returns the tag of a request's id.
+func (t *tags) of(id string) [16]byte {
+	var room [128]byte // ids are short: no need to allocate
+	return t.tree.RequestTag(append(room[:0], id...))
 }
 
-// find says whether a request with this id was seen. same is false where it had
+// find says whether a request with this tag was seen. same is false where it had
 // another content.
-func (t *tags) find(id string, mac [16]byte) (e tagEntry, found, same bool) {
-	tag := t.tree.RequestTag([]byte(id))
+func (t *tags) find(tag, mac [16]byte) (e tagEntry, found, same bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e, found = t.byTag[tag]
+	if s := t.pending[tag]; s != nil {
+		e, found = tagEntry{mac: s.mac, pending: s}, true
+	} else if d, ok := t.durable[tag]; ok {
+		e, found = tagEntry{mac: d.mac, index: d.index}, true
+	}
 	return e, found, found && subtle.ConstantTimeCompare(e.mac[:], mac[:]) == 1
 }
 
-// pend notes tags that were queued; settle fills in the index.
-func (t *tags) pend(tag, mac [16]byte, s *Submission) {
+// pend notes the tags of a request that is queued; settle gives them their index.
+func (t *tags) pend(s *Submission) {
 	t.mu.Lock()
-	t.byTag[tag] = tagEntry{mac: mac, pending: s}
-	t.mu.Unlock()
+	defer t.mu.Unlock()
+	for _, tag := range s.tags {
+		t.pending[tag] = s
+	}
 }
 
-func (t *tags) settle(tag, mac [16]byte, index uint64, now time.Time) {
+// settle notes that a request is durable.
+func (t *tags) settle(s *Submission) {
+	minute := minuteOf(s.at)
 	t.mu.Lock()
-	t.add(tag, mac, index, uint32(now.Unix()/60))
-	t.mu.Unlock()
+	defer t.mu.Unlock()
+	for i, tag := range s.tags {
+		delete(t.pending, tag)
+		t.add(tag, s.mac, s.ticket.Index(i), minute)
+	}
 }
 
 // expire forgets what is older than the window and returns the range of rows
-// that can go, as one range: no row is deleted by its own key.
+// that can go, as one range: no row is deleted by its own key. It is called often
+// and rarely has something to do.
 func (t *tags) expire(now time.Time) (from, to []byte, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	oldest := uint32(now.Add(-tagWindow).Unix() / 60)
+	if len(t.groups) == 0 {
+		return nil, nil, false
+	}
+	most := tagMost
+	oldest := minuteOf(now.Add(-tagWindow))
+	if t.groups[0].minute >= minuteOf(now.Add(-tagWindow-tagSlack)) && len(t.durable) <= most+tagSlackMost {
+		return nil, nil, false
+	}
 	n := 0
-	for n < len(t.groups) && (t.groups[n].minute < oldest || len(t.byTag) > tagMost) && n < len(t.groups)-1 {
+	for n < len(t.groups)-1 && (t.groups[n].minute < oldest || len(t.durable) > most) {
 		for _, tag := range t.groups[n].tags {
-			delete(t.byTag, tag)
+			delete(t.durable, tag)
 		}
 		n++
 	}
-	if n == 0 {
+	t.groups = append([]tagGroup(nil), t.groups[n:]...)
+	// A row has the tags of one commit group, some of which may still be wanted.
+	// The row of the oldest of these begins at most a group earlier.
+	end := t.groups[0].first - min(t.groups[0].first, groupMost)
+	if end <= t.dropped {
 		return nil, nil, false
 	}
-	t.groups = append([]tagGroup(nil), t.groups[n:]...)
-	from = []byte{spaceTags}
-	to = binary.BigEndian.AppendUint64([]byte{spaceTags}, t.groups[0].first)
-	return from, to, !bytes.Equal(from, to)
+	from = binary.BigEndian.AppendUint64([]byte{spaceTags}, t.dropped)
+	to = binary.BigEndian.AppendUint64([]byte{spaceTags}, end)
+	t.dropped = end
+	return from, to, true
 }

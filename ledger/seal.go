@@ -1,0 +1,237 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/ledger/consent"
+	"github.com/lacunalog/lacuna/ledger/envelope"
+	"github.com/lacunalog/lacuna/ledger/event"
+	"github.com/lacunalog/lacuna/merkle"
+	"github.com/lacunalog/lacuna/merkle/log"
+)
+
+// seal seals each event of a request under its key and queues them together.
+// Nothing of the subject changes before everything is queued. after is the
+// person's state with the request in it.
+func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*event.Event, after *consent.State, now time.Time) error {
+	var (
+		room    [1]log.Entry // most requests are one event
+		entries = room[:0]
+		ends    chainEnds
+		reg     = l.register.Load()
+	)
+	for _, ev := range full {
+		route, keep, err := event.Route(reg, sub.speculative, ev)
+		if err != nil {
+			return err
+		}
+		cohort, err := keystore.ParseCohort(route.Cohort)
+		if err != nil {
+			return err
+		}
+		lease, err := l.tree.Use(ctx, sub.key, route.Compartment, cohort)
+		if errors.Is(err, keystore.ErrErasing) {
+			return &BusyError{What: "this data is being erased right now"}
+		}
+		if err != nil {
+			return fmt.Errorf("getting a key: %w", err)
+		}
+		s.leases = append(s.leases, lease)
+		end := ends.of(sub, chainKey{route.Compartment, cohort})
+		id := ev.Str("id")
+		tag := s.tagOf(l.tags, id)
+		entry, leaf, err := l.sealOne(lease, ev, end.seq+1, end.head, now)
+		if err != nil {
+			return err
+		}
+		entry.tag(tag, s.mac, now)
+		entries = append(entries, entry.entry(sub.order))
+		end.seq, end.head, end.ref = end.seq+1, leaf, lease.Ref()
+		if lease.Pending() {
+			if day := lastDay(keep, route.Cohort, after, now); lease.Expire(day) {
+				end.day = day
+			}
+		}
+		s.tags = append(s.tags, tag)
+		s.events = append(s.events, ev)
+		s.answer = append(s.answer, Recorded{ID: id, Type: ev.Type(), Purpose: ev.Str("purpose"), Leaf: leaf, Recorded: now})
+	}
+	t, err := l.enqueue(ctx, entries, s.leases)
+	if err != nil {
+		return err
+	}
+	s.ticket = t
+	l.tags.pend(s)
+	ends.keep(sub)
+	l.keepDays(sub, after, now)
+	return nil
+}
+
+// chainEnds are the ends of a person's chains as a request will leave them.
+type chainEnds struct {
+	list []chainEnd
+	room [2]chainEnd
+}
+
+type chainEnd struct {
+	key chainKey
+	chain
+}
+
+// of returns the end of a chain, to be moved on.
+func (e *chainEnds) of(sub *subject, k chainKey) *chain {
+	for i := range e.list {
+		if e.list[i].key == k {
+			return &e.list[i].chain
+		}
+	}
+	if e.list == nil {
+		e.list = e.room[:0]
+	}
+	end := chainEnd{key: k}
+	if c := sub.chains[k]; c != nil {
+		end.chain = *c
+	}
+	e.list = append(e.list, end)
+	return &e.list[len(e.list)-1].chain
+}
+
+// keep gives the ends to the person.
+func (e *chainEnds) keep(sub *subject) {
+	for i := range e.list {
+		c := sub.chains[e.list[i].key]
+		if c == nil {
+			c = new(chain)
+			sub.chains[e.list[i].key] = c
+		}
+		*c = e.list[i].chain
+	}
+}
+
+// sealed is one sealed event on its way into the queue: its rows and the bytes
+// they are made of, in one piece of memory. The log owns it once it is queued.
+type sealed struct {
+	rows   [3]log.Row
+	n      int
+	leaf   [envelope.LeafSize]byte
+	prefix envelopePrefix
+	key    listKey
+	mask   listMask
+	tags   tagsKey
+	value  tagValue
+}
+
+func (e *sealed) add(r log.Row) {
+	e.rows[e.n] = r
+	e.n++
+}
+
+// list adds the row that says where event seq of a key is.
+func (e *sealed) list(lease *keystore.Lease, g uint32, seq uint64) {
+	e.key.put(&e.mask, lease, g, seq)
+	e.add(log.Row{Key: e.key[:], Value: e.mask[:], Place: log.ValueMask})
+}
+
+// tag adds what the entry contributes to its group's request tags.
+func (e *sealed) tag(tag, mac [16]byte, now time.Time) {
+	e.tags[0] = spaceTags
+	e.value.put(tag, mac, now)
+	e.add(log.Row{Key: e.tags[:], Value: e.value[:], Place: log.Gather})
+}
+
+// entry returns the entry for the queue.
+func (e *sealed) entry(order uint64) log.Entry {
+	return log.Entry{Leaf: e.leaf[:], Rows: e.rows[:e.n:e.n], Order: order}
+}
+
+// sealOne seals one event at its place in its chain.
+func (l *Ledger) sealOne(lease *keystore.Lease, ev *event.Event, seq uint64, prev merkle.Hash, now time.Time) (*sealed, merkle.Hash, error) {
+	c := withChain(ev, seq, prev, now)
+	done, err := envelope.SealMembers(lease, l.suite, l.originHash, c.members)
+	c.release()
+	if err != nil {
+		return nil, merkle.Hash{}, fmt.Errorf("sealing an event: %w", err)
+	}
+	g := l.tree.Generation()
+	e := &sealed{leaf: done.Leaf}
+	l.tree.MaskEnvelope(g, e.leaf[:], done.Envelope)
+	e.prefix.put(g)
+	e.add(log.Row{Key: e.prefix[:], Value: done.Envelope, Place: log.KeyIndex})
+	e.list(lease, g, seq)
+	return e, merkle.LeafHash(e.leaf[:]), nil
+}
+
+// enqueue queues entries behind the pages their keys need, and waits while the
+// queue is full.
+func (l *Ledger) enqueue(ctx context.Context, entries []log.Entry, leases []*keystore.Lease) (*log.Ticket, error) {
+	for {
+		t, err := l.tryEnqueue(entries, leases)
+		if !errors.Is(err, log.ErrBusy) {
+			return t, storeError(err)
+		}
+		if err := pause(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// tryEnqueue queues entries together with the changes of the pages of new keys.
+// Changes of one page are chained, so they have to reach the queue in the order
+// in which they were taken: the order lock is held between the two, and only
+// where a key is new. What could not be queued is given back, so that the next
+// one takes it: without its page, what is sealed under a key could never be read.
+func (l *Ledger) tryEnqueue(entries []log.Entry, leases []*keystore.Lease) (*log.Ticket, error) {
+	fresh := false
+	for _, lease := range leases {
+		fresh = fresh || lease.Pending()
+	}
+	if !fresh {
+		return l.log.Enqueue(entries)
+	}
+	l.order.Lock()
+	defer l.order.Unlock()
+	rows := entries[0].Rows
+	var took *keystore.Lease
+	for _, lease := range leases {
+		if lease.Pending() { // at most once: the keys of one person share a page
+			took = lease
+			for _, kv := range lease.TakePending() {
+				entries[0].Rows = append(entries[0].Rows, log.Row{Key: kv.Key, Value: kv.Value})
+			}
+		}
+	}
+	t, err := l.log.Enqueue(entries)
+	if err != nil && took != nil {
+		took.UntakePending()
+		entries[0].Rows = rows
+	}
+	return t, err
+}
+
+func enqueueChange(lg *log.Log, c log.Change) (*log.Ticket, error) {
+	for {
+		t, err := lg.EnqueueChange(c)
+		if !errors.Is(err, log.ErrBusy) {
+			return t, storeError(err)
+		}
+		if err := pause(context.Background()); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// pause waits about as long as one group takes.
+func pause(ctx context.Context) error {
+	t := time.NewTimer(200 * time.Microsecond)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,96 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/ledger/event"
+	"github.com/lacunalog/lacuna/merkle/log"
+)
+
+// Submission is a request that is queued: sealed, in its place in the person's
+// chain, not yet durable.
+type Submission struct {
+	ticket *log.Ticket // nil where nothing had to be queued
+	answer []Recorded  // index and leaf hash are filled in by Wait
+
+	events []*event.Event // as the fold of the person's state takes them
+	tags   [][16]byte
+	mac    [16]byte
+	at     time.Time
+	leases []*keystore.Lease
+
+	id  string // of the request, "" where it came without
+	tag [16]byte
+
+	// Most requests become one event, which finds its room here.
+	one struct {
+		answer [1]Recorded
+		events [1]*event.Event
+		tags   [1][16]byte
+		leases [1]*keystore.Lease
+	}
+}
+
+// newSubmission begins with a request: its id, "" where it has none, and a MAC of
+// its content.
+func newSubmission(id string, mac [16]byte, at time.Time) *Submission {
+	s := &Submission{id: id, mac: mac, at: at}
+	s.answer, s.events, s.tags, s.leases = s.one.answer[:0], s.one.events[:0], s.one.tags[:0], s.one.leases[:0]
+	return s
+}
+
+// Wait returns when the request is durable, integrated and covered by a signed
+// checkpoint. A context that ends ends the wait, not the request: sending the
+// same id again tells what became of it.
+func (s *Submission) Wait(ctx context.Context) ([]Recorded, error) {
+	if s.ticket == nil {
+		return s.answer, nil
+	}
+	if err := s.ticket.Wait(ctx); err != nil {
+		return nil, storeError(err)
+	}
+	out := append([]Recorded(nil), s.answer...)
+	for i := range out {
+		out[i].Index = s.ticket.Index(i)
+	}
+	return out, nil
+}
+
+// settle releases, in the order of the queue, what each submission holds: leases
+// an erasure may wait for, and the request tags that still lack an index.
+func (l *Ledger) settle() {
+	defer close(l.settled)
+	for s := range l.settler {
+		if err := s.ticket.Wait(context.Background()); err == nil {
+			l.tags.settle(s)
+			l.forgetTags(s.at)
+		}
+		s.release()
+	}
+}
+
+// forgetTags drops the rows of request tags that nobody asks for any more. Nobody
+// waits for it, and what a crash keeps is dropped the next time.
+func (l *Ledger) forgetTags(now time.Time) {
+	if from, to, ok := l.tags.expire(now); ok {
+		_, _ = enqueueChange(l.log, log.Change{DeleteRange: [][2][]byte{{from, to}}})
+	}
+}
+
+// tagOf returns the tag of one of the request's events. The first has the id of
+// the request itself, whose tag is known.
+func (s *Submission) tagOf(t *tags, id string) [16]byte {
+	if s.id != "" && s.id == id {
+		return s.tag
+	}
+	return t.of(id)
+}
+
+func (s *Submission) release() {
+	for _, lease := range s.leases {
+		lease.Done()
+	}
+	s.leases = nil
+}
