@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lacunalog/lacuna/ledger/event"
@@ -108,39 +109,51 @@ func (s *State) Consented(purpose, channel, contact string) bool {
 	return found
 }
 
-// Active says whether any consent of the person is in force at a time, as far as
-// events and their validity tell.
-func (s *State) Active(now time.Time) bool {
+// Active says whether a consent of the person is in force at a time, as far as
+// events and their validity tell: any consent, or one for the purposes named.
+func (s *State) Active(now time.Time, purposes ...string) bool {
 	if s == nil {
 		return false
 	}
 	for _, t := range s.tracks {
-		if s.run(t, now.UnixMilli()).status.Valid() {
+		if among(t.purpose, purposes) && s.run(t, now.UnixMilli()).status.Valid() {
 			return true
 		}
 	}
 	return false
 }
 
-// Ended returns when the last consent of the person ended, which is what the
-// retention of the proof counts from; not ok while one is in force or if there
-// never was any event about consent. An unanswered request ends with its token,
-// or, without one, when it was made.
-func (s *State) Ended(now time.Time) (time.Time, bool) {
-	if s == nil || len(s.tracks)+len(s.stops) == 0 || s.Active(now) {
+// Ended returns when the last consent of the person ended, of all or of those
+// for the purposes named: what a retention counts from whose anchor is the
+// withdrawal. It is not ok while one is in force or if there never was any event
+// about consent. An unanswered request ends with its token, or, without one,
+// when it was made.
+func (s *State) Ended(now time.Time, purposes ...string) (time.Time, bool) {
+	if s == nil || s.Active(now, purposes...) {
 		return time.Time{}, false
 	}
 	var end int64
+	found := false
 	for _, x := range s.stops {
-		end = max(end, x.at)
+		if x.purpose == "*" || among(x.purpose, purposes) {
+			end, found = max(end, x.at), true
+		}
 	}
 	for _, t := range s.tracks {
+		if !among(t.purpose, purposes) {
+			continue
+		}
 		for _, x := range t.steps {
-			end = max(end, x.at)
+			end, found = max(end, x.at), true
 			if x.expires != 0 && x.expires <= now.UnixMilli() {
 				end = max(end, x.expires)
 			}
 		}
 	}
-	return fromMilli(end), true
+	return fromMilli(end), found
+}
+
+// among says whether a purpose is one of those named; none named stands for all.
+func among(purpose string, purposes []string) bool {
+	return len(purposes) == 0 || slices.Contains(purposes, purpose)
 }

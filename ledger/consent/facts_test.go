@@ -127,3 +127,21 @@ func TestEnded(t *testing.T) {
 		t.Errorf("withdrawn: %v, %v", end, ok)
 	}
 }
+
+// TestEndedByPurpose: one consent in force does not keep the data of another.
+func TestEndedByPurpose(t *testing.T) {
+	s := apply(t, nil, 1, `{"type":"consent.given","id":"g1","purpose":"a","channel":"web","event_time":"2026-05-04T12:00:00Z"}`)
+	s = apply(t, s, 2, `{"type":"consent.given","id":"g2","purpose":"b","channel":"web","event_time":"2026-05-04T12:00:00Z"}`)
+	s = apply(t, s, 3, `{"type":"consent.withdrawn","purpose":"a","event_time":"2026-05-04T15:00:00Z"}`)
+	if end, ok := s.Ended(at(9), "a"); !ok || !end.Equal(at(3)) || s.Active(at(9), "a") {
+		t.Errorf("a: %v, %v", end, ok)
+	}
+	for _, purposes := range [][]string{nil, {"b"}, {"a", "b"}} {
+		if _, ok := s.Ended(at(9), purposes...); ok || !s.Active(at(9), purposes...) {
+			t.Errorf("%v has ended", purposes)
+		}
+	}
+	if _, ok := s.Ended(at(9), "c"); ok {
+		t.Error("a purpose nobody was asked about has ended")
+	}
+}

@@ -122,9 +122,7 @@ func (e *Event) WithString(name, value string) *Event {
 // Like [Event.With], it panics where a value is not JSON.
 func (e *Event) WithMembers(ms ...Member) *Event {
 	b := newBuilder(len(e.members) + len(ms))
-	for _, m := range e.members {
-		b.members = append(b.members, m)
-	}
+	b.members = append(b.members, e.members...)
 	for _, m := range ms {
 		if !plainScalar(m.Value) {
 			v := jsontext.Value(slices.Clone(m.Value))
