@@ -133,16 +133,19 @@ func (e *Epoch) swap() {
 	t.cur, t.next, t.doomed = e.v, nil, nil
 	t.sys.Store(e.v.sys.sys)
 	t.nextSys.Store(nil)
+	gone := func(p *page) bool { return p.superseded || p.gen != e.v.gen }
 	var waiting []keyID
 	t.table.each(func(p *page) {
 		p.birth = nil
-		if p.superseded {
+		if gone(p) {
 			waiting = append(waiting, p.pend...)
-			t.garbage.add(rowsOf(p.gen, p.at, old.epoch), nil)
 			delete(t.unwritten, p)
 		}
+		if p.superseded {
+			t.garbage.add(rowsOf(p.gen, p.at, old.epoch), nil)
+		}
 	})
-	t.release(func(p *page) bool { return p.superseded || p.gen != e.v.gen })
+	t.release(gone)
 	if old.gen != e.v.gen {
 		t.garbage.add(rowsOfGeneration(old.gen), nil)
 	}
@@ -214,8 +217,8 @@ func (e *Epoch) abort(ctx context.Context) error {
 	t.opts.Order.Lock()
 	t.mu.Lock()
 	var del [][2][]byte
-	if t.next != nil && t.next.gen != t.cur.gen {
-		del = append(del, rowsOfGeneration(t.next.gen))
+	if e.sweep {
+		del = append(del, rowsOfGeneration(e.v.gen))
 	}
 	dead := func(p *page) bool { return p.epoch == e.v.epoch }
 	t.table.each(func(p *page) {

@@ -12,6 +12,7 @@ import (
 const (
 	labelImage = "lacuna/v1/image"
 	labelDelta = "lacuna/v1/delta"
+	labelPage  = "lacuna/v1/page"
 
 	suiteChaCha = 1
 

@@ -88,25 +88,15 @@ func (t *Tree) load(ctx context.Context, v *view, above *page, level uint8, rout
 	if p := t.cached(above, level, route); p != nil {
 		return p, nil
 	}
-	for {
-		p, err := t.read(ctx, v, above, level, route)
-		if err != nil {
-			return nil, err
-		}
-		if t.table.behind(p) {
-			// Its newest rows are still in the queue.
-			p.zero()
-			if err := pause(ctx); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if !t.table.put(p) {
-			p.zero()
-			return nil, nil
-		}
-		return p, nil
+	p, err := t.read(ctx, v, above, level, route)
+	if err != nil {
+		return nil, err
 	}
+	if !t.table.put(p) {
+		p.zero()
+		return nil, nil
+	}
+	return p, nil
 }
 
 // errStop ends a scan.
@@ -156,13 +146,12 @@ func (t *Tree) read(ctx context.Context, v *view, above *page, level uint8, rout
 		if last(h.at.start, uint(h.bits)) < route {
 			return nil
 		}
-		q := newPage(h.kind, h.at, h.bits, v.gen, h.epoch, above.children[h.at.slot()])
+		q := newPage(h.kind, h.at, h.bits, v.gen, h.epoch, above)
 		if err := q.open(h, val); err != nil {
 			q.zero()
 			cause = err
 			return nil
 		}
-		q.parent = above
 		p = q
 		return nil
 	})

@@ -14,8 +14,11 @@ type page struct {
 	bits uint8
 	kind kind
 	gen  uint32 // generation of its rows
-	key  Secret
-	mac  mac
+	mac  mac    // HMAC under the page's key
+
+	// slotKey is the key of the first child that the page covers, or the root. It
+	// tells to which of two versions of the page above this one belongs.
+	slotKey Secret
 
 	children *[slots]Secret // top and interior, immutable
 	sys      *system        // system page
@@ -39,12 +42,63 @@ type page struct {
 	version int64  // of the newest image, -1 before the first
 	n       uint32 // deltas after it
 	last    [32]byte
-	wrote   bool   // has had rows since it was opened
+	wrote   bool   // its newest row may not be durable yet
 	birth   []byte // the image that an epoch made it with
 }
 
-func newPage(k kind, at addr, bits uint8, gen uint32, epoch uint64, key Secret) *page {
-	return &page{kind: k, at: at, bits: bits, gen: gen, epoch: epoch, key: key, mac: newMAC(key[:]), version: -1, force: true}
+// newTop makes a top page that has no image yet.
+func newTop(gen uint32, epoch uint64, root Secret) *page {
+	return &page{kind: kindTop, at: topAddr, gen: gen, epoch: epoch, slotKey: root, mac: newMAC(root[:]), version: -1, force: true}
+}
+
+// newPage makes a page below another that has no image yet.
+func newPage(k kind, at addr, bits uint8, gen uint32, epoch uint64, parent *page) *page {
+	key := pageKey(parent.children, at, bits)
+	p := &page{
+		kind: k, at: at, bits: bits, gen: gen, epoch: epoch, parent: parent,
+		slotKey: parent.children[at.slot()], mac: newMAC(key[:]), version: -1, force: true,
+	}
+	key.Zero()
+	return p
+}
+
+// pageKey is the key of a page that covers one or more children of another: it
+// is derived from all of their keys. So when one of them is replaced, the images
+// die that were sealed while a page still covered it together with others, before
+// a split; the other parts of that page keep their keys, and did not have to be on
+// the way of the epoch.
+func pageKey(children *[slots]Secret, at addr, bits uint8) (key Secret) {
+	first, end := slotRange(at, bits)
+	if firstChildOnly {
+		end = first
+	}
+	var ikm [slots * 32]byte
+	n := 0
+	for _, c := range children[first : end+1] {
+		n += copy(ikm[n:], c[:])
+	}
+	var prk [32]byte
+	noSalt.sum(&prk, ikm[:n], nil)
+	m := newMAC(prk[:])
+	m.expand(key[:], labelPage, nil)
+	clear(ikm[:n])
+	clear(prk[:])
+	m.zero()
+	return key
+}
+
+// noSalt is HKDF-Extract without a salt.
+var noSalt = newMAC(make([]byte, 32))
+
+// slotRange returns the first and the last child that a page covers. The last
+// child of the top page is the system page's alone, also where a leaf page would
+// reach over it.
+func slotRange(at addr, bits uint8) (first, end int) {
+	first, end = at.slot(), slotOf(last(at.start, uint(bits)), at.level)
+	if at.level == 1 && at != systemAddr {
+		end = min(end, slots-2)
+	}
+	return first, end
 }
 
 func (p *page) path() Path { return Path{p.at.level, p.at.start, p.bits} }
@@ -52,9 +106,6 @@ func (p *page) path() Path { return Path{p.at.level, p.at.start, p.bits} }
 func (p *page) covers(route uint64) bool {
 	return p.at.start <= route && route <= last(p.at.start, uint(p.bits))
 }
-
-// lastSlot is the last child of the page above that this page covers.
-func (p *page) lastSlot() int { return slotOf(last(p.at.start, uint(p.bits)), p.at.level) }
 
 // find returns the entry with an id, nil if there is none.
 func (p *page) find(id keyID) *entry {
@@ -160,7 +211,7 @@ func (p *page) zero() {
 	p.dead = true
 	clear(p.entries)
 	p.entries = nil
-	p.key.Zero()
+	p.slotKey.Zero()
 	p.mac.zero()
 	if p.children != nil {
 		clear(p.children[:])

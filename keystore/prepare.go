@@ -18,13 +18,17 @@ import (
 // waits until the last lease ends. If we stop here, recovery removes the pages,
 // and the keys stay fenced.
 func (t *Tree) Prepare(ctx context.Context, refs []Ref) (*Epoch, error) {
+	return t.prepare(ctx, refs, false)
+}
+
+func (t *Tree) prepare(ctx context.Context, refs []Ref, sweep bool) (*Epoch, error) {
 	if t.sys.Load() == nil {
 		return nil, ErrClosed
 	}
 	if t.running.Swap(true) {
 		return nil, ErrEpochRunning
 	}
-	e := &Epoch{t: t, ids: refIDs(refs)}
+	e := &Epoch{t: t, ids: refIDs(refs), sweep: sweep}
 	if err := e.prepare(ctx); err != nil {
 		t.running.Store(false)
 		return nil, fmt.Errorf("preparing an epoch: %w", err)
@@ -44,6 +48,9 @@ func (e *Epoch) prepare(ctx context.Context) (err error) {
 	cur := t.cur
 	t.mu.RUnlock()
 	e.v = &view{gen: cur.gen, epoch: cur.epoch + 1}
+	if e.sweep {
+		e.v.gen++
+	}
 	copyRandom(e.v.attempt[:])
 	// The mark goes first: where recovery finds it, it looks for pages that no
 	// root opens.
@@ -62,16 +69,12 @@ func (e *Epoch) prepare(ctx context.Context) (err error) {
 	if err := t.opts.step("marked"); err != nil {
 		return err
 	}
-	if err := e.prefetch(ctx); err != nil {
-		return err
+	if e.sweep {
+		err = e.rebuild(ctx)
+	} else {
+		err = e.rekey(ctx)
 	}
-	if err := e.shape(ctx); err != nil {
-		return err
-	}
-	if err := t.opts.step("shaped"); err != nil {
-		return err
-	}
-	if err := e.write(ctx); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := t.opts.step("written"); err != nil {
@@ -86,6 +89,20 @@ func (e *Epoch) prepare(ctx context.Context) (err error) {
 // mark is the row that says which epoch was begun.
 func mark(epoch uint64) KV {
 	return KV{rowKey{gen: housekeeping}.bytes(), binary.BigEndian.AppendUint64(nil, epoch)}
+}
+
+// rekey makes the pages of an epoch that replaces as little as it has to.
+func (e *Epoch) rekey(ctx context.Context) error {
+	if err := e.prefetch(ctx); err != nil {
+		return err
+	}
+	if err := e.shape(ctx); err != nil {
+		return err
+	}
+	if err := e.t.opts.step("shaped"); err != nil {
+		return err
+	}
+	return e.write(ctx)
 }
 
 // prefetch opens the pages concerned, so that shape does not read under the
@@ -141,14 +158,7 @@ func (e *Epoch) shape(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		switch q := p.find(id); {
-		case q == nil:
-			err = ErrNoKey
-		case q.state != Erasing:
-			err = ErrNotFenced
-		case q.flags&flagHeld != 0:
-			err = errHeld
-		}
+		err = p.find(id).erasable()
 		p.pinned.Store(true)
 		p.mu.Unlock()
 		if err != nil {
@@ -191,6 +201,19 @@ func (e *Epoch) shape(ctx context.Context) error {
 	return nil
 }
 
+// erasable reports why an entry may not be erased.
+func (e *entry) erasable() error {
+	switch {
+	case e == nil:
+		return ErrNoKey
+	case e.state != Erasing:
+		return ErrNotFenced
+	case e.flags&flagHeld != 0:
+		return errHeld
+	}
+	return nil
+}
+
 // heir makes the page that takes the place of p, under a fresh key, and those
 // that take the place of the pages above it. The child keys for everything that p
 // covers are drawn anew, also those that only a later split would use.
@@ -199,21 +222,18 @@ func (e *Epoch) heir(p *page, root Secret) *page {
 	if p.heir != nil {
 		return p.heir
 	}
-	key := root
-	var parent *page
-	if p.parent != nil {
-		parent = e.heir(p.parent, Secret{})
-		first, end := p.at.slot(), p.lastSlot()
-		if p.kind == kindLeaf && p.at.level == 1 {
-			end = min(end, slots-2) // the last child is the system page's
-		}
+	var q *page
+	if p.parent == nil {
+		q = newTop(e.v.gen, e.v.epoch, root)
+	} else {
+		parent := e.heir(p.parent, Secret{})
+		first, end := slotRange(p.at, p.bits)
 		for i := first; i <= end && !t.bugKeeps(p); i++ {
 			parent.children[i] = newSecret()
 		}
-		key = parent.children[first]
+		q = newPage(p.kind, p.at, p.bits, e.v.gen, e.v.epoch, parent)
 	}
-	q := newPage(p.kind, p.at, p.bits, e.v.gen, e.v.epoch, key)
-	q.parent, q.last = parent, p.last
+	q.last = p.last
 	if p.children != nil {
 		c := *p.children
 		q.children = &c
@@ -257,16 +277,22 @@ func (e *Epoch) write(ctx context.Context) error {
 			return fmt.Errorf("queueing key pages: %w", err)
 		}
 	}
-	hashes := make([][32]byte, len(e.pages))
-	e.images = make([]KV, len(e.pages))
-	for i, p := range e.pages {
-		key := rowKey{gen: p.gen, at: p.at, epoch: p.epoch}.bytes()
-		e.images[i] = KV{key, p.birth}
-		hashes[i] = sha256.Sum256(p.birth)
+	for _, p := range e.pages {
+		e.images = append(e.images, KV{rowKey{gen: p.gen, at: p.at, epoch: p.epoch}.bytes(), p.birth})
+	}
+	e.commitTo()
+	return wait(ctx)
+}
+
+// commitTo computes the tree hash over the images, which are in the order of
+// their paths.
+func (e *Epoch) commitTo() {
+	hashes := make([][32]byte, len(e.images))
+	for i, kv := range e.images {
+		hashes[i] = sha256.Sum256(kv.Value)
 	}
 	e.record.Pages = len(hashes)
 	e.record.PagesRoot = merkleRoot(hashes)
-	return wait(ctx)
 }
 
 func comparePaths(a, b addr) int {

@@ -146,7 +146,7 @@ func (t *Tree) choose(ctx context.Context, gens []uint32) (*view, error) {
 			if top.h.epoch != a.epoch || top.h.tree != t.id {
 				continue
 			}
-			p := newPage(kindTop, topAddr, 0, top.gen, a.epoch, root)
+			p := newTop(top.gen, a.epoch, root)
 			if err := p.open(top.h, top.raw); err != nil {
 				p.zero()
 				continue

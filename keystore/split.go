@@ -2,17 +2,17 @@ package keystore
 
 // overfull reports whether a leaf page has to be split: it has more entries than
 // the largest size class, and not all of them are one person's.
-func (p *page) overfull() bool {
+func (t *Tree) overfull(p *page) bool {
 	if p.kind != kindLeaf {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.splits()
+	return t.splits(p)
 }
 
-func (p *page) splits() bool {
-	if len(p.entries) <= maxEntries || p.at.level == maxLevel && p.bits == slotBits*maxLevel {
+func (t *Tree) splits(p *page) bool {
+	if len(p.entries) <= t.opts.capacity || p.at.level == maxLevel && p.bits == slotBits*maxLevel {
 		return false
 	}
 	for i := range p.entries {
@@ -24,9 +24,9 @@ func (p *page) splits() bool {
 }
 
 // split divides an overfull page until no part is, and returns all pages that
-// have to be written. No key above changes: nothing is forgotten here, and the
-// child keys that the parts use were random from the birth of the page above. The
-// caller holds t.mu exclusively.
+// have to be written. No page above changes: nothing is forgotten here, and the
+// child keys that the parts' keys are derived from were random from the birth of
+// the page above. The caller holds t.mu exclusively.
 func (t *Tree) split(p *page) []*page {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -39,7 +39,7 @@ func (t *Tree) split(p *page) []*page {
 		q := work[len(work)-1]
 		work = work[:len(work)-1]
 		switch {
-		case !q.splits():
+		case !t.splits(q):
 			q.force = true
 			write = append(write, q)
 		case q.bits < slotBits*q.at.level:
@@ -55,12 +55,20 @@ func (t *Tree) split(p *page) []*page {
 	return write
 }
 
-// halve moves the entries whose next bit is one to a page of their own, which
-// uses the key of the first slot it covers.
-func (t *Tree) halve(p *page, sys *system) *page {
-	mid := p.at.start | 1<<(63-p.bits)
+// narrow makes a page cover the first half of what it did, under the key that
+// belongs to that.
+func (p *page) narrow() {
 	p.bits++
 	p.force = true
+	key := pageKey(p.parent.children, p.at, p.bits)
+	p.mac = newMAC(key[:])
+	key.Zero()
+}
+
+// halve moves the entries whose next bit is one to a page of their own.
+func (t *Tree) halve(p *page, sys *system) *page {
+	mid := p.at.start | 1<<(63-p.bits)
+	p.narrow()
 	at := addr{p.at.level, mid}
 	if at == systemAddr {
 		return nil // no route leads there
@@ -104,8 +112,7 @@ func (t *Tree) deepen(p *page) *page {
 
 // sibling makes a page that takes over entries of p.
 func (t *Tree) sibling(k kind, p *page, at addr, bits uint8, parent *page) *page {
-	r := newPage(k, at, bits, p.gen, p.epoch, parent.children[at.slot()])
-	r.parent = parent
+	r := newPage(k, at, bits, p.gen, p.epoch, parent)
 	r.last = p.last
 	r.superseded = p.superseded
 	r.pinned.Store(p.pinned.Load())

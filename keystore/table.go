@@ -1,29 +1,25 @@
 package keystore
 
-import "sync"
+import (
+	"context"
+	"slices"
+	"sync"
+)
 
 // A table keeps the opened pages. It is bounded: a page that has not been used
-// since the last look, and has nothing that is not yet queued, leaves it.
+// since the last look, and has nothing that is not yet durable, leaves it.
 type table struct {
+	rows  Rows
 	mu    sync.RWMutex
 	max   int
 	pages map[addr]*page
 	count int
-
-	// unsettled says how far a page that left had got. Its last rows may still
-	// be in the queue, and reading it back before they are durable would lose
-	// them.
-	unsettled map[rowKey]settled
+	ring  []*page // all pages, and some that are gone
+	hand  int     // where evict looks next
 }
 
-// settled is a page's newest row.
-type settled struct {
-	version int64
-	n       uint32
-}
-
-func newTable(max int) *table {
-	return &table{max: max, pages: make(map[addr]*page), unsettled: make(map[rowKey]settled)}
+func newTable(rows Rows, max int) *table {
+	return &table{rows: rows, max: max, pages: make(map[addr]*page)}
 }
 
 // get returns the page at an address that a key opens.
@@ -31,7 +27,7 @@ func (t *table) get(at addr, key *Secret) *page {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	for p := t.pages[at]; p != nil; p = p.next {
-		if p.key.Equal(key) {
+		if p.slotKey.Equal(key) {
 			if !p.used.Load() {
 				p.used.Store(true)
 			}
@@ -56,6 +52,7 @@ func (t *table) put(p *page) bool {
 	p.used.Store(true)
 	p.next = t.pages[p.at]
 	t.pages[p.at] = p
+	t.ring = append(t.ring, p)
 	if t.count++; t.count > t.max {
 		t.evict(max(t.count/16, 1))
 	}
@@ -73,18 +70,28 @@ func (t *table) adopt(p, parent *page) {
 	parent.kids++
 }
 
-// evict drops up to n pages, starting anywhere: Go's maps begin their iteration
-// at random.
+// evict drops up to n pages that were not used since the hand came by last.
 func (t *table) evict(n int) {
-	for at, p := range t.pages {
-		for ; p != nil; p = p.next {
-			if t.leaves(p) {
-				t.unlink(at, p)
-				if n--; n == 0 {
-					return
-				}
-			}
+	for range len(t.ring) {
+		if n == 0 || len(t.ring) == 0 {
+			return
 		}
+		if t.hand >= len(t.ring) {
+			t.hand = 0
+		}
+		p := t.ring[t.hand]
+		switch {
+		case p.gone:
+		case t.leaves(p):
+			t.unlink(p.at, p)
+			n--
+		default:
+			t.hand++
+			continue
+		}
+		end := len(t.ring) - 1
+		t.ring[t.hand], t.ring[end] = t.ring[end], nil
+		t.ring = t.ring[:end]
 	}
 }
 
@@ -94,11 +101,8 @@ func (t *table) leaves(p *page) bool {
 		return false
 	}
 	defer p.mu.Unlock()
-	if p.dirty() || p.dead {
+	if p.dirty() || p.dead || p.wrote && !t.settled(p) {
 		return false
-	}
-	if p.wrote {
-		t.unsettled[p.lineage()] = settled{p.version, p.n}
 	}
 	p.dead = true
 	if p.kind == kindLeaf { // an interior page may be in use without its lock
@@ -107,8 +111,13 @@ func (t *table) leaves(p *page) bool {
 	return true
 }
 
-// lineage is the row key of a page without version and number.
-func (p *page) lineage() rowKey { return rowKey{gen: p.gen, at: p.at, epoch: p.epoch} }
+// settled reports whether the store shows a page's newest row. Until then it is
+// in the queue, and who reads the page back would not find it.
+func (t *table) settled(p *page) bool {
+	_, err := t.rows.Get(context.Background(), rowKey{p.gen, p.at, p.epoch, uint32(p.version), p.n}.bytes())
+	p.wrote = err != nil
+	return err == nil
+}
 
 func (t *table) unlink(at addr, p *page) {
 	if t.pages[at] == p {
@@ -136,49 +145,25 @@ func (t *table) unlink(at addr, p *page) {
 func (t *table) removeIf(f func(*page) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for at, p := range t.pages {
-		for ; p != nil; p = p.next {
-			if f(p) {
-				t.unlink(at, p)
-				p.mu.Lock()
-				p.zero()
-				p.mu.Unlock()
-			}
+	t.ring = slices.DeleteFunc(t.ring, func(p *page) bool {
+		if !p.gone && f(p) {
+			t.unlink(p.at, p)
+			p.mu.Lock()
+			p.zero()
+			p.mu.Unlock()
 		}
-	}
-}
-
-// behind reports whether a page that was read lacks rows it had when it left.
-func (t *table) behind(p *page) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s, ok := t.unsettled[p.lineage()]
-	if !ok {
-		return false
-	}
-	if p.version < s.version || p.version == s.version && p.n < s.n {
-		return true
-	}
-	delete(t.unsettled, p.lineage())
-	return false
+		return p.gone
+	})
 }
 
 func (t *table) each(f func(*page)) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for _, p := range t.pages {
-		for ; p != nil; p = p.next {
+	for _, p := range t.ring {
+		if !p.gone {
 			f(p)
 		}
 	}
-}
-
-// lags is behind for a page that is not put into the cache.
-func (t *table) lags(p *page) bool {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	s, ok := t.unsettled[p.lineage()]
-	return ok && (p.version < s.version || p.version == s.version && p.n < s.n)
 }
 
 // scrub drops and wipes every page that may go. The caller holds the tree's write

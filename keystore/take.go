@@ -32,7 +32,7 @@ func (t *Tree) take(ids ...keyID) []KV {
 	t.undo = t.undo[:0]
 	t.mu.RLock()
 	pages := t.dirtyPages(ids)
-	if !slices.ContainsFunc(pages, (*page).overfull) {
+	if !slices.ContainsFunc(pages, t.overfull) {
 		defer t.mu.RUnlock()
 		return t.sealAll(pages, nil)
 	}
@@ -42,7 +42,7 @@ func (t *Tree) take(ids ...keyID) []KV {
 	pages = t.dirtyPages(ids)
 	var all []*page
 	for _, p := range pages {
-		if p.overfull() {
+		if t.overfull(p) {
 			all = append(all, t.split(p)...)
 		} else {
 			all = append(all, p)

@@ -18,18 +18,19 @@ type Thief struct {
 	images  []loot
 	deltas  []loot
 	known   map[Secret]bool
-	keys    []Secret // page keys, the root among them
+	keys    []Secret         // the root, and keys of children as they are
+	parents []*[slots]Secret // what was found in interior pages
 	stolen  []*StolenKey
 	deks    map[Secret]bool
 	systems []*system
 }
 
 type loot struct {
-	hash   [32]byte
 	raw    []byte
 	before [32]byte // of a delta: the hash of the row before it
 	tree   TreeID
 	row    rowKey
+	bits   uint8 // of an image
 }
 
 // A StolenKey is a key of a subject that a thief derived.
@@ -49,8 +50,26 @@ func Steal(ctx context.Context, rows []KV, hs []Holder) (*Thief, error) {
 	if err := t.roots(ctx, hs); err != nil {
 		return nil, err
 	}
-	for i := 0; i < len(t.keys); i++ {
-		t.try(t.keys[i])
+	// Each key and each set of children is tried once on everything; what opens may
+	// add to both.
+	for k, p := 0, 0; k < len(t.keys) || p < len(t.parents); {
+		if k < len(t.keys) {
+			m := newMAC(t.keys[k][:])
+			for i := range t.images {
+				t.try(&m, &t.images[i])
+			}
+			k++
+			continue
+		}
+		for i := range t.images {
+			at, bits := t.images[i].row.at, t.images[i].bits
+			if at.level > 0 {
+				key := pageKey(t.parents[p], at, bits)
+				m := newMAC(key[:])
+				t.try(&m, &t.images[i])
+			}
+		}
+		p++
 	}
 	return t, nil
 }
@@ -73,13 +92,13 @@ func (t *Thief) take(rows []KV) {
 		seen[hash] = true
 		prior[k] = append(prior[k], hash)
 		if h, _, err := parseHeader(kv.Value); err == nil {
-			t.images = append(t.images, loot{hash: hash, raw: kv.Value, tree: h.tree, row: k})
+			t.images = append(t.images, loot{raw: kv.Value, tree: h.tree, row: k, bits: h.bits})
 			if !slices.Contains(trees, h.tree) {
 				trees = append(trees, h.tree)
 			}
 			continue
 		}
-		t.deltas = append(t.deltas, loot{hash: hash, raw: kv.Value, row: k})
+		t.deltas = append(t.deltas, loot{raw: kv.Value, row: k})
 	}
 	// A delta is bound to its tree and to the row before it: all that could be are tried.
 	var deltas []loot
@@ -132,31 +151,30 @@ func (t *Thief) learn(key Secret) {
 	}
 }
 
-// try tries a key on everything.
-func (t *Thief) try(key Secret) {
-	m := newMAC(key[:])
-	for _, x := range t.images {
-		text, err := openImage(&m, x.raw)
-		if err != nil {
-			continue
-		}
-		if c, err := parseChildren(text); err == nil {
-			for i := range c {
-				t.learn(c[i])
-			}
-		}
-		if s, err := parseSystem(text); err == nil {
-			t.systems = append(t.systems, s)
-		}
-		if es, err := parseLeaf(text); err == nil {
-			for i := range es {
-				t.steal(&es[i])
-			}
+// try tries a key on an image, and where it opens on the deltas of that page.
+func (t *Thief) try(m *mac, x *loot) {
+	text, err := openImage(m, x.raw)
+	if err != nil {
+		return
+	}
+	if c, err := parseChildren(text); err == nil {
+		t.parents = append(t.parents, c)
+		for i := range c {
+			t.learn(c[i])
 		}
 	}
-	for _, x := range t.deltas {
+	if s, err := parseSystem(text); err == nil {
+		t.systems = append(t.systems, s)
+	}
+	if es, err := parseLeaf(text); err == nil {
+		for i := range es {
+			t.steal(&es[i])
+		}
+	}
+	for i := range t.deltas {
+		d := &t.deltas[i]
 		var e entry
-		if openDelta(&m, &x.tree, x.row.at, x.row.epoch, x.row.n, &x.before, x.raw, &e) == nil {
+		if d.row.at == x.row.at && openDelta(m, &d.tree, d.row.at, d.row.epoch, d.row.n, &d.before, d.raw, &e) == nil {
 			t.steal(&e)
 		}
 	}

@@ -34,6 +34,9 @@ type Options struct {
 	// there.
 	step func(string) error
 	bugs bugs
+	// capacity is how many entries a leaf page has before it is split, fewer in
+	// tests that want deep trees.
+	capacity int
 }
 
 func (o *Options) defaults() {
@@ -54,6 +57,9 @@ func (o *Options) defaults() {
 		o.Decoys = 4
 	case o.Decoys < 0:
 		o.Decoys = 0
+	}
+	if o.capacity == 0 {
+		o.capacity = maxEntries
 	}
 	if o.step == nil {
 		o.step = func(string) error { return nil }
@@ -225,12 +231,11 @@ func Create(ctx context.Context, rows Rows, hs []Holder, o Options) (*Tree, erro
 	v := &view{gen: 1, epoch: 1}
 	copyRandom(v.attempt[:])
 	shares := t.draw()
-	v.top = newPage(kindTop, topAddr, 0, v.gen, v.epoch, deriveRoot(t.id, v.epoch, v.attempt, shares))
+	v.top = newTop(v.gen, v.epoch, deriveRoot(t.id, v.epoch, v.attempt, shares))
 	v.top.children = randomChildren()
-	v.sys = newPage(kindSystem, systemAddr, slotBits, v.gen, v.epoch, v.top.children[slots-1])
+	v.sys = newPage(kindSystem, systemAddr, slotBits, v.gen, v.epoch, v.top)
 	v.sys.sys = newSystem(v.gen)
-	leaf := newPage(kindLeaf, addr{1, 0}, 0, v.gen, v.epoch, v.top.children[0])
-	v.sys.parent, leaf.parent = v.top, v.top
+	leaf := newPage(kindLeaf, addr{1, 0}, 0, v.gen, v.epoch, v.top)
 	kvs := make([]KV, 0, 3)
 	for _, p := range []*page{leaf, v.sys, v.top} {
 		kvs = append(kvs, p.image(t.id))
@@ -258,7 +263,7 @@ func Create(ctx context.Context, rows Rows, hs []Holder, o Options) (*Tree, erro
 func newTree(rows Rows, hs []Holder, o Options) *Tree {
 	return &Tree{
 		rows: rows, holders: hs, opts: o,
-		table: newTable(o.CachePages), keys: newKeys(o.CacheKeys),
+		table: newTable(rows, o.CachePages), keys: newKeys(o.CacheKeys),
 		unwritten: make(map[*page]bool),
 	}
 }

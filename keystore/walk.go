@@ -65,7 +65,7 @@ func (t *Tree) walkStep(ctx context.Context, gen uint32, route uint64, trail *[m
 	}
 }
 
-// errAgain says that a page left the cache, or that its rows are in the queue.
+// errAgain says that a page left the cache while we looked at it.
 var errAgain = errors.New("again")
 
 func (t *Tree) tryStep(ctx context.Context, gen uint32, route uint64, trail *[maxLevel + 1]addr, f visit) (uint64, error) {
@@ -96,9 +96,6 @@ func (t *Tree) tryStep(ctx context.Context, gen uint32, route uint64, trail *[ma
 				return start, f(nil, missing)
 			case err != nil:
 				return 0, err
-			case t.table.lags(p):
-				p.zero()
-				return 0, errAgain
 			}
 		}
 		if p.kind == kindInterior {

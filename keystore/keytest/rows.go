@@ -16,8 +16,8 @@ import (
 )
 
 // Rows are rows in memory. What is queued becomes visible, and survives a crash,
-// when it is waited for, when something queued later is, or when Commit is
-// called.
+// when it is waited for, when something queued later is, when Commit is called, or
+// on its own after a few reads.
 type Rows struct {
 	mu     sync.Mutex
 	keys   []string // sorted
@@ -26,6 +26,7 @@ type Rows struct {
 	done   int // batches committed since the start
 	ever   []keystore.KV
 	failed error
+	reads  int
 }
 
 type batch struct {
@@ -36,6 +37,16 @@ type batch struct {
 // NewRows returns empty rows.
 func NewRows() *Rows { return &Rows{rows: make(map[string][]byte)} }
 
+// lag is how many reads the oldest queued batch waits for.
+const lag = 3
+
+func (r *Rows) read() {
+	if r.reads++; r.reads >= lag {
+		r.reads = 0
+		r.commit(min(1, len(r.queue)))
+	}
+}
+
 // Get implements [keystore.Rows].
 func (r *Rows) Get(ctx context.Context, key []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
@@ -43,6 +54,7 @@ func (r *Rows) Get(ctx context.Context, key []byte) ([]byte, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.read()
 	v, ok := r.rows[string(key)]
 	if !ok {
 		return nil, keystore.ErrNoRow
@@ -52,6 +64,9 @@ func (r *Rows) Get(ctx context.Context, key []byte) ([]byte, error) {
 
 // Scan implements [keystore.Rows].
 func (r *Rows) Scan(ctx context.Context, from, to []byte, f func(k, v []byte) error) error {
+	r.mu.Lock()
+	r.read()
+	r.mu.Unlock()
 	for at := string(from); ; {
 		if err := ctx.Err(); err != nil {
 			return err

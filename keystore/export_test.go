@@ -1,0 +1,116 @@
+package keystore
+
+import "context"
+
+// Step makes a tree call f at every step of an epoch and of recovery.
+func (o Options) Step(f func(string) error) Options {
+	o.step = f
+	return o
+}
+
+// Bug switches one mistake on.
+func (o Options) Bug(name string) Options {
+	switch name {
+	case "page key kept":
+		o.bugs.pageKeyKept = true
+	case "root kept":
+		o.bugs.rootKept = true
+	case "old root wrapped under the new":
+		o.bugs.rootWrapped = true
+	case "system page left out":
+		o.bugs.systemKept = true
+	case "part of a page keeps the key of the whole":
+		firstChildOnly = true
+	case "":
+	default:
+		panic(name)
+	}
+	return o
+}
+
+// Bugs are the names that Bug knows.
+var Bugs = []string{"page key kept", "root kept", "old root wrapped under the new", "system page left out", "part of a page keeps the key of the whole"}
+
+// NoBug switches off what Bug switches on for all trees.
+func NoBug() { firstChildOnly = false }
+
+// Capacity makes leaf pages smaller.
+func (o Options) Capacity(n int) Options {
+	o.capacity = n
+	return o
+}
+
+// Shape counts the leaf pages and interior pages of a tree, and its levels.
+func (t *Tree) Shape() (leaves, interiors, levels int, err error) {
+	err = t.walkPages(context.Background(), func(p *page, missing *PageMissingError) error {
+		switch {
+		case missing != nil:
+			return missing
+		case p.kind == kindLeaf:
+			leaves++
+		case p.kind == kindInterior:
+			interiors++
+		}
+		levels = max(levels, int(p.at.level))
+		return nil
+	}, func() error { return nil })
+	return leaves, interiors, levels, err
+}
+
+// DEK returns the key of a lease, for the oracle to look for.
+func (t *Tree) DEK(r Ref) (Secret, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	p, err := t.lockLeaf(context.Background(), t.cur, t.sys.Load().routeOf(&r.id.tag))
+	if err != nil {
+		return Secret{}, false
+	}
+	defer p.mu.Unlock()
+	e := p.find(r.id)
+	if e == nil {
+		return Secret{}, false
+	}
+	return e.dek, true
+}
+
+// Tag returns the tag of a ref.
+func (r Ref) Tag() [16]byte { return r.id.tag }
+
+// RowsKeyOf derives K_rows of a DEK.
+func RowsKeyOf(dek Secret) Secret {
+	var d derived
+	d.load(&dek)
+	return d.kRows
+}
+
+// SystemSecrets returns the secrets that a sweep replaces.
+func (t *Tree) SystemSecrets() []Secret {
+	s := t.sys.Load()
+	all := []Secret{s.kRoute}
+	for _, g := range s.gens {
+		all = append(all, g.env, g.esc)
+	}
+	return all
+}
+
+// Resident is how many pages are in the cache, Pinned how many may not leave it.
+func (t *Tree) Resident() (all, pinned int) {
+	t.table.each(func(p *page) {
+		all++
+		if p.pinned.Load() {
+			pinned++
+		}
+	})
+	return all, pinned
+}
+
+// LoadedKeys is how many keys are in the cache.
+func (t *Tree) LoadedKeys() int {
+	n := 0
+	for i := range t.keys.shards {
+		t.keys.shards[i].mu.Lock()
+		n += len(t.keys.shards[i].m)
+		t.keys.shards[i].mu.Unlock()
+	}
+	return n
+}
