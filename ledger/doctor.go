@@ -56,7 +56,7 @@ func (l *Ledger) Examine() []Finding {
 	if l.config.Pages == "" {
 		add(Warning, "a folder on another disk is set up with lacuna init --pages FOLDER", "key pages go to no second place: after an erasure an older backup cannot open everybody who lives")
 	} else {
-		add(Fine, "", "key pages are also written to %s", l.config.Pages)
+		add(Fine, "", "key pages are also written to %s", absoluteIn(l.dir, l.config.Pages))
 	}
 	if info.SecretMode {
 		add(Fine, "", "keys are derived in memory that the runtime wipes")

@@ -154,7 +154,7 @@ func Init(ctx context.Context, o InitOptions) error {
 			return badConfig("root %s lies inside the ledger: whoever copies the folder would copy the root too", root)
 		}
 		if _, err := os.Lstat(root); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("root %s exists already: it may hold the only root of another ledger", root)
+			return fmt.Errorf("root %s exists already: it may hold the only root of another ledger; remove it if an interrupted init left it", root)
 		}
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
@@ -213,7 +213,12 @@ func Init(ctx context.Context, o InitOptions) error {
 	}
 	tree.Close()
 	closeAll(h)
+	head := lg.Head().Signed
 	if err := lg.Close(); err != nil {
+		return err
+	}
+	// A head that lies beside a root that is gone belongs to a ledger that is gone.
+	if err := headCopy(o.Root).Store(head); err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(c, "", "  ")
