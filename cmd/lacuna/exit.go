@@ -139,6 +139,8 @@ func classify(err error) (code int, hint string) {
 		return exitVerify, "restore the newest backup into a new folder: lacuna restore"
 	case errors.Is(err, log.ErrWrongKey):
 		return exitVerify, "log.skey belongs to another log; put the right one back"
+	case errors.Is(err, log.ErrHeadCopy):
+		return exitFailure, "the head beside the root is not this log's: name this ledger's root with --root"
 	case errors.Is(err, log.ErrDiskFull), errors.Is(err, syscall.ENOSPC):
 		return exitFailure, "free some disk space and send the same events again; nothing acknowledged is lost"
 	case errors.Is(err, keystore.ErrHolderMissing):
