@@ -82,10 +82,11 @@ type Statement struct {
 // comes after it.
 //
 //   - Current returns every share it can read, in no order, none for a new one.
-//   - Prepare returns when the share is durable beside the live one. It may
-//     replace a share of the same epoch and another attempt, never one of
-//     another epoch. Preparing the same share again does nothing. A share of
-//     another tree is refused with [ErrWrongTree].
+//   - Prepare returns when the share is durable beside the live one. It never
+//     takes the place of a share that can be read, be it another attempt at the
+//     same epoch: that is refused with [ErrHolderBusy], and Destroy makes room. So
+//     is a share of the live epoch or before. Preparing the same share again does
+//     nothing. A share of another tree is refused with [ErrWrongTree].
 //   - Destroy returns when everything but the named share is overwritten and
 //     read back. It refuses, with [ErrNotHeld], a share that it does not hold: two
 //     attempts of one epoch mixed over two holders would erase everybody. It may

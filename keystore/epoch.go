@@ -101,6 +101,11 @@ func (e *Epoch) Destroy(ctx context.Context) ([]Statement, error) {
 	case !e.rooted:
 		return nil, errors.New("destroying the old root before the new one is held")
 	}
+	if len(e.statements) == 0 {
+		if err := e.held(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for i := len(e.statements); i < len(e.t.holders); i++ {
 		h := e.t.holders[i]
 		s, err := h.Destroy(ctx, e.t.id, e.v.epoch, e.v.attempt)
@@ -122,6 +127,23 @@ func (e *Epoch) Destroy(ctx context.Context) ([]Statement, error) {
 		return nil, err
 	}
 	return slices.Clone(e.statements), nil
+}
+
+// held looks once more whether every holder has the new share, just before the
+// first of them destroys its old one: from there on there is no way back.
+func (e *Epoch) held(ctx context.Context) error {
+	for _, h := range e.t.holders {
+		shares, err := h.Current(ctx)
+		if err != nil {
+			return fmt.Errorf("looking for the new root at holder %s: %w", h.Caps().ID, err)
+		}
+		if !slices.ContainsFunc(shares, func(s Share) bool {
+			return s.Tree == e.t.id && s.Epoch == e.v.epoch && s.Attempt == e.v.attempt
+		}) {
+			return fmt.Errorf("looking for the new root at holder %s: %w", h.Caps().ID, ErrNotHeld)
+		}
+	}
+	return nil
 }
 
 // swap makes the prepared view the current one and wipes the old.

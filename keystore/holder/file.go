@@ -168,16 +168,14 @@ func (f *File) prepare(ctx context.Context, s keystore.Share, repair bool) error
 		}
 		busy++
 	}
-	low, high := &held[0], &held[1]
-	if busy == slots && low.share.Epoch > high.share.Epoch {
-		low, high = high, low
-	}
 	switch {
 	case busy == slots && repair:
-		to = indexOf(&held, low)
-	case busy == slots && high.share.Epoch == s.Epoch && low.share.Epoch < s.Epoch:
-		to = indexOf(&held, high) // an attempt at this epoch that came to nothing
+		if held[1].share.Epoch < held[0].share.Epoch {
+			to = 1
+		}
 	case busy == slots:
+		// Also another attempt at the same epoch: a message that comes late must
+		// not take the place of the attempt that everybody else has.
 		return keystore.ErrHolderBusy
 	case busy == 1 && !repair && held[1-to].share.Epoch >= s.Epoch:
 		return fmt.Errorf("it keeps epoch %d: %w", held[1-to].share.Epoch, keystore.ErrHolderBusy)
@@ -197,13 +195,6 @@ func (f *File) prepare(ctx context.Context, s keystore.Share, repair bool) error
 		return errors.New("what was written does not read back")
 	}
 	return nil
-}
-
-func indexOf(held *[slots]reading, r *reading) int {
-	if r == &held[0] {
-		return 0
-	}
-	return 1
 }
 
 // Destroy implements [keystore.Holder]: everything but the named share is
