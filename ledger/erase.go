@@ -162,7 +162,7 @@ func (l *Ledger) withdrawForErasure(ctx context.Context, r EraseRequest) (bool, 
 		stripe.mu.Unlock()
 		return false, err
 	}
-	s, err := l.submitMade(ctx, sub, ev, now)
+	s, err := l.submitMade(ctx, stripe, sub, ev, now)
 	stripe.mu.Unlock()
 	if err != nil {
 		return false, err
@@ -173,7 +173,7 @@ func (l *Ledger) withdrawForErasure(ctx context.Context, r EraseRequest) (bool, 
 
 // submitMade queues an event that the ledger itself makes about a person. The
 // caller holds the stripe's lock.
-func (l *Ledger) submitMade(ctx context.Context, sub *subject, ev *event.Event, now time.Time) (*Submission, error) {
+func (l *Ledger) submitMade(ctx context.Context, st *stripe, sub *subject, ev *event.Event, now time.Time) (*Submission, error) {
 	state, err := sub.speculative.Apply(ev, unknownIndex)
 	if err != nil {
 		return nil, err
@@ -183,9 +183,7 @@ func (l *Ledger) submitMade(ctx context.Context, sub *subject, ev *event.Event, 
 		s.release()
 		return nil, err
 	}
-	sub.speculative = state
-	sub.inflight = append(sub.inflight, s)
-	l.settler <- s
+	l.follow(st, sub, s, state)
 	return s, nil
 }
 
@@ -240,7 +238,7 @@ func (e erasureLedger) Publish(ctx context.Context, statement []byte) (uint64, [
 		s.release()
 		return 0, nil, err
 	}
-	l.settler <- s
+	l.settler.put(s)
 	if err := s.ticket.Wait(ctx); err != nil {
 		return 0, nil, storeError(err)
 	}

@@ -114,8 +114,7 @@ type Ledger struct {
 	publics    chain      // the list of public statements
 
 	keeper  *keeper
-	settler chan *Submission
-	settled chan struct{}
+	settler *settler
 	closed  sync.Once
 }
 
@@ -259,7 +258,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	l := &Ledger{
 		dir: o.Dir, config: c, origin: c.Origin, originHash: envelope.Origin(c.Origin), suite: envelope.Suite(c.Suite),
 		actor: o.Actor, now: o.Now, subjects: newSubjects(),
-		settler: make(chan *Submission, 1<<14), settled: make(chan struct{}),
+		settler: newSettler(),
 	}
 	if l.now == nil {
 		l.now = time.Now
@@ -366,8 +365,7 @@ func (l *Ledger) Close() error {
 }
 
 func (l *Ledger) stopSettling() {
-	close(l.settler)
-	<-l.settled
+	l.settler.stop()
 	l.keeper.stop()
 }
 

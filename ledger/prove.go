@@ -125,7 +125,7 @@ func (l *Ledger) assert(ctx context.Context, person string) (uint64, error) {
 		stripe.mu.Unlock()
 		return 0, err
 	}
-	s, err := l.submitMade(ctx, sub, ev, now)
+	s, err := l.submitMade(ctx, stripe, sub, ev, now)
 	stripe.mu.Unlock()
 	if err != nil {
 		return 0, err

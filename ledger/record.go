@@ -85,9 +85,7 @@ func (l *Ledger) Submit(ctx context.Context, short *event.Event) (*Submission, e
 	for i := range s.answer {
 		s.answer[i].Warnings = warnings
 	}
-	sub.speculative = state
-	sub.inflight = append(sub.inflight, s)
-	l.settler <- s
+	l.follow(stripe, sub, s, state)
 	return s, nil
 }
 

@@ -74,7 +74,7 @@ func (l *Ledger) submitRegister(ctx context.Context, short *event.Event, id stri
 		return nil, err
 	}
 	s.answer = []Recorded{{ID: ev.Str("id"), Type: ev.Type(), Leaf: merkle.LeafHash(leaf), Recorded: now, Warnings: warnings}}
-	l.settler <- s
+	l.settler.put(s)
 	if err := s.ticket.Wait(ctx); err != nil {
 		return nil, storeError(err)
 	}

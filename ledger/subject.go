@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sort"
 	"sync"
 
@@ -87,7 +88,7 @@ func (l *Ledger) subject(ctx context.Context, st *stripe, id string) (*subject, 
 	st.tick++
 	if s, ok := st.byID[id]; ok {
 		s.used = st.tick
-		s.settle()
+		s.settle() // a reader must see what somebody was told is durable
 		return s, nil
 	}
 	s, err := l.loadSubject(ctx, id)
@@ -128,21 +129,32 @@ func (s *subject) settle() {
 		if !q.ticket.Done() || q.ticket.Wait(context.Background()) != nil {
 			break // on its way, or the log is broken and the process is about to end
 		}
-		for i, ev := range q.events {
-			if next, err := s.committed.Apply(ev, q.ticket.Index(i)); err == nil {
-				s.committed = next
-			}
-			// An error cannot be: the same event was applied to the speculative
-			// state before it was sealed. If the fold has a fault, the event stays
-			// recorded and the state does not change.
-		}
+		s.committed = q.commit(s.committed)
 		n++
 	}
-	if n == len(s.inflight) {
-		s.inflight = s.inflight[:0]
-	} else if n > 0 {
-		s.inflight = append(s.inflight[:0], s.inflight[n:]...)
+	rest := copy(s.inflight, s.inflight[n:])
+	clear(s.inflight[rest:])
+	s.inflight = s.inflight[:rest]
+	if rest == 0 {
+		// Both say the same, except that this one knows the indexes.
+		s.speculative = s.committed
 	}
+}
+
+// commit returns the state after the request, which is durable now.
+func (q *Submission) commit(state *consent.State) *consent.State {
+	if state == q.before && !slices.ContainsFunc(q.events, consent.Placed) {
+		return q.after // the index makes no difference
+	}
+	for i, ev := range q.events {
+		if next, err := state.Apply(ev, q.ticket.Index(i)); err == nil {
+			state = next
+		}
+		// An error cannot be: the same event was applied to the speculative
+		// state before it was sealed. If the fold has a fault, the event stays
+		// recorded and the state does not change.
+	}
+	return state
 }
 
 // loadSubject folds a person's events from the store.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/ledger/consent"
 	"github.com/lacunalog/lacuna/ledger/event"
 	"github.com/lacunalog/lacuna/merkle/log"
 )
@@ -14,6 +15,12 @@ import (
 type Submission struct {
 	ticket *log.Ticket // nil where nothing had to be queued
 	answer []Recorded  // index and leaf hash are filled in by Wait
+
+	// Of whom the request is, and their state before and after it; nil where it is
+	// the organisation's.
+	stripe        *stripe
+	sub           *subject
+	before, after *consent.State
 
 	events []*event.Event // as the fold of the person's state takes them
 	tags   [][16]byte
@@ -58,27 +65,6 @@ func (s *Submission) Wait(ctx context.Context) ([]Recorded, error) {
 	return out, nil
 }
 
-// settle releases, in the order of the queue, what each submission holds: leases
-// an erasure may wait for, and the request tags that still lack an index.
-func (l *Ledger) settle() {
-	defer close(l.settled)
-	for s := range l.settler {
-		if err := s.ticket.Wait(context.Background()); err == nil {
-			l.tags.settle(s)
-			l.forgetTags(s.at)
-		}
-		s.release()
-	}
-}
-
-// forgetTags drops the rows of request tags that nobody asks for any more. Nobody
-// waits for it, and what a crash keeps is dropped the next time.
-func (l *Ledger) forgetTags(now time.Time) {
-	if from, to, ok := l.tags.expire(now); ok {
-		_, _ = enqueueChange(l.log, log.Change{DeleteRange: [][2][]byte{{from, to}}})
-	}
-}
-
 // tagOf returns the tag of one of the request's events. The first has the id of
 // the request itself, whose tag is known.
 func (s *Submission) tagOf(t *tags, id string) [16]byte {
@@ -88,9 +74,11 @@ func (s *Submission) tagOf(t *tags, id string) [16]byte {
 	return t.of(id)
 }
 
+// release ends the leases.
 func (s *Submission) release() {
 	for _, lease := range s.leases {
 		lease.Done()
 	}
+	clear(s.leases)
 	s.leases = nil
 }

@@ -136,14 +136,16 @@ func (t *tags) pend(s *Submission) {
 	}
 }
 
-// settle notes that a request is durable.
-func (t *tags) settle(s *Submission) {
-	minute := minuteOf(s.at)
+// settle notes that requests are durable.
+func (t *tags) settle(group []*Submission) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i, tag := range s.tags {
-		delete(t.pending, tag)
-		t.add(tag, s.mac, s.ticket.Index(i), minute)
+	for _, s := range group {
+		minute := minuteOf(s.at)
+		for i, tag := range s.tags {
+			delete(t.pending, tag)
+			t.add(tag, s.mac, s.ticket.Index(i), minute)
+		}
 	}
 }
 
