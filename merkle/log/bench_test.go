@@ -5,12 +5,15 @@ import (
 	"crypto/rand"
 	"fmt"
 	mrand "math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/lacunalog/lacuna/merkle/log"
 )
@@ -100,3 +103,130 @@ func benchEntry(rng *mrand.Rand, envelope []byte, order uint64) log.Entry {
 }
 
 var envelopeKey, tagKey = []byte("e\x00\x00\x00\x01"), []byte("q")
+
+// BenchmarkEngine is the floor for BenchmarkAppend with one caller: the same rows
+// in a batch of the engine, synced, without a queue, a tree or a signature.
+func BenchmarkEngine(b *testing.B) {
+	db, err := pebble.Open(b.TempDir(), &pebble.Options{
+		FormatMajorVersion: pebble.FormatWALSyncChunks, MemTableSize: 16 << 20, MemTableStopWritesThreshold: 6,
+		Logger: quiet{},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	rng := mrand.New(mrand.NewPCG(1, 1))
+	envelope := make([]byte, 300)
+	rand.Read(envelope)
+	b.ReportAllocs()
+	i := uint64(0)
+	for b.Loop() {
+		e := benchEntry(rng, envelope, 1)
+		batch := db.NewBatch()
+		for _, r := range e.Rows {
+			if err := batch.Set(indexKey(string(r.Key), i), r.Value, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := batch.Set(indexKey("c", i), e.Leaf, nil); err != nil {
+			b.Fatal(err)
+		}
+		if err := batch.Commit(pebble.Sync); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
+	b.ReportMetric(float64(i)/b.Elapsed().Seconds(), "entries/s")
+}
+
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)      {}
+func (quiet) Errorf(string, ...any)     {}
+func (quiet) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
+
+// benchLeaves is the size of the log that the reading benchmarks use.
+func benchLeaves(b *testing.B) int {
+	n := 1 << 20
+	if s := os.Getenv("LACUNA_BENCH_LEAVES"); s != "" {
+		var err error
+		if n, err = strconv.Atoi(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return n
+}
+
+// BenchmarkRead measures reads, proofs and opening on a log of a million entries,
+// or as many as LACUNA_BENCH_LEAVES says.
+func BenchmarkRead(b *testing.B) {
+	o := options(b)
+	o.FS = vfs.Default
+	dir := b.TempDir()
+	l := create(b, dir, o)
+	rng := mrand.New(mrand.NewPCG(1, 1))
+	envelope := make([]byte, 300)
+	rand.Read(envelope)
+	n := benchLeaves(b)
+	for done := 0; done < n; done += 4096 {
+		es := make([]log.Entry, 4096)
+		for i := range es {
+			es[i] = benchEntry(rng, envelope, 0)
+		}
+		if _, err := l.Append(b.Context(), es); err != nil {
+			b.Fatal(err)
+		}
+	}
+	ctx := b.Context()
+	size := l.Head().Size
+	b.Run("Leaf", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := l.Leaf(ctx, rng.Uint64N(size)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("Get", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := l.Get(ctx, indexKey(string(envelopeKey), rng.Uint64N(size))); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("InclusionProof", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := l.InclusionProof(ctx, rng.Uint64N(size), size); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("ConsistencyProof", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := l.ConsistencyProof(ctx, 1+rng.Uint64N(size), size); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("Fsck", func(b *testing.B) {
+		for b.Loop() {
+			if err := l.Fsck(ctx, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("Open", func(b *testing.B) {
+		for b.Loop() {
+			l := open(b, dir, o)
+			if err := l.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

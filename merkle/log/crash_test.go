@@ -252,9 +252,13 @@ func crashAt(t testing.TB, c crash, hold bool, percent int, rng *rand.Rand, edit
 func TestCrashAtEveryStep(t *testing.T) {
 	for _, step := range []string{"built", "applied", "signed", "synced", "published"} {
 		for nth := 1; nth <= 7; nth++ {
+			percents := []int{0, 50, 50, 100}
+			if slow {
+				percents = []int{[]int{0, 50, 100}[nth%3]}
+			}
 			t.Run(fmt.Sprintf("%s/%d", step, nth), func(t *testing.T) {
 				t.Parallel()
-				for i, percent := range []int{0, 50, 50, 100} {
+				for i, percent := range percents {
 					rng := rand.New(rand.NewPCG(uint64(nth), uint64(i)))
 					hold := step == "applied" || step == "signed"
 					disk, w := crashAt(t, crash{step, nth}, hold, percent, rng, nil)
@@ -357,8 +361,8 @@ func TestCrashAtEveryOperation(t *testing.T) {
 	var l *log.Log
 	created := false
 	every := 1
-	if testing.Short() {
-		every = 7
+	if slow {
+		every = 9
 	}
 	n := 0
 	d.Before(func(op logtest.Op) error {

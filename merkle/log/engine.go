@@ -171,6 +171,12 @@ func openEngine(ctx context.Context, dir string, o *Options, create bool, onFata
 	select {
 	case r = <-done:
 	case <-ctx.Done():
+		go func() { // in case it comes to an end after all
+			if r := <-done; r.err == nil {
+				_ = r.db.Close()
+			}
+			_ = lock.Close()
+		}()
 		err := context.Cause(ctx)
 		if p := e.unwell.Load(); p != nil {
 			err = fmt.Errorf("%w; %w", err, *p)

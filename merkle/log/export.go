@@ -163,7 +163,9 @@ func (x *exporter) write(path string, b []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
+	// The engine's file systems own what they are given to write, and may
+	// scribble over it.
+	_, err = f.Write(bytes.Clone(b))
 	if err == nil {
 		err = f.Sync()
 	}
@@ -201,7 +203,9 @@ func (x *exporter) mkdir(dir string) error {
 		}
 		x.made[parent] = true
 	}
-	x.made[dir] = x.made[dir]
+	if _, ok := x.made[dir]; !ok {
+		x.made[dir] = false
+	}
 	return nil
 }
 

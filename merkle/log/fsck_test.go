@@ -105,6 +105,9 @@ func TestFsck(t *testing.T) {
 		"a checkpoint ahead":                       {put(log.HeadKey, signed(merkle.Checkpoint{Origin: origin, Size: 99999})), head + ": is of 99999"},
 		"an unknown row":                           {put([]byte("hello"), []byte{}), "row 68656c6c6f"},
 	} {
+		if slow && len(name)%4 != 0 {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			if err := log.EditRows("log", o, test.edit); err != nil {
 				t.Fatal(err)

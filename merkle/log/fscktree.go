@@ -92,6 +92,12 @@ func (f *fsck) tail(n uint64) error {
 	first := n * merkle.TileWidth
 	place := fmt.Sprintf("chunk %d", first)
 	b, have, err := f.rows.chunks(first)
+	if f.lags {
+		// The group that was not published may have completed the bundle.
+		if full, ferr := get(f.rows, bundleKey(n)); ferr == nil {
+			b, have, err = full, merkle.TileWidth, nil
+		}
+	}
 	if err != nil {
 		if err := f.unreadable(place, err); err != nil {
 			return err

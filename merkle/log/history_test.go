@@ -102,13 +102,17 @@ func (w *writer) batch() []log.Entry {
 // reference, and checks everything after every few steps. Calls are enqueued
 // several at a time without waiting, so that groups of all kinds come about.
 func TestHistory(t *testing.T) {
-	for seed := range histories(t, 6) {
+	for seed := range histories(t, 5) {
 		t.Run(strconv.Itoa(seed), func(t *testing.T) {
 			t.Parallel()
 			o := options(t)
 			l := create(t, "log", o)
 			ref, w := newReference(), newWriter(seed)
-			for range 12 {
+			steps := 12
+			if slow {
+				steps = 3
+			}
+			for range steps {
 				run(t, l, ref, w, 1+w.IntN(30))
 				if w.IntN(3) > 0 {
 					continue

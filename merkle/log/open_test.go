@@ -1,6 +1,7 @@
 package log_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -8,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/lacunalog/lacuna/merkle"
 	"github.com/lacunalog/lacuna/merkle/log"
+	"github.com/lacunalog/lacuna/merkle/log/logtest"
 )
 
 // oneLine fails if an error is not fit to be shown to an operator.
@@ -301,5 +304,77 @@ func TestReadOnly(t *testing.T) {
 	}
 	if err := ro.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestReadOnlyAfterCrash: the database may hold a group more than the stored
+// head, of which nobody can say that it is durable. Nothing is signed, nothing
+// is written, and what is shown is the stored head.
+func TestReadOnlyAfterCrash(t *testing.T) {
+	disk, w := crashAt(t, crash{"published", 3}, false, 0, nil, nil)
+	wrote := 0
+	disk.Before(func(op logtest.Op) error {
+		if !strings.HasSuffix(op.Path, "LOCK") {
+			wrote++
+			t.Logf("%s %s", op.Kind, op.Path)
+		}
+		return nil
+	})
+	l := open(t, "log", log.Options{FS: disk.FS(), Spaces: []byte(testSpaces), ReadOnly: true})
+	// Three groups of 1, 3 and 300 entries were published; the stored head is the
+	// one before the last.
+	if l.Head().Size != 4 || !bytes.Equal(l.Head().Signed, w.heads[4].Signed) {
+		t.Errorf("head of size %d, want the stored one of 4", l.Head().Size)
+	}
+	if _, err := l.Leaf(t.Context(), 4); !errors.Is(err, log.ErrNotFound) {
+		t.Errorf("leaf beyond the head: got %v, want ErrNotFound", err)
+	}
+	if root, err := l.RootAt(t.Context(), 4); err != nil || root != l.Head().Root {
+		t.Errorf("root: %s, %v", root, err)
+	}
+	if err := l.Fsck(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if wrote > 0 {
+		t.Errorf("%d operations changed the disk", wrote)
+	}
+}
+
+// TestOpenCancelled: the engine retries a failing flush for ever while it opens.
+func TestOpenCancelled(t *testing.T) {
+	disk, _ := crashAt(t, crash{"published", 3}, false, 0, nil, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	disk.Before(func(op logtest.Op) error {
+		if op.Kind == logtest.Create && strings.HasSuffix(op.Path, ".sst") {
+			cancel()
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	o := options(t)
+	o.FS = disk.FS()
+	if _, err := log.Open(ctx, "log", o); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the context's error", err)
+	}
+	// When the disk is well again the abandoned opening ends and lets go.
+	disk.Before(nil)
+	for {
+		l, err := log.Open(t.Context(), "log", o)
+		if errors.Is(err, log.ErrLocked) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Head().Size != 304 {
+			t.Errorf("size %d, want 304", l.Head().Size)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return
 	}
 }

@@ -26,8 +26,6 @@ type op struct {
 	change  *Change // this change
 }
 
-func (g *group) full(max int) bool { return g.bytes >= max }
-
 // queue is the FIFO between callers and sequencer.
 type queue struct {
 	mu      sync.Mutex

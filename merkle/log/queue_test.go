@@ -175,8 +175,7 @@ func TestCancelledWait(t *testing.T) {
 // of the queue where the Order says so, and calls are atomic.
 func TestOneGroup(t *testing.T) {
 	commits := 0
-	var l *held
-	l = hold(t, func(o *log.Options) {
+	l := hold(t, func(o *log.Options) {
 		log.OnStep(o, func(step string) {
 			if step == "published" {
 				commits++
