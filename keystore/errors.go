@@ -32,6 +32,8 @@ var (
 	ErrNotFenced = errors.New("the key was not fenced")
 	// ErrTooLate says that an epoch can no longer be given up.
 	ErrTooLate = errors.New("the epoch can only go forward")
+	// ErrSwept says that a sweep changed all routes under a walk: begin it again.
+	ErrSwept = errors.New("the key tree was swept meanwhile")
 	// ErrClosed says that the tree was closed.
 	ErrClosed = errors.New("the key tree is closed")
 )

@@ -37,18 +37,21 @@ func TestMain(m *testing.M) {
 
 // A world is a tree, everything it is stored in, and what a test knows of it.
 type world struct {
-	t        fataler
-	rng      *rand.Rand
-	bug      string
-	capacity int
-	count    map[string]int // of what happened
-	rows     *keytest.Rows
-	dev      []*block.Memory
-	ship     *shipment
-	tree     *keystore.Tree
-	ids      []keystore.HolderID
-	crash    int // at which step from now to stop, 0 never
-	steps    []string
+	t             fataler
+	rng           *rand.Rand
+	bug           string
+	capacity      int
+	count         map[string]int // of what happened
+	rows          *keytest.Rows
+	dev           []*block.Memory
+	ship          *shipment
+	tree          *keystore.Tree
+	ids           []keystore.HolderID
+	crash         int // at which step from now to stop, 0 never
+	steps         []string
+	quiet         bool // nothing else happens while an epoch runs, and none is given up
+	crashRecovery int  // at which step of the recovery to stop as well
+	keepQueue     *int // how many of the queued batches survive a crash
 
 	ever     []keystore.KV // rows of stores that were given up
 	attempts []keystore.Attempt
@@ -284,7 +287,7 @@ func (w *world) erase(n int, sweep bool) {
 	if e != nil {
 		w.attempts = append(w.attempts, e.Record().Attempt)
 		w.during()
-		if w.crash == 0 && w.rng.IntN(8) == 0 {
+		if w.crash == 0 && !w.quiet && w.rng.IntN(8) == 0 {
 			w.ok(e.Abort(ctx))
 			w.count["given up"]++
 			w.ok(w.tree.Unfence(ctx, refs))
@@ -323,17 +326,41 @@ func (w *world) erase(n int, sweep bool) {
 
 // during is what goes on while an epoch runs.
 func (w *world) during() {
+	if w.quiet {
+		return
+	}
 	for range w.rng.IntN(6) {
 		w.use(w.someone())
 	}
 }
 
-// recover opens the tree again after a crash, and finds out what survived.
-func (w *world) recover() {
-	w.rows.Crash(w.rng.IntN(w.rows.Queued() + 1))
+// down is a crash of the whole machine, and its restart.
+func (w *world) down() {
+	keep := w.rng.IntN(w.rows.Queued() + 1)
+	if w.keepQueue != nil {
+		keep = *w.keepQueue
+	}
+	w.rows.Crash(keep)
 	w.rows.Restart()
 	for _, d := range w.dev {
 		d.Restart()
+	}
+}
+
+// recover opens the tree again after a crash, and finds out what survived.
+func (w *world) recover() {
+	w.down()
+	if w.crashRecovery > 0 {
+		w.crash = w.crashRecovery
+		w.ok(w.tree.Close())
+		tree, err := keystore.Open(ctx, w.rows, w.holders(), w.options())
+		if err == nil {
+			tree.Close() // recovery has fewer steps
+		} else if err != errStep {
+			w.t.Fatalf("%v", err)
+		}
+		w.crash = 0
+		w.down()
 	}
 	w.reopen()
 	// Twice gives the same: recovery is idempotent.

@@ -10,9 +10,6 @@ import (
 // p is nil where the page is missing.
 type visit func(p *page, missing *PageMissingError) error
 
-// errSwept says that routes changed under a walk.
-var errSwept = errors.New("the key tree was swept meanwhile, try again")
-
 // walkPages visits every page of the tree, top and system page first, then from
 // the last route to the first. A page in the cache is visited as it is, changes
 // that were not taken included; others are read for the visit, so that a walk does
@@ -77,7 +74,7 @@ func (t *Tree) tryStep(ctx context.Context, gen uint32, route uint64, trail *[ma
 	case t.sys.Load() == nil:
 		return 0, ErrClosed
 	case t.cur.gen != gen:
-		return 0, errSwept
+		return 0, ErrSwept
 	}
 	above := t.cur.top
 	for level := uint8(1); ; level++ {
