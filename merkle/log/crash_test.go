@@ -278,7 +278,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 	})
 }
 
-// TestAttack17 is attack [17] of the design: a checkpoint that is visible before
+// TestAttack17 is attack 17 of docs/explanation/log.md: a checkpoint that is visible before
 // its sync has returned outlives, in somebody's hands, a crash that the tree
 // does not survive; the log then signs another tree of the same size, and has
 // forked without anybody lying.

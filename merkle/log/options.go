@@ -138,8 +138,8 @@ func (o *Options) fill() error {
 type seams struct {
 	// step is called by the sequencer between the steps of a commit.
 	step func(string)
-	// publishEarly releases the head before its sync: the draft that attack [17]
-	// of the design defeats, kept so that the test of it can be tested.
+	// publishEarly releases the head before its sync: the draft that attack 17
+	// of docs/explanation/log.md defeats, kept so that its test can be tested.
 	publishEarly bool
 	// copyPause returns a channel that fires when the next head copy may be made.
 	copyPause func() <-chan time.Time
