@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/lacunalog/lacuna/ledger/consent"
@@ -33,5 +35,35 @@ func (l *Ledger) mayDisclose(state *consent.State, ev *event.Event, now time.Tim
 		}
 		r.Reasons = append(r.Reasons, event.Reason{Reason: reason.Code, Path: path, Hint: reason.Text})
 	}
-	return r
+	return &deniedError{Refused: r, purpose: q.Purpose, recipient: q.Recipient}
+}
+
+// deniedError is a refusal that is an event too: somebody tried to pass on data.
+type deniedError struct {
+	*event.Refused
+	purpose, recipient string
+}
+
+func (e *deniedError) Unwrap() error { return e.Refused }
+
+// noteDenied records a refused attempt with the person it was about: an auditor
+// asks for those as well. About strangers nothing is recorded, and what cannot be
+// recorded does not turn the refusal into another error. The caller holds the
+// stripe's lock.
+func (l *Ledger) noteDenied(ctx context.Context, st *stripe, sub *subject, person string, err error, now time.Time) {
+	var denied *deniedError
+	if !errors.As(err, &denied) || !sub.speculative.Known() {
+		return
+	}
+	var codes []string
+	for _, r := range denied.Reasons {
+		codes = append(codes, r.Reason)
+	}
+	ev, err := l.made(sub, now, map[string]any{
+		"type": "processing.denied", "subject": person, "purpose": denied.purpose, "recipient": denied.recipient,
+		"operation": "data.disclosed", "reasons": codes,
+	})
+	if err == nil {
+		_, _ = l.submitMade(ctx, st, sub, ev, now)
+	}
 }

@@ -76,6 +76,7 @@ func (l *Ledger) Submit(ctx context.Context, short *event.Event) (*Submission, e
 	}
 	full, warnings, state, err := l.fill(sub, short, now)
 	if err != nil {
+		l.noteDenied(ctx, stripe, sub, person, err, now)
 		return nil, err
 	}
 	if err := l.seal(ctx, s, sub, full, state, now); err != nil {
