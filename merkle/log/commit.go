@@ -74,6 +74,10 @@ func (s *sequencer) run() {
 		s.checkDisk()
 		s.queue.finish(g)
 	}
+	// The queue also ends when the engine broke the log on a goroutine of its own.
+	if s.Broken() != nil {
+		return
+	}
 	if err := s.storeHead(); err != nil {
 		s.fail(err)
 	}
@@ -85,6 +89,9 @@ func (s *sequencer) commitGroup(g *group) (err error) {
 	defer s.recoverEngine(&err)
 	s.commit <- struct{}{}
 	defer func() { <-s.commit }()
+	if err := s.Broken(); err != nil {
+		return err
+	}
 	step := s.opts.seams.step
 
 	batch := s.engine.db.NewBatchWithSize(g.bytes + 16<<10)

@@ -99,9 +99,6 @@ func (o *Options) pebble(e *ears, lock *pebble.Lock) *pebble.Options {
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
 				e.hearError(fmt.Errorf("%w: file %s", ErrCorrupt, i.Path))
 			},
-			DiskSlow: func(i pebble.DiskSlowInfo) {
-				e.log.Warn("storage engine: slow disk", "op", i.OpType.String(), "took", i.Duration)
-			},
 			WriteStallBegin: func(i pebble.WriteStallBeginInfo) {
 				e.log.Warn("storage engine: writes wait for compaction", "reason", i.Reason)
 			},

@@ -72,7 +72,7 @@ func Fsck(ctx context.Context, dir string, o Options, progress func(done, total 
 	if err := o.fill(); err != nil {
 		return fmt.Errorf("fsck: %w", err)
 	}
-	l := &Log{dir: dir, opts: o}
+	l := &Log{dir: dir, opts: o, broke: make(chan struct{})}
 	if l.engine, err = openEngine(ctx, dir, &l.opts, false, l.onFatal); err != nil {
 		return fmt.Errorf("fsck: %w", err)
 	}

@@ -71,10 +71,14 @@ type copier struct {
 }
 
 func newCopier(o *Options) *copier {
-	return &copier{
-		to: o.HeadCopy, log: o.Logger, pause: o.seams.copyPause,
+	c := &copier{
+		log: o.Logger, pause: o.seams.copyPause,
 		dirty: make(chan struct{}, 1), quit: make(chan struct{}),
 	}
+	if !o.ReadOnly {
+		c.to = o.HeadCopy
+	}
+	return c
 }
 
 func (c *copier) start() {
@@ -118,21 +122,14 @@ func (c *copier) run() {
 	}
 }
 
-// stop ends the goroutine without storing anything.
-func (c *copier) stop() {
-	close(c.quit)
-	c.done.Wait()
-	c.to = nil
-}
-
-// finish stores the last head and ends the goroutine.
+// finish ends the goroutine and stores the last head.
 func (c *copier) finish(signed []byte) error {
 	if c.to == nil {
 		return nil
 	}
-	to := c.to
-	c.stop()
-	if err := to.Store(signed); err != nil {
+	close(c.quit)
+	c.done.Wait()
+	if err := c.to.Store(signed); err != nil {
 		return fmt.Errorf("%w: storing it: %w", ErrHeadCopy, err)
 	}
 	return nil

@@ -34,6 +34,7 @@ type Log struct {
 	closed  atomic.Bool
 	closing sync.Once
 	stopped chan struct{} // closed when the sequencer has returned
+	broke   chan struct{} // closed when broken is set
 }
 
 // Create makes an empty log in a directory, which is created if need be. It
@@ -61,7 +62,7 @@ func create(dir string, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	l := &Log{dir: dir, opts: o, verifier: verifier, meta: meta{o.Origin, o.VKey}}
+	l := &Log{dir: dir, opts: o, verifier: verifier, meta: meta{o.Origin, o.VKey}, broke: make(chan struct{})}
 	h, err := l.sign(0, merkle.EmptyRoot())
 	if err != nil {
 		return err
@@ -149,8 +150,10 @@ func open(ctx context.Context, dir string, o Options) (_ *Log, err error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, opts: o, spaces: spaces, queue: newQueue(),
-		commit: make(chan struct{}, 1), stopped: make(chan struct{})}
+	l := &Log{
+		dir: dir, opts: o, spaces: spaces, queue: newQueue(),
+		commit: make(chan struct{}, 1), stopped: make(chan struct{}), broke: make(chan struct{}),
+	}
 	if err := l.checkDiskBeforeOpen(); err != nil {
 		return nil, err
 	}
@@ -179,7 +182,6 @@ func open(ctx context.Context, dir string, o Options) (_ *Log, err error) {
 	l.copier = newCopier(&l.opts)
 	if o.ReadOnly {
 		close(l.stopped)
-		l.copier.stop()
 		return l, nil
 	}
 	s, err := newSequencer(l, r.edge, r.head, r.stored)
@@ -239,6 +241,7 @@ func (l *Log) fail(cause error) {
 	if !l.broken.CompareAndSwap(nil, &err) {
 		return
 	}
+	close(l.broke)
 	if l.queue != nil {
 		l.queue.fail(err)
 	}
@@ -306,10 +309,9 @@ func (l *Log) Close() error {
 
 func (l *Log) close() error {
 	l.queue.close(ErrClosed)
-	if l.Broken() == nil {
-		// If a commit hangs in the engine and the engine then gives up, the
-		// sequencer never returns; Broken says so, and queue.fail has told everybody.
-		<-l.stopped
+	select {
+	case <-l.stopped:
+	case <-l.broke: // the sequencer may hang in an engine that has given up
 	}
 	copyErr := l.copier.finish(l.Head().Signed)
 	if err := l.Broken(); err != nil {
