@@ -38,7 +38,7 @@ func withChain(ev *event.Event, seq uint64, prev merkle.Hash, now time.Time) *ch
 	}
 	before := len(b)
 	b = append(b, '"')
-	b = appendTime(b, now)
+	b = event.AppendTime(b, now)
 	b = append(b, '"')
 	recorded := len(b)
 	b = strconv.AppendUint(b, seq, 10)
@@ -56,41 +56,6 @@ func withChain(ev *event.Event, seq uint64, prev merkle.Hash, now time.Time) *ch
 func (c *chained) release() {
 	clear(c.members) // the values belong to the event
 	chaineds.Put(c)
-}
-
-// appendTime writes a time as event.FormatTime does.
-func appendTime(b []byte, t time.Time) []byte {
-	t = t.UTC()
-	year, month, day := t.Date()
-	hour, minute, second := t.Clock()
-	if year < 0 || year > 9999 {
-		return append(b, event.FormatTime(t)...)
-	}
-	b = appendDigits(b, year, 4)
-	b = append(b, '-')
-	b = appendDigits(b, int(month), 2)
-	b = append(b, '-')
-	b = appendDigits(b, day, 2)
-	b = append(b, 'T')
-	b = appendDigits(b, hour, 2)
-	b = append(b, ':')
-	b = appendDigits(b, minute, 2)
-	b = append(b, ':')
-	b = appendDigits(b, second, 2)
-	if ms := t.Nanosecond() / 1e6; ms > 0 {
-		b = append(b, '.')
-		b = appendDigits(b, ms, 3)
-	}
-	return append(b, 'Z')
-}
-
-func appendDigits(b []byte, n, digits int) []byte {
-	var d [4]byte
-	for i := digits - 1; i >= 0; i-- {
-		d[i] = byte('0' + n%10)
-		n /= 10
-	}
-	return append(b, d[:digits]...)
 }
 
 // placeInChain reads _seq and _prev back; zeros where they are missing.

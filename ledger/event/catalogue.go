@@ -30,6 +30,8 @@ type Field struct {
 	// Values of an Enum or EnumList.
 	Values []string
 	Doc    string
+
+	path string // JSON pointer of the member
 }
 
 // Area says what a type is about, and with it under whose key it is sealed.
@@ -62,6 +64,7 @@ type Type struct {
 	Open       bool    // members beyond Fields are not checked
 	idField    string  // register types: the member that defines the name
 	quoted     []byte  // Name as JSON
+	schema     []byte  // Schema as JSON
 }
 
 // About says whether events of the type are about a person.
@@ -126,7 +129,7 @@ func buildCatalogue() []*Type {
 		if t.Schema == 0 {
 			t.Schema = 1
 		}
-		t.quoted = quote(t.Name)
+		t.quoted, t.schema = quote(t.Name), intValue(t.Schema)
 		if !t.Open {
 			t.Fields = append(t.Fields, envelopeFields...)
 		}
@@ -141,6 +144,9 @@ func buildCatalogue() []*Type {
 			if t.Fields[i].Name == t.Fields[i-1].Name {
 				panic("event: catalogue: " + t.Name + " has " + t.Fields[i].Name + " twice")
 			}
+		}
+		for i := range t.Fields {
+			t.Fields[i].path = "/" + t.Fields[i].Name
 		}
 	}
 	return ts

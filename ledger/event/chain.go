@@ -15,6 +15,6 @@ func (e *Event) WithChain(seq uint64, prev [32]byte, recorded time.Time) *Event 
 	}
 	return e.WithMembers(
 		Member{"_prev", head},
-		Member{"_recorded", quote(FormatTime(recorded))},
+		Member{"_recorded", quotedTime(recorded)},
 		Member{"_seq", appendInt(nil, int(seq))})
 }

@@ -98,7 +98,7 @@ func content(t *Type, e *Event) []Member {
 			}
 		case "effective_from":
 			if at := e.timeOf(m.Name); !at.IsZero() {
-				m.Value = quote(FormatTime(at))
+				m.Value = quotedTime(at)
 			}
 		}
 		out = append(out, m)

@@ -60,16 +60,16 @@ func checkForm(t *Type, e *Event, full bool, rs *reasons) {
 			}
 			switch v := e.members[i].Value; {
 			case full && kind == kNothing:
-				rs.add(UnknownMember, "/"+f.Name, "not in the full form")
+				rs.add(UnknownMember, f.path, "not in the full form")
 			case full && f.Name == "_prev" && string(v) == "null":
 			default:
-				checkValue(kind, f.Values, v, "/"+f.Name, rs)
+				checkValue(kind, f.Values, v, f.path, rs)
 			}
 			i++
 			continue
 		}
 		if full && f.Fixed || !full && f.Must {
-			rs.add(MissingMember, "/"+f.Name, f.Doc)
+			rs.add(MissingMember, f.path, f.Doc)
 		}
 	}
 	for ; i < len(e.members) && !t.Open; i++ {

@@ -223,8 +223,12 @@ func (b *builder) event() *Event {
 	b.members = nil
 	// Insertion sort: the members are few and mostly in order.
 	for i := 1; i < len(ms); i++ {
-		for j := i; j > 0 && compareNames(ms[j].Name, ms[j-1].Name) < 0; j-- {
-			ms[j], ms[j-1] = ms[j-1], ms[j]
+		m, j := ms[i], i
+		for ; j > 0 && compareNames(m.Name, ms[j-1].Name) < 0; j-- {
+			ms[j] = ms[j-1]
+		}
+		if j < i {
+			ms[j] = m
 		}
 	}
 	n := 2

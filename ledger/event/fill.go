@@ -148,37 +148,46 @@ func (f *filler) clock() {
 // common fills what every event has.
 func (f *filler) common() {
 	if f.base == nil {
-		f.base = make([]Member, 0, 10)
+		f.base = make([]Member, 0, 16) // with room for what emit adds
 	}
 	set := func(name string, value []byte) { f.base = append(f.base, Member{name, value}) }
-	set("type", f.t.quoted)
-	schema := intValue(f.t.Schema)
-	set("schema", schema)
-	f.echo("schema", schema)
+	pass := func(name string) {
+		if v, ok := f.short.Get(name); ok {
+			set(name, v)
+		}
+	}
+	f.echo("schema", f.t.schema)
 	if id := f.str("id"); len(id) > 128 {
 		f.rs.add(OutOfRange, "/id", "1 to 128 bytes without control characters")
 	}
-	set("event_time", quote(FormatTime(f.at)))
+	// In canonical order, so that the builder has little to sort.
 	f.actor(set)
-	for _, name := range []string{"supersedes", "test", "late_reason"} {
-		if v, ok := f.short.Get(name); ok {
-			set(name, v)
-		}
+	set("event_time", quotedTime(f.at))
+	about := f.t.About()
+	if about {
+		pass("evidence")
 	}
-	if !f.t.About() {
-		return
+	pass("late_reason")
+	if about {
+		pass("message_id")
 	}
-	for _, name := range []string{"subject", "evidence", "message_id"} {
-		if v, ok := f.short.Get(name); ok {
-			set(name, v)
-		}
+	set("schema", f.t.schema)
+	if about {
+		pass("subject")
 	}
+	pass("supersedes")
+	pass("test")
+	set("type", f.t.quoted)
 }
 
 func (f *filler) actor(set func(string, []byte)) {
 	role := f.c.Actor.Role
 	if role == "" {
 		role = "append"
+	}
+	if !f.short.Has("actor") {
+		set("actor", actorText(role, f.c.Actor.Service))
+		return
 	}
 	b := newBuilder(3)
 	b.setString("role", role)
@@ -200,6 +209,18 @@ func (f *filler) actor(set func(string, []byte)) {
 	set("actor", b.event().text)
 }
 
+// actorText is the member actor where the writer sent none.
+func actorText(role, service string) []byte {
+	b := make([]byte, 0, len(`{"role":"","service":""}`)+len(role)+len(service))
+	b = append(b, `{"role":`...)
+	b = appendQuoted(b, role)
+	if service != "" {
+		b = append(b, `,"service":`...)
+		b = appendQuoted(b, service)
+	}
+	return append(b, '}')
+}
+
 // echo refuses a member that the ledger fills if the writer sent another value.
 func (f *filler) echo(name string, value []byte) {
 	if v, ok := f.short.Get(name); ok && string(v) != string(value) {
@@ -219,7 +240,11 @@ func (f *filler) emit(ms ...Member) {
 			b.set(m.Name, m.Value)
 		}
 	}
-	b.setString("id", f.id(len(f.out)))
+	if id, ok := f.short.Get("id"); ok && len(f.out) == 0 && len(id) > len(`""`) {
+		b.set("id", id)
+	} else {
+		b.setString("id", f.id(len(f.out)))
+	}
 	f.out = append(f.out, b.event())
 }
 

@@ -231,7 +231,7 @@ func (f *filler) decided(d decision, p *Purpose, form *Form, formRef, noticeRef 
 		ms = append(ms, Member{"guardian", []byte("null")})
 	}
 	if !p.Validity.IsZero() {
-		until := quote(FormatTime(p.Validity.After(f.at)))
+		until := quotedTime(p.Validity.After(f.at))
 		f.echo("valid_until", until)
 		ms = append(ms, Member{"valid_until", until})
 	}

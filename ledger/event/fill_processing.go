@@ -19,7 +19,8 @@ func (f *filler) processing() {
 	if f.t.Name != "processing.denied" {
 		f.active(p, "/purpose")
 	}
-	ms := []Member{stringMember("purpose", f.str("purpose")), f.pass("batch")}
+	ms := make([]Member, 0, 8)
+	ms = append(ms, f.pass("purpose"), f.pass("batch"))
 	switch f.t.Name {
 	case "processing.performed":
 		f.categories("categories", p)
@@ -44,12 +45,9 @@ func (f *filler) processing() {
 		if contact == "" {
 			contact, _ = f.facts.ContactOf(p.ID, channel)
 		}
-		advertising := []byte("false")
-		if p.Advertising {
-			advertising = []byte("true")
-		}
+		advertising := boolValue(p.Advertising)
 		f.echo("advertising", advertising)
-		ms = append(ms, stringMember("channel", channel), stringMember("contact", contact), Member{"advertising", advertising}, f.pass("template"))
+		ms = append(ms, f.pass("channel"), stringMember("contact", contact), Member{"advertising", advertising}, f.pass("template"))
 	}
 	f.emit(ms...)
 }
@@ -128,7 +126,7 @@ func (f *filler) rights() {
 	case "right.requested":
 		channel := f.str("channel")
 		contact, _ := NormalContact(f.str("contact")) // where the answer goes; it need not fit the channel
-		due := quote(FormatTime(Period{Months: 1}.After(f.at)))
+		due := quotedTime(Period{Months: 1}.After(f.at))
 		f.echo("due", due)
 		f.emit(f.pass("right"), stringMember("channel", channel), stringMember("contact", contact),
 			f.pass("identity"), f.pass("scope"), f.pass("agent"), Member{"due", due})

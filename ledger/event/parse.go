@@ -92,7 +92,7 @@ func intern(quoted []byte) string {
 		return s
 	}
 	s, _ := unquote(quoted)
-	return s
+	return strings.Clone(s) // quoted is the caller's
 }
 
 // tooDeep says whether a valid text nests deeper than MaxDepth.

@@ -15,11 +15,11 @@ func (e *Event) timeOf(name string) time.Time {
 	if !ok {
 		return time.Time{}
 	}
-	b, ok := inner(e.members[i].Value)
+	s, ok := unquote(e.members[i].Value)
 	if !ok {
 		return time.Time{}
 	}
-	t, err := ParseTime(string(b))
+	t, err := ParseTime(s)
 	if err != nil {
 		return time.Time{}
 	}

@@ -3,6 +3,7 @@ package event
 import (
 	"iter"
 	"strconv"
+	"unsafe"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -120,7 +121,9 @@ func strs(v []byte) []string {
 	return out
 }
 
-// unquote returns the text of a JSON string.
+// unquote returns the text of a JSON string. Where nothing is escaped, the text
+// is v's own memory: values of an event are never changed, and copying each that
+// is looked at was a fifth of all that an append allocated.
 func unquote(v []byte) (string, bool) {
 	if len(v) < 2 || v[0] != '"' {
 		return "", false
@@ -131,7 +134,8 @@ func unquote(v []byte) (string, bool) {
 			return string(b), err == nil
 		}
 	}
-	return string(v[1 : len(v)-1]), true
+	in := v[1 : len(v)-1]
+	return unsafe.String(unsafe.SliceData(in), len(in)), true
 }
 
 // inner returns the bytes between the quotes of a JSON string without escapes.
@@ -216,6 +220,15 @@ func intOf(v []byte) (int, bool) {
 		n = n*10 + int(c-'0')
 	}
 	return n, true
+}
+
+var jsonTrue, jsonFalse = []byte("true"), []byte("false")
+
+func boolValue(b bool) []byte {
+	if b {
+		return jsonTrue
+	}
+	return jsonFalse
 }
 
 func isTrue(v []byte) bool { return string(v) == "true" }
