@@ -13,22 +13,37 @@ import (
 // lastDay returns the day from which a key may be destroyed, 0 where none is set.
 // Where the rule counts from a year or a month, the key's cohort says it once and
 // for all. Proof of consent is kept as long as a consent is in force, and counts
-// from the end of the last one.
-func lastDay(rule event.Retention, cohort string, state *consent.State, now time.Time) uint16 {
+// from the end of the last one; what is kept for a purpose, from the end of the
+// consents for the purposes named. The answer follows from what is recorded and
+// not from when it is asked for: a consent that ends by itself has its day from
+// the beginning.
+func lastDay(rule event.Retention, cohort string, state *consent.State, purposes []string) uint16 {
 	if cohort != "" {
 		day, _ := rule.Expiry(cohort, time.Time{}, nil)
 		return day
 	}
-	if state.Active(now) {
+	if rule.From == event.ContractEnd || state.Active(endOfTime, purposes...) {
 		return 0
 	}
-	end, ok := state.Ended(now)
+	end, ok := state.Ended(endOfTime, purposes...)
 	if !ok {
-		end = now // nothing but notices so far: they count from now
+		end = state.LastEvent() // nothing was ever agreed to
 	}
 	day, _ := rule.Expiry(cohort, end, &end)
 	return day
 }
+
+// dayFor is lastDay by the rule that the register has for a key.
+func dayFor(reg *event.Register, k chainKey, state *consent.State) uint16 {
+	rule, purposes, ok := ruleOf(reg, k.compartment, k.cohort)
+	if !ok {
+		return 0
+	}
+	return lastDay(rule, k.cohort.String(), state, purposes)
+}
+
+// endOfTime is after everything that ends by itself.
+var endOfTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // keeper writes the last days of keys that change after the key was made: a
 // withdrawal starts a period, a new consent stops it. Nobody waits for it. What a
@@ -92,22 +107,19 @@ func (k *keeper) stop() {
 	<-k.done
 }
 
-// keepDays brings the last days of a person's keys in line with their state. Only
-// keys without a cohort can change: the others were made with their last day.
-func (l *Ledger) keepDays(sub *subject, state *consent.State, now time.Time) {
+// keepDays brings the last days of a person's keys in line with their state. Keys
+// with a cohort were made with their last day; only where that could not be
+// written with the key is it written here.
+func (l *Ledger) keepDays(sub *subject, state *consent.State) {
 	if l.readOnly != nil {
 		return
 	}
 	reg := l.register.Load()
 	for k, c := range sub.chains {
-		if k.cohort != 0 {
+		if k.cohort != 0 && c.day != 0 {
 			continue
 		}
-		rule, ok := reg.RetentionOf(k.compartment)
-		if !ok {
-			continue
-		}
-		if day := lastDay(rule, "", state, now); day != c.day {
+		if day := dayFor(reg, k, state); day != c.day {
 			c.day = day
 			l.keeper.set(c.ref, day)
 		}

@@ -105,6 +105,8 @@ type Ledger struct {
 	tree    *keystore.Tree
 	erasure *erasure.Engine
 
+	retireMost int // keys in one epoch of a retention run
+
 	order      sync.Mutex // deltas of the key tree reach the queue in the order in which they were taken
 	subjects   *subjects
 	tags       *tags
@@ -339,8 +341,9 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 	}
 	l.keeper = newKeeper(l.tree)
 	go l.settle()
-	eo := erasure.Options{Now: l.now, Order: &l.order, Progress: o.Erasing}
+	eo := erasure.Options{Now: l.now, Order: &l.order, Progress: o.Erasing, MaxKeys: retireMost}
 	o.hooks.erasureOptions(&eo)
+	l.retireMost = eo.MaxKeys
 	l.erasure, err = erasure.Open(ctx, l.tree, erasureLedger{l}, treeRows{l.log}, eo)
 	if err == nil && l.readOnly == nil {
 		_, err = l.erasure.Resume(ctx)

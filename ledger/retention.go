@@ -2,10 +2,16 @@ package ledger
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
 	"time"
 
 	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/ledger/consent"
+	"github.com/lacunalog/lacuna/ledger/event"
 )
 
 // RetentionLine is one kind of key whose last day has passed.
@@ -19,15 +25,14 @@ type RetentionLine struct {
 // RetentionPlan lists what a retention run at a time destroys, by compartment
 // and cohort. It names nobody.
 func (l *Ledger) RetentionPlan(ctx context.Context, at time.Time) ([]RetentionLine, []keystore.KeyInfo, error) {
-	day := uint16(at.Unix() / 86400)
-	var keys []keystore.KeyInfo
+	due, _, err := l.due(ctx, at)
+	return retentionLines(due), due, err
+}
+
+func retentionLines(due []keystore.KeyInfo) []RetentionLine {
 	var lines []RetentionLine
 	where := make(map[chainKey]int)
-	err := l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
-		if k.Expiry == 0 || k.Expiry > day {
-			return nil
-		}
-		keys = append(keys, k)
+	for _, k := range due {
 		id := chainKey{k.Compartment, k.Cohort}
 		i, ok := where[id]
 		if !ok {
@@ -36,23 +41,161 @@ func (l *Ledger) RetentionPlan(ctx context.Context, at time.Time) ([]RetentionLi
 			lines = append(lines, RetentionLine{Compartment: k.Compartment, Cohort: k.Cohort.String(), Expired: dayTime(k.Expiry)})
 		}
 		lines[i].Keys++
-		return nil
-	})
-	return lines, keys, err
+	}
+	return lines
 }
 
-// RunRetention destroys every key whose last day has passed, in one epoch. The
-// log keeps its entries; only an epoch record is added.
-func (l *Ledger) RunRetention(ctx context.Context, at time.Time) ([]RetentionLine, *erasure.Certificate, error) {
+// retireMost is how many keys one epoch of a retention run destroys.
+const retireMost = 10_000
+
+// RunRetention destroys every key whose last day has passed. The log keeps its
+// entries; only epoch records are added, one for every ten thousand keys. If it
+// fails on the way, what was destroyed is certified, and the next run destroys
+// the rest.
+func (l *Ledger) RunRetention(ctx context.Context, at time.Time) ([]RetentionLine, []*erasure.Certificate, error) {
 	if l.readOnly != nil {
 		return nil, nil, l.readOnly
 	}
-	lines, keys, err := l.RetentionPlan(ctx, at)
-	if err != nil || len(keys) == 0 {
-		return lines, nil, err
+	keys, wrong, err := l.due(ctx, at)
+	if err != nil {
+		return nil, nil, err
 	}
-	cert, err := l.erasure.Retire(ctx, keys)
-	return lines, cert, err
+	for _, k := range wrong {
+		l.keeper.set(k.Ref, k.Expiry)
+	}
+	lines := retentionLines(keys)
+	var certs []*erasure.Certificate
+	for part := range slices.Chunk(keys, l.retireMost) {
+		cert, err := l.erasure.Retire(ctx, part)
+		if err != nil {
+			return lines, certs, fmt.Errorf("destroying keys whose last day has passed: %w", err)
+		}
+		certs = append(certs, cert)
+	}
+	return lines, certs, nil
+}
+
+// due returns the keys whose last day has passed, with that day in Expiry. The
+// second list is keys that seemed to be due, with the day that follows from the
+// events under them. What is written lags behind: a crash
+// may have lost the last change, and then a proof of consent could go while the
+// consent is in force.
+func (l *Ledger) due(ctx context.Context, at time.Time) (due, wrong []keystore.KeyInfo, err error) {
+	today, ok := dayOf(at)
+	if !ok {
+		return nil, nil, errors.New("the day of a retention run lies before 1970 or after 2149")
+	}
+	reg := l.register.Load()
+	moving := make(map[string]bool) // subjects of keys whose day follows from their events
+	err = l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
+		if k.State == keystore.Erasing || k.Held {
+			return nil // on its way already, or not to be touched
+		}
+		if k.Cohort != 0 && (k.Expiry == 0 || k.Expiry <= today) {
+			// The day could not be written, or a purpose that keeps longer has come to
+			// share the compartment since.
+			k.Expiry = max(k.Expiry, dayFor(reg, chainKey{k.Compartment, k.Cohort}, nil))
+		}
+		switch {
+		case k.Expiry == 0 || k.Expiry > today:
+		case k.Cohort != 0:
+			due = append(due, k)
+		default:
+			moving[tagOf(k)] = true
+		}
+		return nil
+	})
+	if err != nil || len(moving) == 0 {
+		return due, nil, err
+	}
+	people := make(map[string][]keystore.KeyInfo, len(moving))
+	err = l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
+		if tag := tagOf(k); moving[tag] {
+			people[tag] = append(people[tag], k)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, keys := range people {
+		state, err := l.stateUnder(ctx, keys)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, k := range keys {
+			if k.Cohort != 0 || k.Expiry == 0 || k.Expiry > today || k.Held || k.State == keystore.Erasing {
+				continue
+			}
+			written := k.Expiry
+			k.Expiry = dayFor(reg, chainKey{k.Compartment, 0}, state)
+			switch {
+			case k.Expiry != 0 && k.Expiry <= today:
+				due = append(due, k)
+			case k.Expiry != written:
+				wrong = append(wrong, k)
+			}
+		}
+	}
+	return due, wrong, nil
+}
+
+// tagOf tells people apart without knowing who they are.
+func tagOf(k keystore.KeyInfo) string { return string(k.Ref.Bytes()[:16]) }
+
+// stateUnder folds the events under the keys of one person.
+func (l *Ledger) stateUnder(ctx context.Context, keys []keystore.KeyInfo) (*consent.State, error) {
+	entries, err := l.eventsOfKeys(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	sort.Slice(entries, func(i, j int) bool { return entries[i].Index < entries[j].Index })
+	var state *consent.State
+	for _, e := range entries {
+		if next, err := state.Apply(e.Event, e.Index); err == nil {
+			state = next
+		}
+	}
+	return state, nil
+}
+
+// ruleOf returns the rule by which the keys of a compartment with a cohort of
+// that kind end, and the purposes whose consent it looks at, none for all. Where
+// several purposes share the compartment, the longest rule counts.
+func ruleOf(reg *event.Register, compartment string, cohort keystore.Cohort) (rule event.Retention, purposes []string, ok bool) {
+	switch compartment {
+	case event.ConsentEvidence, event.RightsRecords, event.Suppression:
+		rule, ok = reg.RetentionOf(compartment)
+		return rule, nil, ok
+	}
+	sample := time.Unix(0, 0)
+	kind := len(cohort.String())
+	for _, p := range reg.Purposes() {
+		if p.Compartment != compartment || len(p.Retention.Cohort(sample)) != kind {
+			continue
+		}
+		purposes = append(purposes, p.ID)
+		if !ok || longer(p.Retention, rule) {
+			rule, ok = p.Retention, true
+		}
+	}
+	return rule, purposes, ok
+}
+
+// longer compares rules for keys of the same kind of cohort. That a contract has
+// ended is not an event, so a rule that waits for it has no end.
+func longer(a, b event.Retention) bool {
+	if (a.From == event.ContractEnd) != (b.From == event.ContractEnd) {
+		return a.From == event.ContractEnd
+	}
+	epoch := time.Unix(0, 0)
+	return a.For.After(epoch).After(b.For.After(epoch))
+}
+
+// dayOf counts days from 1970-01-01.
+func dayOf(t time.Time) (uint16, bool) {
+	n := t.Unix() / 86400
+	return uint16(n), t.Unix() >= 0 && n <= 1<<16-1
 }
 
 // clear empties the cache, but for people with queued events.

@@ -25,7 +25,7 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		reg     = l.register.Load()
 	)
 	for _, ev := range full {
-		route, keep, err := event.Route(reg, sub.speculative, ev)
+		route, _, err := event.Route(reg, sub.speculative, ev)
 		if err != nil {
 			return err
 		}
@@ -41,7 +41,8 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 			return fmt.Errorf("getting a key: %w", err)
 		}
 		s.leases = append(s.leases, lease)
-		end := ends.of(sub, chainKey{route.Compartment, cohort})
+		chain := chainKey{route.Compartment, cohort}
+		end := ends.of(sub, chain)
 		id := ev.Str("id")
 		tag := s.tagOf(l.tags, id)
 		entry, leaf, err := l.sealOne(lease, ev, end.seq+1, end.head, now)
@@ -52,7 +53,9 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		entries = append(entries, entry.entry(sub.order))
 		end.seq, end.head, end.ref = end.seq+1, leaf, lease.Ref()
 		if lease.Pending() {
-			if day := lastDay(keep, route.Cohort, after, now); lease.Expire(day) {
+			// Where an epoch of the key tree has just made the key durable, it is not
+			// pending any more, and keepDays writes the day.
+			if day := dayFor(reg, chain, after); lease.Expire(day) {
 				end.day = day
 			}
 		}
@@ -67,7 +70,7 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 	s.ticket = t
 	l.tags.pend(s)
 	ends.keep(sub)
-	l.keepDays(sub, after, now)
+	l.keepDays(sub, after)
 	return nil
 }
 

@@ -182,7 +182,7 @@ func (l *Ledger) loadSubject(ctx context.Context, id string) (*subject, error) {
 		s.committed = next
 	}
 	s.speculative = s.committed
-	l.keepDays(s, s.committed, l.now())
+	l.keepDays(s, s.committed)
 	return s, nil
 }
 
@@ -206,6 +206,10 @@ func (l *Ledger) eventsOf(ctx context.Context, s keystore.Subject) ([]Entry, err
 	if err != nil {
 		return nil, fmt.Errorf("looking up the keys of a subject: %w", err)
 	}
+	return l.eventsOfKeys(ctx, keys)
+}
+
+func (l *Ledger) eventsOfKeys(ctx context.Context, keys []keystore.KeyInfo) ([]Entry, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}

@@ -1,0 +1,119 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/lacunalog/lacuna/erasure"
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/ledger/consent"
+	"github.com/lacunalog/lacuna/merkle"
+	"github.com/lacunalog/lacuna/merkle/log"
+)
+
+// Seams are what tests put below a ledger.
+type Seams struct {
+	Log     func(*log.Options)
+	Holders func() ([]keystore.Holder, error)
+	Tree    func(*keystore.Options)
+	Erasure func(*erasure.Options)
+}
+
+func (s Seams) hooks() hooks { return hooks{s.Log, s.Holders, s.Tree, s.Erasure} }
+
+// InitOn is Init on what the seams give.
+func InitOn(ctx context.Context, o InitOptions, s Seams) error {
+	o.hooks = s.hooks()
+	return Init(ctx, o)
+}
+
+// OpenOn is Open on what the seams give.
+func OpenOn(ctx context.Context, o Options, s Seams) (*Ledger, error) {
+	o.hooks = s.hooks()
+	return Open(ctx, o)
+}
+
+// Spaces are the first bytes of the rows that the ledger may write.
+var Spaces = spaces
+
+// CachedState returns what the cache says of a person, serialised: what is
+// committed, and what the next request is validated against. ok is false where
+// the person is not cached.
+func CachedState(l *Ledger, person string) (committed, speculative []byte, ok bool) {
+	st := l.subjects.stripe(person)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	sub := st.byID[person]
+	if sub == nil {
+		return nil, nil, false
+	}
+	sub.settle()
+	return marshal(sub.committed), marshal(sub.speculative), true
+}
+
+// StoredState folds a person's events from the store, past the cache.
+func StoredState(ctx context.Context, l *Ledger, person string) ([]byte, error) {
+	sub, err := l.loadSubject(ctx, person)
+	if err != nil {
+		return nil, err
+	}
+	return marshal(sub.committed), nil
+}
+
+func marshal(s *consent.State) []byte {
+	b, err := s.MarshalBinary()
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// Chains returns the ends of a person's chains as the cache has them.
+func Chains(ctx context.Context, l *Ledger, person string) (map[string]uint64, error) {
+	st := l.subjects.stripe(person)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	sub, err := l.subject(ctx, st, person)
+	if err != nil {
+		return nil, err
+	}
+	ends := make(map[string]uint64)
+	for k, c := range sub.chains {
+		ends[k.compartment+" "+k.cohort.String()] = c.seq
+	}
+	return ends, nil
+}
+
+// Evict drops a person from the cache as memory pressure would: not while
+// something of theirs is queued.
+func Evict(l *Ledger, person string) {
+	st := l.subjects.stripe(person)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if sub := st.byID[person]; sub != nil {
+		if sub.settle(); len(sub.inflight) == 0 {
+			delete(st.byID, person)
+		}
+	}
+}
+
+// Tree gives the key tree.
+func Tree(l *Ledger) *keystore.Tree { return l.tree }
+
+// Erasures gives the erasure engine.
+func Erasures(l *Ledger) *erasure.Engine { return l.erasure }
+
+// Person names a person in the key tree.
+func Person(id string) keystore.Subject { return personKey(id) }
+
+// FlushDays writes the last days that are waiting to be written.
+func FlushDays(l *Ledger) { l.keeper.flush() }
+
+// LeafHashOf returns the leaf hash of an entry.
+func LeafHashOf(e Entry) merkle.Hash { return merkle.LeafHash(e.leaf) }
+
+// DayTime is the date of a day number.
+func DayTime(day uint16) time.Time { return dayTime(day) }
+
+// Pending is how many erasures are neither recorded nor cancelled.
+func (l *Ledger) Pending() int { return len(l.erasure.Pending()) }
