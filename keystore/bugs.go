@@ -49,3 +49,7 @@ func (e *Epoch) bugRows(left int) []KV {
 // the whole was sealed, and erasing somebody in the other part leaves that image
 // readable.
 var firstChildOnly bool
+
+// trustHolders is one more: not to look again whether every holder has the new
+// share before the first old one is destroyed.
+var trustHolders bool

@@ -101,7 +101,7 @@ func (e *Epoch) Destroy(ctx context.Context) ([]Statement, error) {
 	case !e.rooted:
 		return nil, errors.New("destroying the old root before the new one is held")
 	}
-	if len(e.statements) == 0 {
+	if len(e.statements) == 0 && !trustHolders {
 		if err := e.held(ctx); err != nil {
 			return nil, err
 		}

@@ -10,8 +10,10 @@ import (
 // folding. It is personal data: every way of printing it prints "[subject]".
 // Convert it to a string where the bytes themselves are wanted.
 //
-// fmt cannot call methods on unexported struct fields, so a struct with a
-// Subject in it needs a Format method of its own before it may be printed.
+// Two ways cannot be closed from here. fmt calls no methods on unexported struct
+// fields, so a struct with a Subject in it needs a Format method of its own before
+// it may be printed. And encoding/json writes the keys of a map that are strings
+// as they are, so a map by Subject must not be marshalled.
 type Subject string
 
 const redactedSubject = "[subject]"

@@ -268,3 +268,6 @@ func (f *File) Close() error {
 	defer f.mu.Unlock()
 	return f.dev.Close()
 }
+
+// Format keeps fmt from following the holder to its share.
+func (f *File) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "[root holder %s]", f.name) }

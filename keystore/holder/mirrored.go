@@ -174,3 +174,8 @@ func statement(c keystore.Caps, tree keystore.TreeID, epoch uint64, attempt keys
 		Destroyed: []uint64{}, Copies: c.Copies,
 	}
 }
+
+// Format keeps fmt from following the holder to its share.
+func (m *Mirrored) Format(s fmt.State, _ rune) {
+	fmt.Fprintf(s, "[root holder in %d places]", len(m.copies))
+}

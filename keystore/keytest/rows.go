@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sort"
 	"sync"
 
 	"github.com/lacunalog/lacuna/keystore"
@@ -20,13 +19,19 @@ import (
 // on its own after a few reads.
 type Rows struct {
 	mu     sync.Mutex
-	keys   []string // sorted
+	keys   sorted
 	rows   map[string][]byte
 	queue  []batch
 	done   int // batches committed since the start
 	ever   []keystore.KV
 	failed error
 	reads  int
+
+	// Sync is called for every batch that becomes durable, with its size. A
+	// benchmark writes and syncs a file in it.
+	Sync func(bytes int) error
+	// Forget does not remember what was written.
+	Forget bool
 }
 
 type batch struct {
@@ -72,12 +77,11 @@ func (r *Rows) Scan(ctx context.Context, from, to []byte, f func(k, v []byte) er
 			return err
 		}
 		r.mu.Lock()
-		i := sort.SearchStrings(r.keys, at)
-		if i == len(r.keys) || to != nil && r.keys[i] >= string(to) {
+		k, ok := r.keys.from(at)
+		if !ok || to != nil && k >= string(to) {
 			r.mu.Unlock()
 			return nil
 		}
-		k := r.keys[i]
 		v := bytes.Clone(r.rows[k])
 		r.mu.Unlock()
 		if err := f([]byte(k), v); err != nil {
@@ -98,7 +102,9 @@ func (r *Rows) Enqueue(set []keystore.KV, del [][2][]byte) (func(context.Context
 	for _, kv := range set {
 		kv = keystore.KV{Key: bytes.Clone(kv.Key), Value: bytes.Clone(kv.Value)}
 		b.set = append(b.set, kv)
-		r.ever = append(r.ever, kv)
+		if !r.Forget {
+			r.ever = append(r.ever, kv)
+		}
 	}
 	r.queue = append(r.queue, b)
 	number := r.done + len(r.queue)
@@ -112,7 +118,7 @@ func (r *Rows) Enqueue(set []keystore.KV, del [][2][]byte) (func(context.Context
 			return r.failed
 		}
 		r.commit(number - r.done)
-		return nil
+		return r.failed
 	}, nil
 }
 
@@ -129,22 +135,26 @@ func (r *Rows) commit(n int) {
 		r.queue = r.queue[1:]
 		r.done++
 		for _, d := range b.del {
-			i := sort.SearchStrings(r.keys, string(d[0]))
-			j := len(r.keys)
-			if d[1] != nil {
-				j = sort.SearchStrings(r.keys, string(d[1]))
-			}
-			for _, k := range r.keys[i:max(i, j)] {
+			for {
+				k, ok := r.keys.from(string(d[0]))
+				if !ok || d[1] != nil && k >= string(d[1]) {
+					break
+				}
+				r.keys.remove(k)
 				delete(r.rows, k)
 			}
-			r.keys = slices.Delete(r.keys, i, max(i, j))
 		}
+		size := 0
 		for _, kv := range b.set {
+			size += len(kv.Key) + len(kv.Value)
 			k := string(kv.Key)
 			if _, ok := r.rows[k]; !ok {
-				r.keys = slices.Insert(r.keys, sort.SearchStrings(r.keys, k), k)
+				r.keys.insert(k)
 			}
 			r.rows[k] = kv.Value
+		}
+		if r.Sync != nil && r.failed == nil {
+			r.failed = r.Sync(size)
 		}
 	}
 }
@@ -189,8 +199,8 @@ func (r *Rows) Backup() *Rows {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	b := NewRows()
-	b.keys = slices.Clone(r.keys)
 	for k, v := range r.rows {
+		b.keys.insert(k)
 		b.rows[k] = v
 	}
 	return b
