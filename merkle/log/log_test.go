@@ -80,7 +80,8 @@ func parseHead(t testing.TB, signed []byte) log.Head {
 	return log.Head{Checkpoint: c, Signed: signed}
 }
 
-func TestSmoke(t *testing.T) {
+// TestAppend is the way of one caller who waits for each answer.
+func TestAppend(t *testing.T) {
 	o := options(t)
 	l := create(t, "log", o)
 	for i := range 700 {

@@ -206,12 +206,9 @@ func (d rowReader) fullTile(level int, n uint64) ([]merkle.Hash, error) {
 	if level > 0 {
 		key = tileKey(level, n)
 	}
-	b, err := get(d, key)
+	b, closer, err := d.Get(key)
 	if err != nil {
-		if errors.Is(err, ErrNotFound) {
-			err = fmt.Errorf("%w: it is missing", ErrCorrupt)
-		}
-		return nil, fmt.Errorf("tile %d of level %d: %w", n, level, err)
+		return nil, missing(fmt.Sprintf("tile %d of level %d", n, level), err)
 	}
 	var hashes []merkle.Hash
 	if level > 0 {
@@ -220,7 +217,13 @@ func (d rowReader) fullTile(level int, n uint64) ([]merkle.Hash, error) {
 		hashes, err = leafHashes(b, merkle.TileWidth)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: tile %d of level %d: %w", ErrCorrupt, n, level, err)
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if cerr := closer.Close(); err == nil {
+		err = readError(cerr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("tile %d of level %d: %w", n, level, err)
 	}
 	return hashes, nil
 }

@@ -50,15 +50,16 @@ func (f folder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func checkFolder(t testing.TB, f folder, leaves [][]byte) {
 	t.Helper()
 	h := parseHead(t, fetch(t, f, "checkpoint"))
-	if h.Size != uint64(len(leaves)) || h.Root != slowRoot(leaves) {
-		t.Fatalf("checkpoint of size %d and root %s, want %d and %s", h.Size, h.Root, len(leaves), slowRoot(leaves))
+	ref := &reference{leaves: leaves}
+	if root := slowRoot(ref.leafHashes()); h.Size != uint64(len(leaves)) || h.Root != root {
+		t.Fatalf("checkpoint of size %d and root %s, want %d and %s", h.Size, h.Root, len(leaves), root)
 	}
 	for tile := range merkle.TilesOf(h.Size) {
 		var want []byte
 		span := uint64(1) << (8 * tile.Level)
 		for i := range uint64(tile.Width) {
 			from := (tile.Index*256 + i) * span
-			root := slowRoot(leaves[from : from+span])
+			root := slowRoot(ref.hashes[from : from+span])
 			want = append(want, root[:]...)
 		}
 		if !bytes.Equal(fetch(t, f, tile.Path()), want) {
