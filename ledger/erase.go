@@ -149,32 +149,49 @@ func (l *Ledger) Erase(ctx context.Context, r EraseRequest) (*Plan, *erasure.Cer
 
 // withdrawForErasure records a withdrawal where consents are still in force.
 func (l *Ledger) withdrawForErasure(ctx context.Context, r EraseRequest) (bool, error) {
-	stripe := l.subjects.stripe(r.Subject)
-	stripe.mu.Lock()
-	sub, err := l.subject(ctx, stripe, r.Subject)
-	if err != nil || r.Everything || !sub.speculative.Active(l.now()) {
-		stripe.mu.Unlock()
-		return false, err
+	if r.Everything {
+		return false, nil
 	}
-	now := l.now()
-	ev, err := l.made(sub, now, map[string]any{"type": "consent.withdrawn", "subject": r.Subject, "purpose": "*", "reason": "erasure was asked for"})
-	if err != nil {
-		stripe.mu.Unlock()
-		return false, err
-	}
-	s, err := l.submitMade(ctx, stripe, sub, ev, now)
-	stripe.mu.Unlock()
-	if err != nil {
+	s, err := l.submitAbout(ctx, r.Subject, func(sub *subject, now time.Time) (*event.Event, error) {
+		if !sub.speculative.Active(now) {
+			return nil, nil
+		}
+		return l.made(sub, now, map[string]any{"type": "consent.withdrawn", "subject": r.Subject, "purpose": "*", "reason": "erasure was asked for"})
+	})
+	if s == nil || err != nil {
 		return false, err
 	}
 	_, err = s.Wait(ctx)
 	return err == nil, err
 }
 
+// submitAbout queues an event that the ledger itself makes about a person, nil
+// where it makes none.
+func (l *Ledger) submitAbout(ctx context.Context, person string, ev func(*subject, time.Time) (*event.Event, error)) (*Submission, error) {
+	stripe := l.subjects.stripe(person)
+	stripe.mu.Lock()
+	defer stripe.mu.Unlock()
+	for try := 0; ; try++ {
+		sub, err := l.subject(ctx, stripe, person)
+		if err != nil {
+			return nil, err
+		}
+		now := l.now()
+		made, err := ev(sub, now)
+		if made == nil || err != nil {
+			return nil, err
+		}
+		s, err := l.submitMade(ctx, stripe, sub, made, now)
+		if err == nil || !stripe.reload(person, err, try) {
+			return s, err
+		}
+	}
+}
+
 // submitMade queues an event that the ledger itself makes about a person. The
 // caller holds the stripe's lock.
 func (l *Ledger) submitMade(ctx context.Context, st *stripe, sub *subject, ev *event.Event, now time.Time) (*Submission, error) {
-	state, err := sub.speculative.Apply(ev, unknownIndex)
+	state, err := sub.speculative.ApplyRecorded(ev, unknownIndex, now)
 	if err != nil {
 		return nil, err
 	}
@@ -299,7 +316,7 @@ func (e erasureLedger) Forget(s keystore.Subject) {
 	}
 	stripe := e.l.subjects.stripe(id)
 	stripe.mu.Lock()
-	delete(stripe.byID, id)
+	stripe.forget(id)
 	stripe.mu.Unlock()
 }
 

@@ -117,3 +117,18 @@ func DayTime(day uint16) time.Time { return dayTime(day) }
 
 // Pending is how many erasures are neither recorded nor cancelled.
 func (l *Ledger) Pending() int { return len(l.erasure.Pending()) }
+
+// LockOrder holds the lock under which changes of key pages reach the queue.
+func LockOrder(l *Ledger) (unlock func()) {
+	l.order.Lock()
+	return l.order.Unlock
+}
+
+// QueueKeys queues changes of key pages as whoever holds the order lock does.
+func QueueKeys(ctx context.Context, l *Ledger, kvs []keystore.KV) error {
+	wait, err := treeRows{l.log}.Enqueue(kvs, nil)
+	if err != nil {
+		return err
+	}
+	return wait(ctx)
+}

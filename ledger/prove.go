@@ -112,21 +112,9 @@ func (l *Ledger) proofFile(ctx context.Context, index uint64, opening *envelope.
 
 // assert records chain.asserted for a person.
 func (l *Ledger) assert(ctx context.Context, person string) (uint64, error) {
-	stripe := l.subjects.stripe(person)
-	stripe.mu.Lock()
-	sub, err := l.subject(ctx, stripe, person)
-	if err != nil {
-		stripe.mu.Unlock()
-		return 0, err
-	}
-	now := l.now()
-	ev, err := l.made(sub, now, map[string]any{"type": "chain.asserted", "subject": person, "chains": assertedChains(sub)})
-	if err != nil {
-		stripe.mu.Unlock()
-		return 0, err
-	}
-	s, err := l.submitMade(ctx, stripe, sub, ev, now)
-	stripe.mu.Unlock()
+	s, err := l.submitAbout(ctx, person, func(sub *subject, now time.Time) (*event.Event, error) {
+		return l.made(sub, now, map[string]any{"type": "chain.asserted", "subject": person, "chains": assertedChains(sub)})
+	})
 	if err != nil {
 		return 0, err
 	}

@@ -70,24 +70,32 @@ func (l *Ledger) Submit(ctx context.Context, short *event.Event) (*Submission, e
 	if first, err := l.replay(ctx, s, personKey(person)); first != nil || err != nil {
 		return first, err
 	}
-	sub, err := l.subject(ctx, stripe, person)
-	if err != nil {
-		return nil, err
+	for try := 0; ; try++ {
+		sub, err := l.subject(ctx, stripe, person)
+		if err != nil {
+			return nil, err
+		}
+		full, warnings, state, err := l.fill(sub, short, now)
+		if err != nil {
+			l.noteDenied(ctx, stripe, sub, person, err, now)
+			return nil, err
+		}
+		if err := l.seal(ctx, s, sub, full, state, now); err != nil {
+			s.release()
+			if stripe.reload(person, err, try) {
+				tag := s.tag
+				s = newSubmission(id, mac, now)
+				s.tag = tag
+				continue
+			}
+			return nil, err
+		}
+		for i := range s.answer {
+			s.answer[i].Warnings = warnings
+		}
+		l.follow(stripe, sub, s, state)
+		return s, nil
 	}
-	full, warnings, state, err := l.fill(sub, short, now)
-	if err != nil {
-		l.noteDenied(ctx, stripe, sub, person, err, now)
-		return nil, err
-	}
-	if err := l.seal(ctx, s, sub, full, state, now); err != nil {
-		s.release()
-		return nil, err
-	}
-	for i := range s.answer {
-		s.answer[i].Warnings = warnings
-	}
-	l.follow(stripe, sub, s, state)
-	return s, nil
 }
 
 // Check returns the full form of a request as it would be sealed now, and
@@ -123,7 +131,7 @@ func (l *Ledger) fill(sub *subject, short *event.Event, now time.Time) ([]*event
 		}
 		// The index is not known yet. It only breaks ties between equal times, and
 		// what is recorded now comes after everything that is recorded.
-		if state, err = state.Apply(ev, unknownIndex); err != nil {
+		if state, err = state.ApplyRecorded(ev, unknownIndex, now); err != nil {
 			return nil, nil, nil, err
 		}
 	}

@@ -97,7 +97,7 @@ func (l *Ledger) queueInternal(ctx context.Context, s *Submission, ev *event.Eve
 	if err != nil {
 		return nil, err
 	}
-	if err := l.queueOne(ctx, s, entry, entry.leaf[:], ev.Str("id"), now); err != nil {
+	if err := l.queueOne(ctx, s, entry, entry.leaf[:], ev.Str("id"), now, l.registers.seq == 0); err != nil {
 		return nil, err
 	}
 	l.registers.seq, l.registers.head = l.registers.seq+1, head
@@ -118,7 +118,7 @@ func (l *Ledger) queuePublic(ctx context.Context, s *Submission, statement []byt
 	s.leases = append(s.leases, lease)
 	entry := new(sealed) // not sealed, but listed and tagged like what is
 	entry.list(lease, l.tree.Generation(), l.publics.seq+1)
-	if err := l.queueOne(ctx, s, entry, leaf, id, now); err != nil {
+	if err := l.queueOne(ctx, s, entry, leaf, id, now, l.publics.seq == 0); err != nil {
 		return nil, err
 	}
 	l.publics.seq++
@@ -126,12 +126,12 @@ func (l *Ledger) queuePublic(ctx context.Context, s *Submission, statement []byt
 }
 
 // queueOne queues a leaf with its rows and its request tag.
-func (l *Ledger) queueOne(ctx context.Context, s *Submission, rows *sealed, leaf []byte, id string, now time.Time) error {
+func (l *Ledger) queueOne(ctx context.Context, s *Submission, rows *sealed, leaf []byte, id string, now time.Time, first bool) error {
 	tag := s.tagOf(l.tags, id)
 	rows.tag(tag, s.mac, now)
 	entry := rows.entry(organisationOrder)
 	entry.Leaf = leaf
-	t, err := l.enqueue(ctx, []log.Entry{entry}, s.leases)
+	t, err := l.enqueue(ctx, []log.Entry{entry}, s.leases, first)
 	if err != nil {
 		return err
 	}

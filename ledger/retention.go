@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/lacunalog/lacuna/erasure"
@@ -101,7 +100,7 @@ func (l *Ledger) due(ctx context.Context, at time.Time) (due, wrong []keystore.K
 		case k.Cohort != 0:
 			due = append(due, k)
 		default:
-			moving[tagOf(k)] = true
+			moving[personTag(k)] = true
 		}
 		return nil
 	})
@@ -110,7 +109,7 @@ func (l *Ledger) due(ctx context.Context, at time.Time) (due, wrong []keystore.K
 	}
 	people := make(map[string][]keystore.KeyInfo, len(moving))
 	err = l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
-		if tag := tagOf(k); moving[tag] {
+		if tag := personTag(k); moving[tag] {
 			people[tag] = append(people[tag], k)
 		}
 		return nil
@@ -140,16 +139,15 @@ func (l *Ledger) due(ctx context.Context, at time.Time) (due, wrong []keystore.K
 	return due, wrong, nil
 }
 
-// tagOf tells people apart without knowing who they are.
-func tagOf(k keystore.KeyInfo) string { return string(k.Ref.Bytes()[:16]) }
+// personTag tells people apart without knowing who they are.
+func personTag(k keystore.KeyInfo) string { return string(k.Ref.Bytes()[:16]) }
 
 // stateUnder folds the events under the keys of one person.
 func (l *Ledger) stateUnder(ctx context.Context, keys []keystore.KeyInfo) (*consent.State, error) {
-	entries, err := l.eventsOfKeys(ctx, keys)
+	entries, _, err := l.eventsOfKeys(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	sort.Slice(entries, func(i, j int) bool { return entries[i].Index < entries[j].Index })
 	var state *consent.State
 	for _, e := range entries {
 		if next, err := state.Apply(e.Event, e.Index); err == nil {
@@ -198,15 +196,13 @@ func dayOf(t time.Time) (uint16, bool) {
 	return uint16(n), t.Unix() >= 0 && n <= 1<<16-1
 }
 
-// clear empties the cache, but for people with queued events.
+// clear empties the cache.
 func (s *subjects) clear() {
 	for i := range s.stripes {
 		st := &s.stripes[i]
 		st.mu.Lock()
-		for id, sub := range st.byID {
-			if sub.settle(); len(sub.inflight) == 0 {
-				delete(st.byID, id)
-			}
+		for id := range st.byID {
+			st.forget(id)
 		}
 		st.mu.Unlock()
 	}

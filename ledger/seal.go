@@ -23,6 +23,7 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		entries = room[:0]
 		ends    chainEnds
 		reg     = l.register.Load()
+		first   = false // of a chain
 	)
 	for _, ev := range full {
 		route, _, err := event.Route(reg, sub.speculative, ev)
@@ -42,6 +43,11 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		}
 		s.leases = append(s.leases, lease)
 		chain := chainKey{route.Compartment, cohort}
+		fresh := lease.Pending()
+		if !sub.fits(chain, fresh) {
+			return errStale
+		}
+		first = first || sub.chains[chain] == nil
 		end := ends.of(sub, chain)
 		id := ev.Str("id")
 		tag := s.tagOf(l.tags, id)
@@ -52,7 +58,7 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		entry.tag(tag, s.mac, now)
 		entries = append(entries, entry.entry(sub.order))
 		end.seq, end.head, end.ref = end.seq+1, leaf, lease.Ref()
-		if lease.Pending() {
+		if fresh {
 			// Where an epoch of the key tree has just made the key durable, it is not
 			// pending any more, and keepDays writes the day.
 			if day := dayFor(reg, chain, after); lease.Expire(day) {
@@ -63,7 +69,7 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		s.events = append(s.events, ev)
 		s.answer = append(s.answer, Recorded{ID: id, Type: ev.Type(), Purpose: ev.Str("purpose"), Leaf: leaf, Recorded: now})
 	}
-	t, err := l.enqueue(ctx, entries, s.leases)
+	t, err := l.enqueue(ctx, entries, s.leases, first)
 	if err != nil {
 		return err
 	}
@@ -169,10 +175,10 @@ func (l *Ledger) sealOne(lease *keystore.Lease, ev *event.Event, seq uint64, pre
 }
 
 // enqueue queues entries behind the pages their keys need, and waits while the
-// queue is full.
-func (l *Ledger) enqueue(ctx context.Context, entries []log.Entry, leases []*keystore.Lease) (*log.Ticket, error) {
+// queue is full. first says that one of them may be the first under its key.
+func (l *Ledger) enqueue(ctx context.Context, entries []log.Entry, leases []*keystore.Lease, first bool) (*log.Ticket, error) {
 	for {
-		t, err := l.tryEnqueue(entries, leases)
+		t, err := l.tryEnqueue(entries, leases, first)
 		if !errors.Is(err, log.ErrBusy) {
 			return t, storeError(err)
 		}
@@ -184,15 +190,13 @@ func (l *Ledger) enqueue(ctx context.Context, entries []log.Entry, leases []*key
 
 // tryEnqueue queues entries together with the changes of the pages of new keys.
 // Changes of one page are chained, so they have to reach the queue in the order
-// in which they were taken: the order lock is held between the two, and only
-// where a key is new. What could not be queued is given back, so that the next
-// one takes it: without its page, what is sealed under a key could never be read.
-func (l *Ledger) tryEnqueue(entries []log.Entry, leases []*keystore.Lease) (*log.Ticket, error) {
-	fresh := false
-	for _, lease := range leases {
-		fresh = fresh || lease.Pending()
-	}
-	if !fresh {
+// in which they were taken: the order lock is held between the two. What is first
+// under its key always goes through the lock: whoever shares the page may have
+// taken the new key along and not queued it yet. What could not be queued is given
+// back, so that the next one takes it: without its page, what is sealed under a
+// key could never be read.
+func (l *Ledger) tryEnqueue(entries []log.Entry, leases []*keystore.Lease, first bool) (*log.Ticket, error) {
+	if !first {
 		return l.log.Enqueue(entries)
 	}
 	l.order.Lock()

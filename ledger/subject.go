@@ -45,6 +45,7 @@ type subject struct {
 	speculative *consent.State
 	inflight    []*Submission // queued, in the order of the queue
 	used        uint64
+	partial     bool // a key could not be read, because it is being erased
 }
 
 // subjects is the cache, divided into stripes. The lock of a stripe is what
@@ -122,6 +123,46 @@ func (st *stripe) evict() {
 	}
 }
 
+// errStale says that what the cache says of a person is not what the key tree says.
+// Whoever gets it forgets the person and tries once more; after that it is what
+// the caller is told.
+var errStale = &BusyError{What: "this data is being erased right now"}
+
+// reload reports whether a request that failed should be tried again with the
+// person loaded anew.
+func (st *stripe) reload(id string, err error, try int) bool {
+	if try > 0 || !errors.Is(err, errStale) {
+		return false
+	}
+	st.forget(id)
+	return true
+}
+
+// fits reports whether a chain in the cache is the one that a key seals. Between
+// the death of a key and the moment in which an erasure makes the cache forget the
+// person, a new key may take its place, whose chain begins at one; and a person who
+// was loaded while a key could not be read lacks its chain, should the erasure have
+// been cancelled.
+func (s *subject) fits(k chainKey, fresh bool) bool {
+	known := s.chains[k] != nil
+	return known != fresh || !known && !s.partial
+}
+
+// forget drops a person from the cache, after what is queued about them is durable:
+// whoever loads them next reads the store, and only memory knows of what is not in
+// it yet. This is the one wait under the lock of a stripe; it is rare, and as long
+// as one sync.
+func (st *stripe) forget(id string) {
+	sub := st.byID[id]
+	if sub == nil {
+		return
+	}
+	for _, q := range sub.inflight {
+		_ = q.ticket.Wait(context.Background()) // where the log is broken, nothing is queued any more
+	}
+	delete(st.byID, id)
+}
+
 // settle moves what has become durable from speculative to committed.
 func (s *subject) settle() {
 	n := 0
@@ -147,7 +188,7 @@ func (q *Submission) commit(state *consent.State) *consent.State {
 		return q.after // the index makes no difference
 	}
 	for i, ev := range q.events {
-		if next, err := state.Apply(ev, q.ticket.Index(i)); err == nil {
+		if next, err := state.ApplyRecorded(ev, q.ticket.Index(i), q.at); err == nil {
 			state = next
 		}
 		// An error cannot be: the same event was applied to the speculative
@@ -160,10 +201,15 @@ func (q *Submission) commit(state *consent.State) *consent.State {
 // loadSubject folds a person's events from the store.
 func (l *Ledger) loadSubject(ctx context.Context, id string) (*subject, error) {
 	s := &subject{key: personKey(id), order: l.subjects.order(id), chains: make(map[chainKey]*chain)}
-	entries, err := l.eventsOf(ctx, s.key)
+	keys, err := l.tree.Keys(ctx, s.key)
+	if err != nil {
+		return nil, fmt.Errorf("looking up the keys of a subject: %w", err)
+	}
+	entries, whole, err := l.eventsOfKeys(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
+	s.partial = !whole
 	for _, e := range entries {
 		k := chainKey{e.Compartment, e.Cohort}
 		c := s.chains[k]
@@ -206,32 +252,36 @@ func (l *Ledger) eventsOf(ctx context.Context, s keystore.Subject) ([]Entry, err
 	if err != nil {
 		return nil, fmt.Errorf("looking up the keys of a subject: %w", err)
 	}
-	return l.eventsOfKeys(ctx, keys)
+	entries, _, err := l.eventsOfKeys(ctx, keys)
+	return entries, err
 }
 
-func (l *Ledger) eventsOfKeys(ctx context.Context, keys []keystore.KeyInfo) ([]Entry, error) {
+// eventsOfKeys is eventsOf for keys that are known. It is not whole where a key
+// could not be read because it is being erased.
+func (l *Ledger) eventsOfKeys(ctx context.Context, keys []keystore.KeyInfo) (out []Entry, whole bool, _ error) {
 	if len(keys) == 0 {
-		return nil, nil
+		return nil, true, nil
 	}
 	snap := l.log.Snapshot()
 	defer snap.Close()
-	var out []Entry
+	whole = true
 	for _, k := range keys {
 		lease, err := l.tree.LeaseOf(ctx, k.Ref)
 		if errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey) {
+			whole = false
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		out, err = l.eventsUnder(ctx, snap, lease, k, out)
 		lease.Done()
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Index < out[j].Index })
-	return out, nil
+	return out, whole, nil
 }
 
 func (l *Ledger) eventsUnder(ctx context.Context, r reader, lease *keystore.Lease, k keystore.KeyInfo, out []Entry) ([]Entry, error) {

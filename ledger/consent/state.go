@@ -91,6 +91,12 @@ var errNotAboutPerson = errors.New("not an event about a person")
 // or a token code, if the event does not fit the state at its place in time. A
 // withdrawal always fits.
 func (s *State) Apply(e *event.Event, index uint64) (*State, error) {
+	return s.ApplyRecorded(e, index, e.Recorded())
+}
+
+// ApplyRecorded is Apply for an event that does not say yet when it is recorded,
+// which the ledger adds when it seals. What was known at a time depends on it.
+func (s *State) ApplyRecorded(e *event.Event, index uint64, recorded time.Time) (*State, error) {
 	t, ok := event.Lookup(e.Type())
 	if !ok || !t.About() {
 		return nil, fmt.Errorf("applying an event to a person's state: %w", errNotAboutPerson)
@@ -104,8 +110,8 @@ func (s *State) Apply(e *event.Event, index uint64) (*State, error) {
 		next = *s
 	}
 	base := step{at: at.UnixMilli(), learnt: at.UnixMilli(), index: index, id: e.Str("id")}
-	if r := e.Recorded(); !r.IsZero() {
-		base.learnt = r.UnixMilli()
+	if !recorded.IsZero() {
+		base.learnt = recorded.UnixMilli()
 	}
 	var err error
 	switch t.Name {
