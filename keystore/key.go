@@ -28,9 +28,10 @@ type keyID struct {
 // derived is what is computed once when a DEK is loaded. The DEK itself is not
 // kept: the page has it.
 type derived struct {
-	prk   mac    // HMAC under PRK = HKDF-Extract("lacuna/v1", DEK)
-	kRows Secret // HKDF-Expand(PRK, "lacuna/v1/rows")
-	rows  mac
+	loaded bool
+	prk    mac    // HMAC under PRK = HKDF-Extract("lacuna/v1", DEK)
+	kRows  Secret // HKDF-Expand(PRK, "lacuna/v1/rows")
+	rows   mac
 }
 
 func (d *derived) load(dek *Secret) {
@@ -48,12 +49,22 @@ func (d *derived) compute(dek *Secret) {
 	clear(prk[:])
 	d.prk.expand(d.kRows[:], labelRows, nil)
 	d.rows = newMAC(d.kRows[:])
+	d.loaded = true
+}
+
+// must stops a caller that uses a lease after its end: what would be derived from
+// a wiped key is known to everybody.
+func (d *derived) must() {
+	if !d.loaded {
+		panic("keystore: a key was used after its lease ended")
+	}
 }
 
 func (d *derived) zero() { *d = derived{} }
 
 // eventSecret is HKDF-Expand(PRK, "lacuna/v1/event" || suite || e, 32).
 func (d *derived) eventSecret(suite byte, e *[16]byte, out *[32]byte) {
+	d.must()
 	hs := getHasher()
 	hs.restore(&d.prk.inner)
 	n := copy(hs.buf[:], labelEvent)
@@ -73,6 +84,7 @@ func (d *derived) rowKey(name []byte) (k [64]byte) {
 	if len(name) < minRowName {
 		panic("keystore: a row name of less than 8 bytes")
 	}
+	d.must()
 	d.prk.expand(k[:], labelRow, name)
 	return k
 }

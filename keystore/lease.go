@@ -64,12 +64,14 @@ func (l *Lease) EventSecret(suite byte, e [16]byte) (s [32]byte) {
 // RowName is HMAC(K_rows, 0x01 || u32 g || u64 seq), under which the subject's
 // list keeps its entry seq.
 func (l *Lease) RowName(g uint32, seq uint64) (t [32]byte) {
+	l.k.derived.must()
 	l.k.derived.rows.numbered(&t, 1, g, seq)
 	return t
 }
 
 // SnapshotName is HMAC(K_rows, 0x02 || u32 g || u64 k).
 func (l *Lease) SnapshotName(g uint32, k uint64) (p [32]byte) {
+	l.k.derived.must()
 	l.k.derived.rows.numbered(&p, 2, g, k)
 	return p
 }
@@ -86,7 +88,10 @@ func (l *Lease) OpenRow(name, sealed []byte) ([]byte, error) {
 
 // RowsKey copies K_rows out, for an erasure that has to find the person's rows
 // when their key is gone.
-func (l *Lease) RowsKey() RowsKey { return RowsKey{l.k.derived.kRows, l.k.derived.rows} }
+func (l *Lease) RowsKey() RowsKey {
+	l.k.derived.must()
+	return RowsKey{l.k.derived.kRows, l.k.derived.rows}
+}
 
 // Pending reports whether this key's creation has not been queued yet: then what
 // TakePending returns must be queued before, or together with, the first thing

@@ -119,6 +119,7 @@ func (t *Tree) read(ctx context.Context, v *view, above *page, level uint8, rout
 		seen  rowKey // the lineage looked at last
 		cause error
 	)
+	missing := Path{level, prefix(route, slotBits*uint(level)), slotBits * level}
 	err := t.rows.Scan(ctx, from, to, func(k, val []byte) error {
 		rk, err := parseRowKey(k)
 		if err != nil {
@@ -140,7 +141,7 @@ func (t *Tree) read(ctx context.Context, v *view, above *page, level uint8, rout
 			err = fmt.Errorf("a key page's row is another's: %w", errCorrupt)
 		}
 		if err != nil {
-			cause = err
+			cause, missing = err, Path{level, rk.at.start, slotBits * level}
 			return nil
 		}
 		if last(h.at.start, uint(h.bits)) < route {
@@ -149,13 +150,12 @@ func (t *Tree) read(ctx context.Context, v *view, above *page, level uint8, rout
 		q := newPage(h.kind, h.at, h.bits, v.gen, h.epoch, above)
 		if err := q.open(h, val); err != nil {
 			q.zero()
-			cause = err
+			cause, missing = err, h.path()
 			return nil
 		}
 		p = q
 		return nil
 	})
-	missing := Path{level, prefix(route, slotBits*uint(level)), slotBits * level}
 	switch {
 	case errors.Is(err, errCorrupt), errors.Is(err, errWrongKey):
 		if p != nil {

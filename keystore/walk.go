@@ -86,7 +86,7 @@ func (t *Tree) tryStep(ctx context.Context, gen uint32, route uint64, trail *[ma
 			var missing *PageMissingError
 			switch {
 			case errors.As(err, &missing):
-				start, err := t.gap(ctx, above, level, route)
+				start, err := t.gap(ctx, above, level, route, missing.Path)
 				if err != nil {
 					return 0, err
 				}
@@ -130,8 +130,9 @@ func (t *Tree) tryStep(ctx context.Context, gen uint32, route uint64, trail *[ma
 }
 
 // gap returns the first route of the hole that a missing page leaves: one behind
-// the end of the nearest page below it that opens. The caller holds t.mu.
-func (t *Tree) gap(ctx context.Context, above *page, level uint8, route uint64) (uint64, error) {
+// the end of the nearest page below it that is there, be it broken. The caller
+// holds t.mu.
+func (t *Tree) gap(ctx context.Context, above *page, level uint8, route uint64, hole Path) (uint64, error) {
 	bits := slotBits * uint(level)
 	r := prefix(route, bits)
 	for ; r > above.at.start; r = prefix(r-1, bits) {
@@ -143,8 +144,12 @@ func (t *Tree) gap(ctx context.Context, above *page, level uint8, route uint64) 
 			p.zero()
 			break
 		}
-		if !errors.Is(err, ErrPageMissing) {
+		var missing *PageMissingError
+		if !errors.As(err, &missing) {
 			return 0, err
+		}
+		if missing.Cause != nil && missing.Path != hole {
+			break
 		}
 	}
 	return r, nil

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -46,9 +47,18 @@ func (t *Tree) change(ctx context.Context, ids []keyID, image bool, f func(*entr
 	if err != nil {
 		return err
 	}
+	// All or nothing: look at each first. Should one of them vanish between the two
+	// rounds, what was changed before it is still written, so that memory never says
+	// what the rows do not.
 	for _, id := range ids {
-		if err := t.changeOne(ctx, id, image, f); err != nil {
+		if err := t.changeOne(ctx, id, image, true, f); err != nil {
 			return err
+		}
+	}
+	var failed error
+	for _, id := range ids {
+		if failed = t.changeOne(ctx, id, image, false, f); failed != nil {
+			break
 		}
 	}
 	t.opts.Order.Lock()
@@ -73,12 +83,13 @@ func (t *Tree) change(ctx context.Context, ids []keyID, image bool, f func(*entr
 		return fmt.Errorf("queueing key pages: %w", err)
 	}
 	if wait == nil {
-		return nil
+		return failed
 	}
-	return wait(ctx)
+	return errors.Join(wait(ctx), failed)
 }
 
-func (t *Tree) changeOne(ctx context.Context, id keyID, image bool, f func(*entry) error) error {
+// changeOne changes an entry in memory, or with dry only asks whether it could.
+func (t *Tree) changeOne(ctx context.Context, id keyID, image, dry bool, f func(*entry) error) error {
 	t.gate.RLock()
 	defer t.gate.RUnlock()
 	t.mu.RLock()
@@ -104,7 +115,7 @@ func (t *Tree) changeOne(ctx context.Context, id keyID, image bool, f func(*entr
 	if err := f(&changed); err != nil {
 		return err
 	}
-	if changed == *e {
+	if dry || changed == *e {
 		return nil
 	}
 	if err := t.alsoNext(ctx, p, id, func(q *page) {
