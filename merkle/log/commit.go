@@ -54,6 +54,11 @@ func newSequencer(l *Log, e edge, h Head, stored uint64) (*sequencer, error) {
 	return s, nil
 }
 
+// keepBatch lets the engine use the memory of a group's batch again, however
+// large; by default it keeps no more than 1 MiB, and every group under load would
+// need new memory.
+var keepBatch = pebble.WithMaxRetainedSizeBytes(2 * defaultMaxGroupBytes)
+
 // run commits group after group until the queue is closed and empty, or a
 // commit fails.
 func (s *sequencer) run() {
@@ -94,7 +99,7 @@ func (s *sequencer) commitGroup(g *group) (err error) {
 	}
 	step := s.opts.seams.step
 
-	batch := s.engine.db.NewBatchWithSize(g.bytes + 16<<10)
+	batch := s.engine.db.NewBatchWithSize(g.bytes+16<<10, keepBatch)
 	s.build(g, batch)
 	step("built")
 
