@@ -21,7 +21,8 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 	var (
 		room    [1]log.Entry // most requests are one event
 		entries = room[:0]
-		ends    chainEnds
+		endRoom [2]chainEnd
+		ends    = chainEnds(endRoom[:0])
 		reg     = l.register.Load()
 		first   = false // of a chain
 	)
@@ -36,7 +37,7 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		}
 		lease, err := l.tree.Use(ctx, sub.key, route.Compartment, cohort)
 		if errors.Is(err, keystore.ErrErasing) {
-			return &BusyError{What: "this data is being erased right now"}
+			return errErasing
 		}
 		if err != nil {
 			return fmt.Errorf("getting a key: %w", err)
@@ -48,7 +49,9 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 			return errStale
 		}
 		first = first || sub.chains[chain] == nil
-		end := ends.of(sub, chain)
+		var at int
+		ends, at = ends.with(sub, chain)
+		end := &ends[at].chain
 		id := ev.Str("id")
 		tag := s.tagOf(l.tags, id)
 		entry, leaf, err := l.sealOne(lease, ev, end.seq+1, end.head, now)
@@ -81,43 +84,37 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 }
 
 // chainEnds are the ends of a person's chains as a request will leave them.
-type chainEnds struct {
-	list []chainEnd
-	room [2]chainEnd
-}
+type chainEnds []chainEnd
 
 type chainEnd struct {
 	key chainKey
 	chain
 }
 
-// of returns the end of a chain, to be moved on.
-func (e *chainEnds) of(sub *subject, k chainKey) *chain {
-	for i := range e.list {
-		if e.list[i].key == k {
-			return &e.list[i].chain
+// with returns the ends with that of a chain among them, to be moved on, and
+// where it is.
+func (e chainEnds) with(sub *subject, k chainKey) (chainEnds, int) {
+	for i := range e {
+		if e[i].key == k {
+			return e, i
 		}
-	}
-	if e.list == nil {
-		e.list = e.room[:0]
 	}
 	end := chainEnd{key: k}
 	if c := sub.chains[k]; c != nil {
 		end.chain = *c
 	}
-	e.list = append(e.list, end)
-	return &e.list[len(e.list)-1].chain
+	return append(e, end), len(e)
 }
 
 // keep gives the ends to the person.
-func (e *chainEnds) keep(sub *subject) {
-	for i := range e.list {
-		c := sub.chains[e.list[i].key]
+func (e chainEnds) keep(sub *subject) {
+	for i := range e {
+		c := sub.chains[e[i].key]
 		if c == nil {
 			c = new(chain)
-			sub.chains[e.list[i].key] = c
+			sub.chains[e[i].key] = c
 		}
-		*c = e.list[i].chain
+		*c = e[i].chain
 	}
 }
 

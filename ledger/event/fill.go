@@ -148,7 +148,7 @@ func (f *filler) clock() {
 // common fills what every event has.
 func (f *filler) common() {
 	if f.base == nil {
-		f.base = make([]Member, 0, 16) // with room for what emit adds
+		f.base = make([]Member, 0, 16) // with room for what emitLast adds
 	}
 	set := func(name string, value []byte) { f.base = append(f.base, Member{name, value}) }
 	pass := func(name string) {
@@ -235,6 +235,21 @@ func (f *filler) emit(ms ...Member) {
 	}
 	b := newBuilder(len(f.base) + len(ms) + 1)
 	b.members = append(b.members, f.base...)
+	f.finish(b, ms)
+}
+
+// emitLast is emit for the last event of the request: it takes the memory of
+// what all events share.
+func (f *filler) emitLast(ms ...Member) {
+	if len(f.rs.list) > 0 {
+		return
+	}
+	b := &builder{f.base}
+	f.base = nil
+	f.finish(b, ms)
+}
+
+func (f *filler) finish(b *builder, ms []Member) {
 	for _, m := range ms {
 		if m.Value != nil {
 			b.set(m.Name, m.Value)

@@ -49,7 +49,7 @@ func (f *filler) processing() {
 		f.echo("advertising", advertising)
 		ms = append(ms, f.pass("channel"), stringMember("contact", contact), Member{"advertising", advertising}, f.pass("template"))
 	}
-	f.emit(ms...)
+	f.emitLast(ms...)
 }
 
 // recipient refuses recipients that the register does not have; whether one may
