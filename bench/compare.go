@@ -1,0 +1,95 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+)
+
+// A Comparison is several paths under one load, in rounds that take turns: what
+// else happens on the machine happens to all of them.
+type Comparison struct {
+	Load   Load
+	Paths  []string
+	Rounds [][]*Result // of each round, in the order of Paths
+}
+
+// Compare drives paths in turn, so many rounds. each is told of every run; nil if
+// nobody wants to know.
+func Compare(ctx context.Context, paths []Path, l Load, rounds int, each func(*Result)) (*Comparison, error) {
+	c := &Comparison{Load: l}
+	for _, p := range paths {
+		c.Paths = append(c.Paths, p.Name())
+	}
+	for range rounds {
+		var rs []*Result
+		for _, p := range paths {
+			r, err := Append(ctx, p, l)
+			if err != nil {
+				return nil, err
+			}
+			if rs = append(rs, r); each != nil {
+				each(r)
+			}
+		}
+		c.Rounds = append(c.Rounds, rs)
+	}
+	return c, nil
+}
+
+// Spread is the median of some figures and their range.
+type Spread struct{ Least, Median, Most float64 }
+
+func spread(v []float64) Spread {
+	if len(v) == 0 {
+		return Spread{}
+	}
+	s := slices.Sorted(slices.Values(v))
+	median := s[len(s)/2]
+	if len(s)%2 == 0 {
+		median = (s[len(s)/2-1] + s[len(s)/2]) / 2
+	}
+	return Spread{s[0], median, s[len(s)-1]}
+}
+
+// Of returns the spread of a figure of a path.
+func (c *Comparison) Of(path int, unit string) Spread {
+	var v []float64
+	for _, round := range c.Rounds {
+		v = append(v, round[path].Metric(unit))
+	}
+	return spread(v)
+}
+
+// Ratio returns the spread of a figure of one path over that of another, round by
+// round.
+func (c *Comparison) Ratio(path, to int, unit string) Spread {
+	var v []float64
+	for _, round := range c.Rounds {
+		if d := round[to].Metric(unit); d > 0 {
+			v = append(v, round[path].Metric(unit)/d)
+		}
+	}
+	return spread(v)
+}
+
+// WriteTable writes medians with their ranges, and how many times the rate of
+// each other path the first one reaches.
+func (c *Comparison) WriteTable(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintf(t, "%d callers, window %d, %d B, %d rounds\n", c.Load.Callers, max(c.Load.Window, 1), c.Load.Size, len(c.Rounds))
+	fmt.Fprintln(t, "path\tevents/s\t\tp50 ms\tp99 ms\tCPU µs/event\tfirst path's rate, times this one's\t")
+	for i, name := range c.Paths {
+		rate, cpu := c.Of(i, UnitRate), c.Of(i, UnitCPU)
+		fmt.Fprintf(t, "%s\t%.0f\t[%.0f–%.0f]\t%.2f\t%.2f\t%.1f [%.1f–%.1f]\t", name, rate.Median, rate.Least, rate.Most,
+			c.Of(i, UnitP50).Median/1e3, c.Of(i, UnitP99).Median/1e3, cpu.Median, cpu.Least, cpu.Most)
+		if i > 0 {
+			r := c.Ratio(0, i, UnitRate)
+			fmt.Fprintf(t, "%.2f [%.2f–%.2f]", r.Median, r.Least, r.Most)
+		}
+		fmt.Fprintln(t, "\t")
+	}
+	return t.Flush()
+}
