@@ -10,6 +10,9 @@ import (
 // of the full bundle is larger than a commit group, and than what the engine
 // takes into its write buffer.
 func TestLargeLeaves(t *testing.T) {
+	if slow {
+		t.Skip("moves gigabytes")
+	}
 	d := logtest.NewDisk()
 	o := options(t)
 	o.FS = d.FS()
