@@ -64,6 +64,9 @@ func TestFsck(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if n < 65536 {
+			t.Errorf("chunk %d was folded long ago and is still there", n)
+		}
 		switch {
 		case n < 258*256:
 			folded = []byte(k)
