@@ -49,6 +49,17 @@ func (p *Plan) Erases() int { return p.total }
 
 // PlanErase says what Erase would do.
 func (l *Ledger) PlanErase(ctx context.Context, r EraseRequest) (*Plan, error) {
+	p, err := l.planErase(ctx, r)
+	if overtaken(err) {
+		return nil, errErasing
+	}
+	return p, err
+}
+
+// errErasing is what meets an erasure that has begun.
+var errErasing = &BusyError{What: "this data is being erased right now"}
+
+func (l *Ledger) planErase(ctx context.Context, r EraseRequest) (*Plan, error) {
 	entries, err := l.Timeline(ctx, r.Subject)
 	if err != nil {
 		return nil, err
@@ -120,7 +131,28 @@ func (l *Ledger) Erase(ctx context.Context, r EraseRequest) (*Plan, *erasure.Cer
 	if l.readOnly != nil {
 		return nil, nil, l.readOnly
 	}
-	p, err := l.PlanErase(ctx, r)
+	for try := 0; ; try++ {
+		p, cert, err := l.eraseOnce(ctx, r)
+		if !overtaken(err) {
+			return p, cert, err
+		}
+		// Another erasure has taken some of these keys, or is about to.
+		if try == 2 {
+			return p, nil, errErasing
+		}
+		if err := pause(ctx); err != nil {
+			return p, nil, err
+		}
+	}
+}
+
+// overtaken reports whether an erasure met another one.
+func overtaken(err error) bool {
+	return errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey)
+}
+
+func (l *Ledger) eraseOnce(ctx context.Context, r EraseRequest) (*Plan, *erasure.Certificate, error) {
+	p, err := l.planErase(ctx, r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -132,8 +164,11 @@ func (l *Ledger) Erase(ctx context.Context, r EraseRequest) (*Plan, *erasure.Cer
 	if withdrawn, err := l.withdrawForErasure(ctx, r); err != nil {
 		return nil, nil, err
 	} else if withdrawn {
-		if p, err = l.PlanErase(ctx, r); err != nil {
+		if p, err = l.planErase(ctx, r); err != nil {
 			return nil, nil, err
+		}
+		if len(p.erase) == 0 { // somebody else was faster
+			return p, nil, &KeptError{Plan: p}
 		}
 	}
 	keys := make([]keystore.KeyInfo, len(p.erase))
@@ -141,10 +176,7 @@ func (l *Ledger) Erase(ctx context.Context, r EraseRequest) (*Plan, *erasure.Cer
 	cert, err := l.erasure.Erase(ctx, erasure.Request{
 		Subject: personKey(r.Subject), Name: r.Subject, Keys: keys, Kept: p.kept, Reason: erasure.ReasonRequest, Everything: r.Everything,
 	})
-	if err != nil {
-		return p, nil, err
-	}
-	return p, cert, nil
+	return p, cert, err
 }
 
 // withdrawForErasure records a withdrawal where consents are still in force.

@@ -55,6 +55,23 @@ func (l *Ledger) RunRetention(ctx context.Context, at time.Time) ([]RetentionLin
 	if l.readOnly != nil {
 		return nil, nil, l.readOnly
 	}
+	var all []RetentionLine
+	var certs []*erasure.Certificate
+	for try := 0; ; try++ {
+		lines, some, err := l.retire(ctx, at)
+		all, certs = addLines(all, lines), append(certs, some...)
+		switch {
+		case err == nil:
+			return all, certs, nil
+		case !overtaken(err) || try == 2:
+			return all, certs, fmt.Errorf("destroying keys whose last day has passed: %w", err)
+		}
+		// Somebody's request was faster with one of the keys: what is due now?
+	}
+}
+
+// retire destroys what is due and says what it destroyed.
+func (l *Ledger) retire(ctx context.Context, at time.Time) ([]RetentionLine, []*erasure.Certificate, error) {
 	keys, wrong, err := l.due(ctx, at)
 	if err != nil {
 		return nil, nil, err
@@ -62,16 +79,32 @@ func (l *Ledger) RunRetention(ctx context.Context, at time.Time) ([]RetentionLin
 	for _, k := range wrong {
 		l.keeper.set(k.Ref, k.Expiry)
 	}
-	lines := retentionLines(keys)
+	var lines []RetentionLine
 	var certs []*erasure.Certificate
 	for part := range slices.Chunk(keys, l.retireMost) {
 		cert, err := l.erasure.Retire(ctx, part)
 		if err != nil {
-			return lines, certs, fmt.Errorf("destroying keys whose last day has passed: %w", err)
+			return lines, certs, err
 		}
 		certs = append(certs, cert)
+		lines = addLines(lines, retentionLines(part))
 	}
 	return lines, certs, nil
+}
+
+// addLines counts what is in both together.
+func addLines(a, b []RetentionLine) []RetentionLine {
+	for _, line := range b {
+		i := slices.IndexFunc(a, func(have RetentionLine) bool {
+			return have.Compartment == line.Compartment && have.Cohort == line.Cohort
+		})
+		if i < 0 {
+			a = append(a, line)
+		} else {
+			a[i].Keys += line.Keys
+		}
+	}
+	return a
 }
 
 // due returns the keys whose last day has passed, with that day in Expiry. The
