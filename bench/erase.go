@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,18 +27,20 @@ func (s *Sandbox) Erase(ctx context.Context, from, n, atOnce int) (*Result, erro
 	if from+n > s.People {
 		return nil, fmt.Errorf("erasing people %d to %d of %d", from, from+n, s.People)
 	}
-	var destroyed, recorded Latencies
+	reached := make(map[erasure.State]Latencies)
+	var recorded Latencies
 	m := Start()
 	for done := 0; done < n; {
 		round := min(atOnce, n-done)
-		d, r, err := s.eraseRound(ctx, from+done, round)
+		r, err := s.eraseRound(ctx, from+done, round, reached)
 		if err != nil {
 			return nil, fmt.Errorf("erasing: %w", err)
 		}
-		destroyed, recorded = append(destroyed, d...), append(recorded, r...)
+		recorded = append(recorded, r...)
 		done += round
 	}
 	u := m.Stop()
+	destroyed := reached[erasure.Destroyed]
 	r := &Result{Name: fmt.Sprintf("Erase/people=%d/at-once=%d", s.People, atOnce), N: n}
 	r.add("ns/op", float64(u.Elapsed.Nanoseconds())/float64(n))
 	r.add(UnitDestroyedP50, micros(destroyed.Quantile(0.50))/1e3)
@@ -47,20 +50,24 @@ func (s *Sandbox) Erase(ctx context.Context, from, n, atOnce int) (*Result, erro
 	if u.CPU > 0 {
 		r.add("cpu-µs/op", micros(u.CPU)/float64(n))
 	}
+	// The way there, for one who looks where the time goes.
+	for _, state := range []erasure.State{erasure.Requested, erasure.Fenced, erasure.Collected, erasure.Prepared, erasure.Rooted} {
+		if l := reached[state]; len(l) > 0 {
+			r.add(strings.ToLower(state.String())+"-p50-ms", micros(l.Quantile(0.50))/1e3)
+		}
+	}
 	return r, nil
 }
 
-// eraseRound sends requests at the same time and waits for all of them.
-func (s *Sandbox) eraseRound(ctx context.Context, from, n int) (destroyed, recorded Latencies, err error) {
+// eraseRound sends requests at the same time and waits for all of them. It notes
+// when each state was reached, counted from the calls.
+func (s *Sandbox) eraseRound(ctx context.Context, from, n int, reached map[erasure.State]Latencies) (recorded Latencies, err error) {
 	began := time.Now()
 	var mu sync.Mutex
 	progress := func(state erasure.State) {
-		if state != erasure.Destroyed {
-			return
-		}
 		at := time.Since(began)
 		mu.Lock()
-		destroyed = append(destroyed, at)
+		reached[state] = append(reached[state], at)
 		mu.Unlock()
 	}
 	s.progress.Store(&progress)
@@ -79,5 +86,5 @@ func (s *Sandbox) eraseRound(ctx context.Context, from, n int) (destroyed, recor
 		})
 	}
 	wg.Wait()
-	return destroyed, recorded, err
+	return recorded, err
 }
