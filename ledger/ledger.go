@@ -331,7 +331,7 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 		closeAll(holders)
 		return err
 	}
-	if l.tags, err = loadTags(ctx, l.log, l.tree); err != nil {
+	if l.tags, err = loadTags(ctx, l.log, l.tree, l.now()); err != nil {
 		l.tree.Close()
 		return err
 	}

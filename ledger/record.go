@@ -66,36 +66,44 @@ func (l *Ledger) Submit(ctx context.Context, short *event.Event) (*Submission, e
 	stripe := l.subjects.stripe(person)
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
-	s := newSubmission(id, mac, now)
-	if first, err := l.replay(ctx, s, personKey(person)); first != nil || err != nil {
-		return first, err
-	}
 	for try := 0; ; try++ {
-		sub, err := l.subject(ctx, stripe, person)
-		if err != nil {
+		s := newSubmission(id, mac, now)
+		first, err := l.replay(ctx, s, personKey(person))
+		if first != nil || err != nil {
+			return first, err
+		}
+		err = l.submit(ctx, stripe, s, person, short)
+		if err == nil {
+			return s, nil
+		}
+		s.release()
+		l.tags.unclaim(s)
+		if !stripe.reload(person, err, try) {
 			return nil, err
 		}
-		full, warnings, state, err := l.fill(sub, short, now)
-		if err != nil {
-			l.noteDenied(ctx, stripe, sub, person, err, now)
-			return nil, err
-		}
-		if err := l.seal(ctx, s, sub, full, state, now); err != nil {
-			s.release()
-			if stripe.reload(person, err, try) {
-				tag := s.tag
-				s = newSubmission(id, mac, now)
-				s.tag = tag
-				continue
-			}
-			return nil, err
-		}
-		for i := range s.answer {
-			s.answer[i].Warnings = warnings
-		}
-		l.follow(stripe, sub, s, state)
-		return s, nil
 	}
+}
+
+// submit fills, checks, seals and queues a request about a person. The caller holds
+// the stripe's lock.
+func (l *Ledger) submit(ctx context.Context, stripe *stripe, s *Submission, person string, short *event.Event) error {
+	sub, err := l.subject(ctx, stripe, person)
+	if err != nil {
+		return err
+	}
+	full, warnings, state, err := l.fill(sub, short, s.at)
+	if err != nil {
+		l.noteDenied(ctx, stripe, sub, person, err, s.at)
+		return err
+	}
+	if err := l.seal(ctx, s, sub, full, state, s.at); err != nil {
+		return err
+	}
+	for i := range s.answer {
+		s.answer[i].Warnings = warnings
+	}
+	l.follow(stripe, sub, s, state)
+	return nil
 }
 
 // Check returns the full form of a request as it would be sealed now, and
@@ -138,22 +146,23 @@ func (l *Ledger) fill(sub *subject, short *event.Event, now time.Time) ([]*event
 	return full, warnings, state, nil
 }
 
-// replay answers a request whose id was seen: nil where it is new.
+// replay answers a request whose id was seen: nil where it is new, and then the id
+// is this request's.
 func (l *Ledger) replay(ctx context.Context, s *Submission, owner keystore.Subject) (*Submission, error) {
 	id, mac := s.id, s.mac
 	if id == "" {
 		return nil, nil
 	}
 	s.tag = l.tags.of(id)
-	e, found, same := l.tags.find(s.tag, mac)
+	e, found, same := l.tags.claim(s)
 	if !found {
 		return nil, nil
 	}
 	if !same {
-		return nil, &event.Refused{Reasons: []event.Reason{{Reason: "id_conflict", Path: "/id", Hint: "another event was recorded under this id; send a new one under a new id"}}}
+		return nil, idConflict()
 	}
 	if e.pending != nil {
-		return e.pending, nil // attach to the request that is on its way
+		return e.pending.again(), nil // attach to the request that is on its way
 	}
 	var out []Recorded
 	for n := 1; ; n++ {
@@ -177,6 +186,10 @@ func (l *Ledger) replay(ctx context.Context, s *Submission, owner keystore.Subje
 		out = append(out, r)
 	}
 	return &Submission{answer: out}, nil
+}
+
+func idConflict() error {
+	return &event.Refused{Reasons: []event.Reason{{Reason: "id_conflict", Path: "/id", Hint: "another event was recorded under this id; send a new one under a new id"}}}
 }
 
 // unknownIndex stands for the index of an event that is not recorded yet.

@@ -49,6 +49,7 @@ func (l *Ledger) submitRegister(ctx context.Context, short *event.Event, id stri
 	if first, err := l.replay(ctx, s, organisation); first != nil || err != nil {
 		return first, err
 	}
+	defer l.tags.unclaim(s) // does nothing once it is queued
 	reg := l.register.Load()
 	full, warnings, err := event.Fill(l.fillContext(now, nil), short)
 	if err != nil {
@@ -75,7 +76,9 @@ func (l *Ledger) submitRegister(ctx context.Context, short *event.Event, id stri
 	}
 	s.answer = []Recorded{{ID: ev.Str("id"), Type: ev.Type(), Leaf: merkle.LeafHash(leaf), Recorded: now, Warnings: warnings}}
 	l.settler.put(s)
-	if err := s.ticket.Wait(ctx); err != nil {
+	// The end of the context does not end this wait: what is declared on disk has to
+	// be declared here, too.
+	if err := s.ticket.Wait(context.WithoutCancel(ctx)); err != nil {
 		return nil, storeError(err)
 	}
 	next, err := reg.Apply(ev, leafHash(leaf))

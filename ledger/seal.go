@@ -54,6 +54,12 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		end := &ends[at].chain
 		id := ev.Str("id")
 		tag := s.tagOf(l.tags, id)
+		if len(entries) > 0 {
+			// The ids of further events are made of the first one's, and may be taken.
+			if _, found, _ := l.tags.find(tag, s.mac); found {
+				return idConflict()
+			}
+		}
 		entry, leaf, err := l.sealOne(lease, ev, end.seq+1, end.head, now)
 		if err != nil {
 			return err

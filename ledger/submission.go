@@ -65,6 +65,15 @@ func (s *Submission) Wait(ctx context.Context) ([]Recorded, error) {
 	return out, nil
 }
 
+// again is the answer to the same request, sent once more while it is on its way.
+func (s *Submission) again() *Submission {
+	answer := append([]Recorded(nil), s.answer...)
+	for i := range answer {
+		answer[i].Replayed = true
+	}
+	return &Submission{ticket: s.ticket, answer: answer}
+}
+
 // tagOf returns the tag of one of the request's events. The first has the id of
 // the request itself, whose tag is known.
 func (s *Submission) tagOf(t *tags, id string) [16]byte {

@@ -78,16 +78,20 @@ type tagGroup struct {
 	tags   [][16]byte
 }
 
-// loadTags reads the window at start.
-func loadTags(ctx context.Context, l *log.Log, tree *keystore.Tree) (*tags, error) {
+// loadTags reads the window at start. Rows may reach further back, because they
+// are dropped many at a time.
+func loadTags(ctx context.Context, l *log.Log, tree *keystore.Tree, now time.Time) (*tags, error) {
 	t := &tags{tree: tree, pending: make(map[[16]byte]*Submission), durable: make(map[[16]byte]durableTag)}
+	oldest := minuteOf(now.Add(-tagWindow))
 	err := l.Scan(ctx, []byte{spaceTags}, []byte{spaceTags + 1}, func(k, v []byte) error {
 		if len(k) != 9 || len(v)%tagSize != 0 {
 			return fmt.Errorf("request tag row of %d bytes under a key of %d: malformed", len(v), len(k))
 		}
 		first := binary.BigEndian.Uint64(k[1:])
 		for i := 0; i < len(v); i += tagSize {
-			t.add([16]byte(v[i:]), [16]byte(v[i+16:]), first+uint64(i/tagSize), binary.BigEndian.Uint32(v[i+32:]))
+			if minute := binary.BigEndian.Uint32(v[i+32:]); minute >= oldest {
+				t.add([16]byte(v[i:]), [16]byte(v[i+16:]), first+uint64(i/tagSize), minute)
+			}
 		}
 		return nil
 	})
@@ -119,12 +123,40 @@ func (t *tags) of(id string) [16]byte {
 func (t *tags) find(tag, mac [16]byte) (e tagEntry, found, same bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.findLocked(tag, mac)
+}
+
+func (t *tags) findLocked(tag, mac [16]byte) (e tagEntry, found, same bool) {
 	if s := t.pending[tag]; s != nil {
 		e, found = tagEntry{mac: s.mac, pending: s}, true
 	} else if d, ok := t.durable[tag]; ok {
 		e, found = tagEntry{mac: d.mac, index: d.index}, true
 	}
 	return e, found, found && subtle.ConstantTimeCompare(e.mac[:], mac[:]) == 1
+}
+
+// claim is find for a request that is about to be recorded. Where its tag is new,
+// the tag is the request's from now on: of two people's requests that come at once
+// under one id, one is refused. What is not queued in the end gives it back.
+func (t *tags) claim(s *Submission) (e tagEntry, found, same bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e, found, same = t.findLocked(s.tag, s.mac); !found {
+		t.pending[s.tag] = s
+	}
+	return e, found, same
+}
+
+// unclaim gives back what a request claimed that was not queued.
+func (t *tags) unclaim(s *Submission) {
+	if s.id == "" || s.ticket != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pending[s.tag] == s {
+		delete(t.pending, s.tag)
+	}
 }
 
 // pend notes the tags of a request that is queued; settle gives them their index.
