@@ -1,0 +1,66 @@
+package erasure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lacunalog/lacuna/keystore"
+)
+
+// An Account is what the epochs account for that a ledger went through.
+type Account struct {
+	Epochs  int
+	Entries uint64 // of the log, that became unreadable
+	// Partial says that some epochs can no longer be asked, because a sweep has
+	// erased the keys of their jobs; what they destroyed is not counted here.
+	Partial bool
+	// Open is how many erasures have begun and are not recorded yet. What they
+	// have destroyed so far is not counted.
+	Open int
+}
+
+// Account adds up what was erased, from the rows of the epochs. A ledger in which
+// more entries do not open than this has lost some, or hides them.
+func (e *Engine) Account(ctx context.Context) (d Account, err error) {
+	names, err := e.names(ctx)
+	if err != nil {
+		return d, fmt.Errorf("adding up what was erased: %w", err)
+	}
+	last := make(map[ID]rowName) // of every epoch, by the job that leads it
+	jobs := make(map[ID]State)
+	for _, n := range names {
+		switch n.kind {
+		case kindEpoch:
+			if n.state > last[n.id].state {
+				last[n.id] = n
+			}
+		case kindJob:
+			jobs[n.id] = max(jobs[n.id], n.state)
+		}
+	}
+	for _, s := range jobs {
+		if s.open() {
+			d.Open++
+		}
+	}
+	for _, n := range last {
+		if n.state < Recorded {
+			continue
+		}
+		var what epochRow
+		err := unseal(ctx, e, n, &what)
+		if errors.Is(err, keystore.ErrNoKey) {
+			d.Partial = true
+			continue
+		}
+		if err != nil {
+			return d, fmt.Errorf("adding up what was erased: %w", err)
+		}
+		d.Epochs++
+		for _, entries := range what.Entries {
+			d.Entries += entries
+		}
+	}
+	return d, nil
+}
