@@ -58,7 +58,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			initCommand(), appendCommand(), recordCommand(), mayCommand(), getCommand(), subjectCommand(),
 			proveCommand(), verifyCommand(), eraseCommand(), retentionCommand(),
-			fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), exportCommand(), demoCommand(),
+			fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), exportCommand(), benchCommand(), demoCommand(),
 		},
 		CommandNotFound: nil,
 	}

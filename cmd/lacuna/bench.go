@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lacunalog/lacuna/bench"
+)
+
+func benchCommand() *cli.Command {
+	shared := []cli.Flag{
+		&cli.StringFlag{Name: "dir", Usage: "folder to measure in, on the disk that matters; default: a temporary one"},
+		&cli.BoolFlag{Name: "json", Usage: "print JSON"},
+		&cli.StringFlag{Name: "cpuprofile", Usage: "write a CPU profile of what is measured to `FILE`"},
+		&cli.StringFlag{Name: "memprofile", Usage: "write a profile of what is allocated to `FILE`"},
+	}
+	return &cli.Command{
+		Name:        "bench",
+		Usage:       "measure this machine: appends, erasures, proofs",
+		Description: "Every figure is with a sync to disk. Lines on stdout can be read by benchstat; tables go to stderr.",
+		Subcommands: []*cli.Command{
+			{
+				Name:  "append",
+				Usage: "append events: the whole ledger, sealing alone, the log alone, in turns",
+				Flags: append([]cli.Flag{
+					&cli.IntFlag{Name: "size", Usage: "bytes of an event: 256 or 1024", Value: bench.Small},
+					&cli.IntSliceFlag{Name: "callers", Usage: "callers, each in a closed loop", Value: cli.NewIntSlice(1, 64, 1024)},
+					&cli.IntFlag{Name: "window", Usage: "events that a caller submits before it waits for all", Value: 1},
+					&cli.IntFlag{Name: "people", Usage: "people whom the events are about", Value: 10_000},
+					&cli.IntFlag{Name: "rounds", Usage: "rounds of turns", Value: 3},
+					&cli.DurationFlag{Name: "for", Usage: "length of a turn", Value: 2 * time.Second},
+					&cli.StringSliceFlag{Name: "path", Usage: "whole, bare or log", Value: cli.NewStringSlice("whole", "bare", "log")},
+					&cli.BoolFlag{Name: "disk", Usage: "also close the ledger and measure what it takes on the disk"},
+				}, shared...),
+				Action: measure(benchAppend),
+			},
+			{
+				Name:  "erase",
+				Usage: "erase people, and say after how long nobody can read them any more",
+				Flags: append([]cli.Flag{
+					&cli.IntFlag{Name: "people", Usage: "people in the ledger", Value: 100_000},
+					&cli.IntFlag{Name: "erase", Usage: "people to erase in each run", Value: 256},
+					&cli.IntSliceFlag{Name: "at-once", Usage: "requests at the same time", Value: cli.NewIntSlice(1, 16, 256)},
+				}, shared...),
+				Action: measure(benchErase),
+			},
+			{
+				Name:  "proof",
+				Usage: "make and verify inclusion proofs",
+				Flags: append([]cli.Flag{
+					&cli.IntFlag{Name: "leaves", Usage: "leaves in the log", Value: 1_000_000},
+					&cli.IntFlag{Name: "proofs", Usage: "proofs to make", Value: 10_000},
+				}, shared...),
+				Action: measure(benchProof),
+			},
+		},
+	}
+}
+
+// measurement is one run of a bench command.
+type measurement struct {
+	*cli.Context
+	dir   string
+	start func() // the part that is profiled
+}
+
+// measure gives a bench command a folder of its own, the header that says which
+// machine this is, and profiles.
+func measure(run func(m *measurement) error) cli.ActionFunc {
+	return func(c *cli.Context) (err error) {
+		if err := noArguments(c); err != nil {
+			return err
+		}
+		for _, f := range c.Command.Flags {
+			// A figure of nothing would divide by it.
+			name := f.Names()[0]
+			if _, ok := f.(*cli.IntFlag); ok && c.Int(name) < 1 {
+				return usage(fmt.Errorf("--%s is less than 1", name))
+			}
+			for _, n := range c.IntSlice(name) {
+				if n < 1 {
+					return usage(fmt.Errorf("--%s is less than 1", name))
+				}
+			}
+		}
+		m := &measurement{Context: c}
+		if m.dir, err = os.MkdirTemp(c.String("dir"), "lacuna-bench-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(m.dir)) }()
+		if !c.Bool("json") {
+			if _, err := bench.ThisMachine(m.dir).WriteTo(c.App.Writer); err != nil {
+				return err
+			}
+		}
+		stop := func() error { return nil }
+		m.start = func() {
+			m.start = func() {}
+			stop, err = profiles(c.String("cpuprofile"), c.String("memprofile"))
+		}
+		if e := run(m); err == nil {
+			err = e
+		}
+		return errors.Join(err, stop())
+	}
+}
+
+// profiles begins what profiles were asked for.
+func profiles(cpu, mem string) (stop func() error, err error) {
+	stops := []func() error{}
+	stop = func() error {
+		var err error
+		for _, f := range stops {
+			err = errors.Join(err, f())
+		}
+		return err
+	}
+	if mem != "" {
+		runtime.MemProfileRate = 8 << 10
+		stops = append(stops, func() error {
+			return write(mem, func(w io.Writer) error { return pprof.Lookup("allocs").WriteTo(w, 0) })
+		})
+	}
+	if cpu == "" {
+		return stop, nil
+	}
+	f, err := os.Create(cpu)
+	if err != nil {
+		return stop, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return stop, errors.Join(err, f.Close())
+	}
+	stops = append(stops, func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	})
+	return stop, nil
+}
+
+func write(name string, f func(io.Writer) error) error {
+	out, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(out), out.Close())
+}
+
+// print prints one result.
+func (m *measurement) print(r *bench.Result) error {
+	if !m.Bool("json") {
+		_, err := fmt.Fprintln(m.App.Writer, r)
+		return err
+	}
+	figures := make(map[string]float64, len(r.Metrics))
+	for _, f := range r.Metrics {
+		figures[f.Unit] = f.Value
+	}
+	return printJSON(m.App.Writer, map[string]any{"name": r.Name, "n": r.N, "figures": figures})
+}
+
+func benchAppend(m *measurement) error {
+	if s := m.Int("size"); s != bench.Small && s != bench.Large {
+		return usage(fmt.Errorf("--size is %d, want %d or %d", s, bench.Small, bench.Large))
+	}
+	paths, closePaths, err := openPaths(m)
+	defer closePaths()
+	if err != nil {
+		return err
+	}
+	m.start()
+	for _, callers := range m.IntSlice("callers") {
+		load := bench.Load{Size: m.Int("size"), Callers: callers, Window: m.Int("window"), For: m.Duration("for")}
+		var failed error
+		c, err := bench.Compare(m.Context.Context, paths, load, m.Int("rounds"), func(r *bench.Result) { failed = errors.Join(failed, m.print(r)) })
+		if err = errors.Join(err, failed); err != nil {
+			return err
+		}
+		if err := c.WriteTable(m.App.ErrWriter); err != nil {
+			return err
+		}
+	}
+	if s, ok := paths[0].(*bench.Sandbox); ok && m.Bool("disk") {
+		r := &bench.Result{Name: fmt.Sprintf("Disk/size=%d", m.Int("size")), N: 1}
+		if err := s.Disk(m.Context.Context, m.Int("size"), r); err != nil {
+			return err
+		}
+		return m.print(r)
+	}
+	return nil
+}
+
+// openPaths makes what is measured, the whole ledger first.
+func openPaths(m *measurement) (paths []bench.Path, closeAll func(), err error) {
+	closers := []io.Closer{}
+	closeAll = func() {
+		for _, c := range closers {
+			c.Close()
+		}
+	}
+	type path interface {
+		bench.Path
+		io.Closer
+	}
+	makers := map[string]func(ctx context.Context) (path, error){
+		"whole": func(ctx context.Context) (path, error) { return bench.NewSandbox(ctx, m.dir, m.Int("people")) },
+		"bare":  func(ctx context.Context) (path, error) { return bench.NewBare(ctx, m.dir, m.Int("people")) },
+		"log":   func(ctx context.Context) (path, error) { return bench.NewLeaves(ctx, m.dir) },
+	}
+	for _, name := range m.StringSlice("path") {
+		maker := makers[name]
+		if maker == nil {
+			return nil, closeAll, &usageError{err: fmt.Errorf("no path %q", name), hint: "paths are whole, bare, log"}
+		}
+		delete(makers, name) // twice in one folder would not do
+		p, err := maker(m.Context.Context)
+		if err != nil {
+			return nil, closeAll, err
+		}
+		paths, closers = append(paths, p), append(closers, p)
+	}
+	return paths, closeAll, nil
+}
+
+func benchErase(m *measurement) error {
+	n, people := m.Int("erase"), m.Int("people")
+	if need := n * len(m.IntSlice("at-once")); need > people {
+		return usage(fmt.Errorf("erasing %d of %d people", need, people))
+	}
+	s, err := bench.NewSandbox(m.Context.Context, m.dir, people)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	m.start()
+	for i, atOnce := range m.IntSlice("at-once") {
+		r, err := s.Erase(m.Context.Context, i*n, n, atOnce)
+		if err != nil {
+			return err
+		}
+		if err := m.print(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func benchProof(m *measurement) error {
+	f, err := bench.NewForest(m.Context.Context, m.dir, m.Int("leaves"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	m.start()
+	r, err := f.Proofs(m.Context.Context, m.Int("proofs"))
+	if err != nil {
+		return err
+	}
+	return m.print(r)
+}
