@@ -4,21 +4,30 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/transparency-dev/tessera"
 	"github.com/transparency-dev/tessera/storage/posix"
 	"golang.org/x/mod/sumdb/note"
+	"k8s.io/klog/v2"
 
 	"github.com/lacunalog/lacuna/bench"
 )
+
+// What Tessera says while all is well is not part of the figures.
+func init() {
+	klog.SetSlogLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+}
 
 // A log is a Tessera log on the POSIX driver, the one that needs no service. Every
 // file it writes is synced by the driver.
 type log struct {
 	appender *tessera.Appender
 	awaiter  *tessera.PublicationAwaiter
+	size     func(context.Context) (uint64, error) // integrated
 	shutdown func(context.Context) error
 	stop     context.CancelFunc
 }
@@ -54,7 +63,7 @@ func newLog(ctx context.Context, dir string, inFlight, batch int) (*log, error) 
 		return nil, fmt.Errorf("opening Tessera: %w", err)
 	}
 	return &log{
-		appender: appender, shutdown: shutdown, stop: stop,
+		appender: appender, shutdown: shutdown, stop: stop, size: reader.IntegratedSize,
 		awaiter: tessera.NewPublicationAwaiter(ctx, reader.ReadCheckpoint, 10*time.Millisecond),
 	}, nil
 }
