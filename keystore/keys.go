@@ -11,7 +11,6 @@ type key struct {
 	meta    entry         // without the DEK
 	untaken bool          // made by Use, and not yet taken
 	drained chan struct{} // closed when the last lease ends, where somebody waits for that
-	closing bool          // an epoch waits: no lease at all
 }
 
 // keys is the bounded cache of loaded keys. A key that is leased stays.

@@ -89,11 +89,6 @@ func (s *system) swept() *system {
 	return c
 }
 
-func (s *system) zero() {
-	clear(s.gens)
-	*s = system{}
-}
-
 func (s *system) generation() uint32 { return s.gens[len(s.gens)-1].g }
 
 func (s *system) gen(g uint32) *generation {

@@ -54,7 +54,7 @@ func (t *table) put(p *page) bool {
 	t.pages[p.at] = p
 	t.ring = append(t.ring, p)
 	if t.count++; t.count > t.max {
-		t.evict(max(t.count/16, 1))
+		t.evict(t.count - t.max + t.max/16)
 	}
 	return true
 }
@@ -72,7 +72,7 @@ func (t *table) adopt(p, parent *page) {
 
 // evict drops up to n pages that were not used since the hand came by last.
 func (t *table) evict(n int) {
-	for range len(t.ring) {
+	for range 2 * len(t.ring) { // the first look clears the marks of use
 		if n == 0 || len(t.ring) == 0 {
 			return
 		}
@@ -171,7 +171,5 @@ func (t *table) each(f func(*page)) {
 func (t *table) scrub() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for range 2 { // the first look clears the marks of use
-		t.evict(t.count + 1)
-	}
+	t.evict(t.count)
 }
