@@ -132,3 +132,8 @@ func QueueKeys(ctx context.Context, l *Ledger, kvs []keystore.KV) error {
 	}
 	return wait(ctx)
 }
+
+// FsckErased compares a report with what erasures accounted for.
+func FsckErased(ctx context.Context, l *Ledger, r *FsckReport, before erasure.Account) error {
+	return l.fsckErased(ctx, r, before)
+}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger/envelope"
 	"github.com/lacunalog/lacuna/merkle"
+	"github.com/lacunalog/lacuna/merkle/log"
 )
 
 // FsckReport is what a full check found.
@@ -17,6 +19,7 @@ type FsckReport struct {
 	Public   uint64   // public statements
 	Opened   uint64   // sealed events that a living key opens
 	Erased   uint64   // sealed events that no living key opens
+	Claimed  uint64   // entries that the recorded erasures say they made unreadable
 	Keys     uint64   // living keys
 	Missing  []string // key pages that are missing
 	Problems []string // empty: everything agrees
@@ -26,14 +29,22 @@ type FsckReport struct {
 const maxProblems = 100
 
 // Fsck derives everything again: the tree from the leaves, each key's list of
-// events, each leaf from its sealed event, each chain from its _seq and _prev. It
-// changes nothing. progress is called with a stage and how far it is.
+// events, each leaf from its sealed event, each chain from its _seq and _prev. What
+// does not open must be what erasures account for: an entry that was lost looks
+// like one that was erased. It changes nothing. progress is called with a stage and
+// how far it is.
 func (l *Ledger) Fsck(ctx context.Context, progress func(stage string, done, total uint64)) (*FsckReport, error) {
 	if progress == nil {
 		progress = func(string, uint64, uint64) {}
 	}
 	r := new(FsckReport)
-	head := l.log.Head()
+	before, err := l.erasure.Account(ctx)
+	if err != nil {
+		return nil, err
+	}
+	snap := l.log.Snapshot()
+	defer snap.Close()
+	head := snap.Head()
 	r.Size, r.Root = head.Checkpoint.Size, head.Checkpoint.Root
 	if err := l.log.Fsck(ctx, func(done, total uint64) { progress("log", done, total) }); err != nil {
 		if ctx.Err() != nil {
@@ -51,11 +62,36 @@ func (l *Ledger) Fsck(ctx context.Context, progress func(stage string, done, tot
 	for _, p := range tr.Problems {
 		r.problem("key tree: %s", p)
 	}
-	opened, err := l.fsckChains(ctx, r, head.Checkpoint.Size, progress)
+	opened, err := l.fsckChains(ctx, r, snap, head.Checkpoint.Size, progress)
 	if err != nil {
 		return nil, err
 	}
-	return r, l.fsckLeaves(ctx, r, opened, progress)
+	if err := l.fsckLeaves(ctx, r, snap, opened, progress); err != nil {
+		return nil, err
+	}
+	return r, l.fsckErased(ctx, r, before)
+}
+
+// fsckErased compares what does not open with what erasures account for. before is
+// the account as it was when the check began: a ledger that is in use may erase
+// meanwhile.
+func (l *Ledger) fsckErased(ctx context.Context, r *FsckReport, before erasure.Account) error {
+	after, err := l.erasure.Account(ctx)
+	if err != nil {
+		return err
+	}
+	r.Claimed = after.Entries
+	rolledBack := log.ErrRolledBack{}
+	switch {
+	case len(r.Missing) > 0, errors.As(l.readOnly, &rolledBack):
+		// What lies on a missing page does not open either, and is named. An older
+		// copy of the ledger does not know what was erased since.
+	case r.Erased < before.Entries:
+		r.problem("erasures account for %d entries that do not open, but only %d do not: something erased can be read", before.Entries, r.Erased)
+	case r.Erased > after.Entries && after.Open == 0 && !after.Partial:
+		r.problem("%d entries do not open, and erasures account for %d of them: the others are lost", r.Erased, after.Entries)
+	}
+	return nil
 }
 
 func (r *FsckReport) problem(text string, args ...any) {
@@ -65,9 +101,7 @@ func (r *FsckReport) problem(text string, args ...any) {
 }
 
 // fsckChains walks every living key's events and returns which entries opened.
-func (l *Ledger) fsckChains(ctx context.Context, r *FsckReport, size uint64, progress func(string, uint64, uint64)) ([]bool, error) {
-	snap := l.log.Snapshot()
-	defer snap.Close()
+func (l *Ledger) fsckChains(ctx context.Context, r *FsckReport, snap reader, size uint64, progress func(string, uint64, uint64)) ([]bool, error) {
 	opened := make([]bool, size)
 	g := l.tree.Generation()
 	err := l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
@@ -145,9 +179,9 @@ func (l *Ledger) fsckEntry(ctx context.Context, snap reader, k envelope.Keys, e 
 }
 
 // fsckLeaves accounts for every entry: public, opened, or erased.
-func (l *Ledger) fsckLeaves(ctx context.Context, r *FsckReport, opened []bool, progress func(string, uint64, uint64)) error {
+func (l *Ledger) fsckLeaves(ctx context.Context, r *FsckReport, snap reader, opened []bool, progress func(string, uint64, uint64)) error {
 	for i := range opened {
-		leaf, err := l.log.Leaf(ctx, uint64(i))
+		leaf, err := snap.Leaf(ctx, uint64(i))
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()

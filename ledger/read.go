@@ -8,6 +8,7 @@ import (
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger/consent"
 	"github.com/lacunalog/lacuna/ledger/envelope"
+	"github.com/lacunalog/lacuna/merkle/log"
 )
 
 // Get opens entry index. It returns *ErasedError where no living key opens the
@@ -29,7 +30,7 @@ func (l *Ledger) Get(ctx context.Context, index uint64) (Entry, error) {
 // find opens an entry and returns the lease of the key that opened it, nil for
 // a public statement.
 func (l *Ledger) find(ctx context.Context, r reader, index uint64) (Entry, *keystore.Lease, error) {
-	leaf, err := l.leaf(ctx, index)
+	leaf, err := l.leaf(ctx, r, index)
 	if err != nil {
 		return Entry{}, nil, err
 	}
@@ -75,16 +76,19 @@ func (l *Ledger) find(ctx context.Context, r reader, index uint64) (Entry, *keys
 }
 
 // leaf reads a leaf, or says that there is none.
-func (l *Ledger) leaf(ctx context.Context, index uint64) ([]byte, error) {
-	if size := l.log.Head().Checkpoint.Size; index >= size {
-		return nil, &NotFoundError{What: fmt.Sprintf("entry %d: the log has %d entries", index, size)}
+func (l *Ledger) leaf(ctx context.Context, r reader, index uint64) ([]byte, error) {
+	leaf, err := r.Leaf(ctx, index)
+	if errors.Is(err, log.ErrNotFound) {
+		return nil, &NotFoundError{What: fmt.Sprintf("entry %d: the log has %d entries", index, r.Head().Size)}
 	}
-	return l.log.Leaf(ctx, index)
+	return leaf, err
 }
 
 // entryUnder opens an entry that belongs to one tree subject.
 func (l *Ledger) entryUnder(ctx context.Context, s keystore.Subject, index uint64) (Entry, error) {
-	leaf, err := l.leaf(ctx, index)
+	snap := l.log.Snapshot()
+	defer snap.Close()
+	leaf, err := l.leaf(ctx, snap, index)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -92,8 +96,6 @@ func (l *Ledger) entryUnder(ctx context.Context, s keystore.Subject, index uint6
 		ev, err := publicEvent(leaf)
 		return Entry{Index: index, Event: ev, Public: true, leaf: leaf}, err
 	}
-	snap := l.log.Snapshot()
-	defer snap.Close()
 	env, err := l.envelope(ctx, snap, index, leaf)
 	if err != nil {
 		return Entry{}, err

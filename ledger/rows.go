@@ -64,6 +64,7 @@ type namer interface {
 type reader interface {
 	Get(ctx context.Context, key []byte) ([]byte, error)
 	Leaf(ctx context.Context, index uint64) ([]byte, error)
+	Head() log.Head
 }
 
 // listIndex returns the log index of event seq (from 1) of a key, and false
