@@ -1,12 +1,11 @@
 package keystore
 
 import (
+	"crypto/cipher"
 	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
-
-	"golang.org/x/crypto/chacha20"
 )
 
 // The system page holds the secrets that belong to nobody. It is on every
@@ -32,6 +31,7 @@ type generation struct {
 	g        uint32
 	env, esc Secret
 	escMAC   mac
+	stream   cipher.AEAD // under env; see newStream
 }
 
 const (
@@ -54,14 +54,15 @@ func newSystem(g uint32) *system {
 
 func newGeneration(g uint32) generation {
 	n := generation{g: g, env: newSecret(), esc: newSecret()}
-	n.escMAC = newMAC(n.esc[:])
+	n.escMAC, n.stream = newMAC(n.esc[:]), newStream(&n.env)
 	return n
 }
 
 func (s *system) prepare() {
 	s.idx, s.route, s.tags = newMAC(s.kIdx[:]), newMAC(s.kRoute[:]), newMAC(s.kTags[:])
 	for i := range s.gens {
-		s.gens[i].escMAC = newMAC(s.gens[i].esc[:])
+		g := &s.gens[i]
+		g.escMAC, g.stream = newMAC(g.esc[:]), newStream(&g.env)
 	}
 	s.byName = make(map[string]uint16, len(s.names))
 	for i, n := range s.names {
@@ -132,15 +133,6 @@ func (s *system) routeOf(tag *[16]byte) uint64 {
 			return r
 		}
 	}
-}
-
-// mask applies the envelope mask of generation g, in place; twice is none.
-func (g *generation) mask(leaf, env []byte) {
-	c, err := chacha20.NewUnauthenticatedCipher(g.env[:], leaf[2:14])
-	if err != nil {
-		panic("keystore: " + err.Error())
-	}
-	c.XORKeyStream(env, env)
 }
 
 func (s *system) plaintext() []byte {
