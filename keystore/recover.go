@@ -141,6 +141,13 @@ func (t *Tree) choose(ctx context.Context, gens []uint32) (*view, error) {
 		return bytes.Compare(a.attempt[:], b.attempt[:])
 	})
 	for _, a := range all {
+		if a.epoch < all[0].epoch {
+			// All holders have a later root. Pages are durable before a holder gets
+			// their root, so it is the pages that were lost, or these are the rows of
+			// an older copy. To go back to an older root would destroy the newer one,
+			// and with it everybody.
+			break
+		}
 		root := deriveRoot(t.id, a.epoch, a.attempt, held[a])
 		for _, top := range tops {
 			if top.h.epoch != a.epoch || top.h.tree != t.id {

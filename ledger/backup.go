@@ -50,11 +50,12 @@ func (l *Ledger) Backup(ctx context.Context, out string) (Manifest, error) {
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return Manifest{}, err
 	}
+	epoch := l.tree.Info().Epoch // before the copy: pages of a later epoch are then looked for, not passed over
 	head := l.log.Head()
 	if err := l.log.Backup(ctx, filepath.Join(tmp, storeDir)); err != nil {
 		return Manifest{}, fmt.Errorf("copying the log: %w", err)
 	}
-	m := Manifest{Format: backupFormat, Origin: l.origin, Size: head.Checkpoint.Size, Root: head.Checkpoint.Root.String(), Epoch: l.tree.Info().Epoch, Head: string(head.Signed)}
+	m := Manifest{Format: backupFormat, Origin: l.origin, Size: head.Checkpoint.Size, Root: head.Checkpoint.Root.String(), Epoch: epoch, Head: string(head.Signed)}
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return m, err

@@ -54,7 +54,7 @@ func (l *Ledger) Examine() []Finding {
 		add(Fine, "", "the root is in %d places", len(l.config.Root))
 	}
 	if l.config.Pages == "" {
-		add(Warning, "a folder on another disk is set up with lacuna init --pages FOLDER", "key pages go to no second place: after an erasure an older backup cannot open everybody who lives")
+		add(Warning, "a folder on another disk is set up with lacuna init --pages FOLDER", "key pages go to no second place: after an erasure no older backup opens anybody")
 	} else {
 		add(Fine, "", "key pages are also written to %s", absoluteIn(l.dir, l.config.Pages))
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"unicode"
 
 	"github.com/lacunalog/lacuna/keystore"
@@ -189,4 +190,19 @@ func checkOrigin(origin string) error {
 		return errors.New("has a space, a plus or a control character")
 	}
 	return nil
+}
+
+// guardedHeads writes no head before the root has opened this ledger's key tree: a
+// mistyped --root would leave our head beside the root of another ledger, which
+// would then refuse to open.
+type guardedHeads struct {
+	headFiles
+	ours atomic.Bool
+}
+
+func (g *guardedHeads) Store(checkpoint []byte) error {
+	if !g.ours.Load() {
+		return nil
+	}
+	return g.headFiles.Store(checkpoint)
 }

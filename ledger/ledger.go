@@ -158,6 +158,9 @@ func Init(ctx context.Context, o InitOptions) error {
 			return fmt.Errorf("root %s exists already: it may hold the only root of another ledger; remove it if an interrupted init left it", root)
 		}
 	}
+	if o.Pages != "" && inside(o.Dir, o.Pages) {
+		return badConfig("the folder for key pages lies inside the ledger: it would be lost with it")
+	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return err
 	}
@@ -291,7 +294,8 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 			roots = append(roots, absoluteIn(o.Dir, root))
 		}
 	}
-	lo := log.Options{Origin: c.Origin, Signer: signer, VKey: l.vkey, Spaces: spaces, HeadCopy: headCopy(roots), ReadOnly: o.ReadOnly}
+	heads := &guardedHeads{headFiles: headCopy(roots)}
+	lo := log.Options{Origin: c.Origin, Signer: signer, VKey: l.vkey, Spaces: spaces, HeadCopy: heads, ReadOnly: o.ReadOnly}
 	o.hooks.logOptions(&lo)
 	store := filepath.Join(o.Dir, storeDir)
 	l.log, err = log.Open(ctx, store, lo)
@@ -313,6 +317,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 		l.log.Close()
 		return nil, err
 	}
+	heads.ours.Store(true)
 	return l, nil
 }
 
@@ -346,7 +351,7 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 	l.retireMost = eo.MaxKeys
 	l.erasure, err = erasure.Open(ctx, l.tree, erasureLedger{l}, treeRows{l.log}, eo)
 	if err == nil && l.readOnly == nil {
-		_, err = l.erasure.Resume(ctx)
+		err = l.resume(ctx, warn)
 	}
 	if err != nil {
 		l.stopSettling()
@@ -354,6 +359,22 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 		return fmt.Errorf("finishing an interrupted erasure: %w", err)
 	}
 	return nil
+}
+
+// resume finishes erasures that were interrupted. One that cannot be finished now
+// (its page folder is away, say) stays written down, and does not keep anybody
+// from withdrawing.
+func (l *Ledger) resume(ctx context.Context, warn func(string)) error {
+	done, err := l.erasure.Resume(ctx)
+	for _, c := range done {
+		warn(fmt.Sprintf("an interrupted erasure was finished: %d entries, epoch %d, record is entry %d", c.Entries, c.Terms.Epoch, c.Record.Index))
+	}
+	var pending *erasure.PendingError
+	if errors.As(err, &pending) {
+		warn(err.Error())
+		return nil
+	}
+	return err
 }
 
 // Close waits for what is queued and closes the ledger.

@@ -139,12 +139,23 @@ func (l *Ledger) Timeline(ctx context.Context, person string) ([]Entry, error) {
 // May answers whether something may be done, from what is durable. An error is
 // not an allow, and neither is the zero Answer.
 func (l *Ledger) May(ctx context.Context, person string, q consent.Question) (consent.Answer, error) {
+	if rolled := (log.ErrRolledBack{}); errors.As(l.readOnly, &rolled) {
+		// An older copy does not know what was withdrawn since.
+		return consent.Answer{}, l.readOnly
+	}
 	stripe := l.subjects.stripe(person)
 	stripe.mu.Lock()
 	sub, err := l.subject(ctx, stripe, person)
 	if err != nil {
 		stripe.mu.Unlock()
 		return consent.Answer{}, err
+	}
+	if sub.partial {
+		// Part of what is known cannot be read just now: it may be the very thing
+		// that forbids.
+		stripe.forget(person)
+		stripe.mu.Unlock()
+		return consent.Answer{}, errStale
 	}
 	state := sub.committed
 	stripe.mu.Unlock()

@@ -33,7 +33,7 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		}
 		cohort, err := keystore.ParseCohort(route.Cohort)
 		if err != nil {
-			return err
+			return event.Refuse(event.OutOfRange, "/event_time", "the period that its data is kept for has to count from a time after 1969")
 		}
 		lease, err := l.tree.Use(ctx, sub.key, route.Compartment, cohort)
 		if errors.Is(err, keystore.ErrErasing) {

@@ -47,7 +47,10 @@ func NewSigner(skey string) (Signer, error) {
 func NewVerifier(vkey string) (Verifier, error) {
 	v, err := note.NewVerifier(vkey)
 	if err != nil {
-		return nil, fmt.Errorf("reading public key %q: %w", vkey, err)
+		if strings.HasPrefix(vkey, "PRIVATE+KEY+") {
+			return nil, errors.New("this is a secret key, not a public one")
+		}
+		return nil, fmt.Errorf("reading public key: %w", err) // not the text: it may be another file's
 	}
 	return v, nil
 }

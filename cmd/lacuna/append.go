@@ -69,6 +69,7 @@ type sent struct {
 	line    int
 	s       *ledger.Submission
 	refused *event.Refused
+	full    []*event.Event // with --check
 }
 
 const (
@@ -135,7 +136,8 @@ func (a *appender) file(name string) error {
 		step(read, total)
 	}
 	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return &hintError{fmt.Errorf("%s:%d: line is longer than %d bytes", shown, line+1, maxInput), "one event stands on one line"}
+		a.refused = true
+		return a.send(sent{file: shown, line: line + 1, refused: event.Refuse(event.TooLarge, "", "one event stands on one line, and has at most 65,535 bytes")})
 	} else if err != nil {
 		return fmt.Errorf("reading %s: %w", shown, err)
 	}
@@ -185,11 +187,7 @@ func (a *appender) line(text []byte, file string, line int, dir string) error {
 		for _, w := range warnings {
 			fmt.Fprintf(a.c.App.ErrWriter, "line %d: warning: %s %s: %s\n", line, w.Reason, w.Path, w.Text)
 		}
-		for _, f := range full {
-			a.out.Write(f.Canonical())
-			a.out.WriteByte('\n')
-		}
-		return a.out.Flush()
+		return a.send(sent{file: file, line: line, full: full})
 	}
 	s, err := a.ledger.Submit(a.c.Context, ev)
 	if err != nil {
@@ -234,7 +232,17 @@ func (a *appender) one(q sent) error {
 		}
 		return a.out.Flush()
 	}
-	recorded, err := q.s.Wait(a.c.Context)
+	for _, f := range q.full {
+		if _, err := fmt.Fprintf(a.out, "%s\n", f.Canonical()); err != nil {
+			return err
+		}
+	}
+	if q.s == nil {
+		return a.out.Flush()
+	}
+	// What is on its way becomes durable whether or not somebody interrupts: its
+	// answer is printed too.
+	recorded, err := q.s.Wait(context.WithoutCancel(a.c.Context))
 	if err != nil {
 		return fmt.Errorf("%s:%d: %w", q.file, q.line, err)
 	}

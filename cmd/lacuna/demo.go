@@ -92,14 +92,15 @@ func (d *demo) pause() {
 
 // clear removes what an earlier demo left, and nothing else.
 func (d *demo) clear() error {
-	if _, err := os.Stat(d.dir); errors.Is(err, os.ErrNotExist) {
-		if _, err := os.Stat(d.dir + ".root"); err == nil {
-			return withHint(fmt.Errorf("%s.root exists without a demo", d.dir), "name another folder: lacuna demo --dir FOLDER")
+	names := []string{d.dir, d.work, d.dir + ".root", d.dir + ".root.head", d.dir + ".pages"}
+	if _, err := os.Stat(filepath.Join(d.work, demoMark)); err != nil {
+		for _, name := range names {
+			if _, err := os.Lstat(name); !errors.Is(err, os.ErrNotExist) {
+				return withHint(fmt.Errorf("%s exists and is no demo's", name), "name another folder: lacuna demo --dir FOLDER")
+			}
 		}
-	} else if _, err := os.Stat(filepath.Join(d.work, demoMark)); err != nil {
-		return withHint(fmt.Errorf("%s exists and is no demo", d.dir), "name another folder: lacuna demo --dir FOLDER")
 	}
-	for _, name := range []string{d.dir, d.work, d.dir + ".root", d.dir + ".root.head", d.dir + ".pages"} {
+	for _, name := range names {
 		if err := os.RemoveAll(name); err != nil {
 			return err
 		}

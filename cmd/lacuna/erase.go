@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -48,24 +49,61 @@ func eraseCommand() *cli.Command {
 						return err
 					}
 				}
-				start := time.Now()
-				p, cert, err := l.Erase(c.Context, r)
+				out, err := certificateFile(c.String("certificate"))
 				if err != nil {
 					return err
 				}
-				if name := c.String("certificate"); name != "" {
-					text, err := cert.Marshal()
-					if err == nil {
-						err = os.WriteFile(name, text, 0o600)
-					}
-					if err != nil {
-						return fmt.Errorf("the data is erased, but its certificate could not be written: %w", err)
-					}
+				start := time.Now()
+				// Whoever interrupts now does not stop an erasure that is written down:
+				// its certificate is waited for.
+				p, cert, err := l.Erase(context.WithoutCancel(c.Context), r)
+				if err != nil {
+					return errors.Join(err, out.discard())
+				}
+				if err := out.write(cert); err != nil {
+					return fmt.Errorf("the data is erased, but its certificate could not be written: %w", err)
 				}
 				return printPlan(c, p, cert, time.Since(start))
 			})
 		},
 	}
+}
+
+// certificate is the file that the subject's certificate goes into. It is made
+// before anything is erased, because the opening in it is handed out once.
+type certificate struct{ f *os.File }
+
+func certificateFile(name string) (certificate, error) {
+	if name == "" {
+		return certificate{}, nil
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return certificate{}, fmt.Errorf("%s exists already; nothing was erased", name)
+	}
+	return certificate{f}, err
+}
+
+func (c certificate) write(cert *erasure.Certificate) error {
+	if c.f == nil {
+		return nil
+	}
+	text, err := cert.Marshal()
+	if err == nil {
+		_, err = c.f.Write(text)
+	}
+	if err == nil {
+		err = c.f.Sync()
+	}
+	return errors.Join(err, c.f.Close())
+}
+
+// discard removes the file where nothing was erased.
+func (c certificate) discard() error {
+	if c.f == nil {
+		return nil
+	}
+	return errors.Join(c.f.Close(), os.Remove(c.f.Name()))
 }
 
 // confirm asks for the subject id at the terminal.

@@ -148,7 +148,7 @@ func classify(err error) (code int, hint string) {
 	case errors.Is(err, keystore.ErrWrongTree):
 		return exitFailure, "this root belongs to another ledger; name the right one with --root"
 	case errors.Is(err, keystore.ErrNoCompleteEpoch):
-		return exitFailure, "the root and the key pages do not belong together; see docs/howto/restore.md"
+		return exitFailure, "the root and the key pages do not belong together; see docs/howto/backup-and-restore.md"
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted, ""
 	}

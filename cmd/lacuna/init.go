@@ -42,7 +42,7 @@ func initCommand() *cli.Command {
 				fmt.Fprintln(w, "hint: lacuna init --root FILE --root FILE-ON-ANOTHER-DISK")
 			}
 			if c.String("pages") == "" {
-				fmt.Fprintln(w, "lacuna: THERE IS NO SECOND PLACE FOR KEY PAGES. AFTER AN ERASURE AN OLDER BACKUP CANNOT OPEN EVERYBODY WHO LIVES.")
+				fmt.Fprintln(w, "lacuna: THERE IS NO SECOND PLACE FOR KEY PAGES. AFTER AN ERASURE NO OLDER BACKUP OPENS ANYBODY.")
 				fmt.Fprintln(w, "hint: lacuna init --pages FOLDER-ON-ANOTHER-DISK")
 			}
 			vkey := filepath.Join(dir, "log.vkey")

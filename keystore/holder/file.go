@@ -32,7 +32,7 @@ func CreateFile(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a root file: %w", err)
 	}
-	return onDevice(dev, path, "file")
+	return onDevice(dev, path, "file", true)
 }
 
 // OpenFile opens a root file.
@@ -48,13 +48,13 @@ func OpenFile(path string) (*File, error) {
 	case err != nil:
 		return nil, fmt.Errorf("opening a root file: %w", err)
 	}
-	return onDevice(dev, path, "file")
+	return onDevice(dev, path, "file", false)
 }
 
 // NewMem returns a holder in memory, for tests and for ledgers that may be lost.
 // It survives Close, so that a test can open a tree again.
 func NewMem() *File {
-	f, err := onDevice(block.NewMemory(), "memory", "mem")
+	f, err := onDevice(block.NewMemory(), "memory", "mem", true)
 	if err != nil {
 		panic(err) // memory does not fail
 	}
@@ -62,9 +62,9 @@ func NewMem() *File {
 }
 
 // OnDevice returns a holder on a device, for tests that interrupt it.
-func OnDevice(dev block.Device) (*File, error) { return onDevice(dev, "device", "file") }
+func OnDevice(dev block.Device) (*File, error) { return onDevice(dev, "device", "file", true) }
 
-func onDevice(dev block.Device, name, kind string) (*File, error) {
+func onDevice(dev block.Device, name, kind string, fresh bool) (*File, error) {
 	f := &File{dev: dev, name: name}
 	held, err := f.read()
 	if err != nil {
@@ -84,8 +84,14 @@ func onDevice(dev block.Device, name, kind string) (*File, error) {
 	if !found {
 		rand.Read(f.caps.ID[:]) // written with the first share
 	}
+	f.caps.Kind, f.caps.Copies = kind, 1
+	if !found && !fresh {
+		// Perhaps it is no root file at all: the probe would write into it.
+		f.caps.Warning = "no root can be read in " + name
+		return f, nil
+	}
 	probe := dev.Probe()
-	f.caps.Kind, f.caps.Copies, f.caps.Warning = kind, 1, probe.Warning
+	f.caps.Warning = probe.Warning
 	if probe.InPlace {
 		f.caps.Level = keystore.L1
 	}

@@ -45,18 +45,25 @@ func (m Member) LogValue() slog.Value { return slog.StringValue("[member " + m.N
 type Event struct {
 	text    []byte   // RFC 8785
 	members []Member // in the order of text; values alias text
+	typ     *Type    // that the member "type" names, nil if there is none of that name
+}
+
+// newEvent makes an event of canonical text and its members.
+func newEvent(text []byte, members []Member) *Event {
+	e := &Event{text: text, members: members}
+	if v, ok := e.Get("type"); ok {
+		name, _ := inner(v)
+		e.typ = typesByName[string(name)]
+	}
+	return e
 }
 
 // Type returns the member "type", or "" if there is none.
 func (e *Event) Type() string {
-	v, _ := e.Get("type")
-	if b, ok := inner(v); ok {
-		if t, ok := typesByName[string(b)]; ok {
-			return t.Name // no allocation for the types that there are
-		}
-		return string(b)
+	if e.typ != nil {
+		return e.typ.Name
 	}
-	return ""
+	return e.Str("type")
 }
 
 // Canonical returns the RFC 8785 text of the event. The caller may not change it.
@@ -253,7 +260,7 @@ func (b *builder) event() *Event {
 		ms[i].Value = text[at : at+len(ms[i].Value) : at+len(ms[i].Value)]
 		at -= 1 + quotedLen(ms[i].Name) + 1
 	}
-	return &Event{text: text, members: ms}
+	return newEvent(text, ms)
 }
 
 // compareNames orders member names as RFC 8785, section 3.2.3 does: by UTF-16

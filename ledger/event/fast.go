@@ -65,20 +65,19 @@ func parsePlain(line []byte) (*Event, bool) {
 		}
 		i = skipBlanks(line, i+1)
 	}
-	e := &Event{text: make([]byte, 0, len(line)), members: make([]Member, n)}
-	e.text = append(e.text, '{')
+	text, members := make([]byte, 0, len(line)), make([]Member, n)
+	text = append(text, '{')
 	for k, m := range found[:n] {
 		if k > 0 {
-			e.text = append(e.text, ',')
+			text = append(text, ',')
 		}
-		e.text = append(e.text, m.name...)
-		e.text = append(e.text, ':')
-		at := len(e.text)
-		e.text = append(e.text, m.value...) // within its capacity: nothing became longer
-		e.members[k] = Member{intern(m.name), e.text[at:len(e.text):len(e.text)]}
+		text = append(text, m.name...)
+		text = append(text, ':')
+		at := len(text)
+		text = append(text, m.value...) // within its capacity: nothing became longer
+		members[k] = Member{intern(m.name), text[at:len(text):len(text)]}
 	}
-	e.text = append(e.text, '}')
-	return e, true
+	return newEvent(append(text, '}'), members), true
 }
 
 // plainMember is a member in the text that came in; the name has its quotes.

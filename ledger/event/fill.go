@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -148,7 +149,7 @@ func (f *filler) clock() {
 // common fills what every event has.
 func (f *filler) common() {
 	if f.base == nil {
-		f.base = make([]Member, 0, 16) // with room for what emitLast adds
+		f.base = make([]Member, 0, len(f.short.members)+8) // with room for what emitLast adds
 	}
 	set := func(name string, value []byte) { f.base = append(f.base, Member{name, value}) }
 	pass := func(name string) {
@@ -290,19 +291,16 @@ func (f *filler) nothingLost() {
 		f.rs.add(MissingMember, "/purpose", "the purpose_id of a declared purpose")
 		return
 	}
+	// A consent.given that holds only refusals has no place for what describes a
+	// grant.
+	if !slices.ContainsFunc(f.out, func(e *Event) bool { return e.typ == f.t }) {
+		return
+	}
 	for _, m := range f.short.members {
-		field, ok := f.t.Field(m.Name)
-		if !ok || field.Full == kNothing {
+		if slices.ContainsFunc(f.out, func(e *Event) bool { return e.Has(m.Name) }) {
 			continue
 		}
-		kept, same := false, false
-		for _, e := range f.out {
-			same = same || e.Type() == f.t.Name
-			kept = kept || e.Has(m.Name)
-		}
-		// A consent.given that holds only refusals has no place for what
-		// describes a grant.
-		if same && !kept {
+		if field, ok := f.t.Field(m.Name); ok && field.Full != kNothing {
 			f.rs.add(ValueNotAllowed, "/"+m.Name, "leave it out: it has no meaning in this event")
 		}
 	}

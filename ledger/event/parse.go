@@ -82,7 +82,7 @@ func split(text []byte) *Event {
 		members = append(members, Member{intern(text[i:nameEnd]), text[at:end:end]})
 		i = end + 1
 	}
-	return &Event{text: text, members: members}
+	return newEvent(text, members)
 }
 
 // intern returns the name in a quoted string, without allocating if it is a

@@ -38,8 +38,8 @@ func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 // somebody of whom nothing is known, whose withdrawal goes to compartment
 // suppression, since there is no consent that it could be the evidence of.
 func Route(r *Register, facts Facts, full *Event) (Key, Retention, error) {
-	t, ok := Lookup(full.Type())
-	if !ok {
+	t := full.typ
+	if t == nil {
 		return Key{}, Retention{}, Refuse(UnknownType, "/type", "")
 	}
 	switch t.Area {
@@ -53,6 +53,7 @@ func Route(r *Register, facts Facts, full *Event) (Key, Retention, error) {
 	}
 	k := Key{Subject: full.Str("subject")}
 	var keep Retention
+	at := full.Time()
 	switch t.Area {
 	case AreaConsent:
 		k.Compartment, keep = ConsentEvidence, evidenceRetention
@@ -62,14 +63,13 @@ func Route(r *Register, facts Facts, full *Event) (Key, Retention, error) {
 	case AreaRights:
 		k.Compartment, keep = RightsRecords, rightsRetention
 	case AreaProcessing:
-		at := full.Time()
 		p, ok := r.Purpose(full.Str("purpose"), at)
 		if !ok {
 			return Key{}, Retention{}, Refuse(PurposeUndeclared, "/purpose", "")
 		}
 		k.Compartment, keep = p.Compartment, p.Retention
 	}
-	k.Cohort = keep.Cohort(full.Time())
+	k.Cohort = keep.Cohort(at)
 	return k, keep, nil
 }
 

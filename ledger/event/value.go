@@ -8,11 +8,11 @@ import (
 func checkValue(k Kind, values []string, v []byte, path string, rs *reasons) {
 	bad := func(hint string) { rs.add(OutOfRange, path, hint) }
 	str := func() (string, bool) {
-		s, ok := inner(v)
+		s, ok := unquote(v)
 		if !ok {
 			rs.add(WrongType, path, "a string is wanted")
 		}
-		return string(s), ok
+		return s, ok
 	}
 	switch k {
 	case kText, kLongText:
