@@ -45,13 +45,13 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		s.leases = append(s.leases, lease)
 		chain := chainKey{route.Compartment, cohort}
 		fresh := lease.Pending()
-		if !sub.fits(chain, fresh) {
-			return errStale
-		}
-		first = first || sub.chains[chain] == nil
 		var at int
 		ends, at = ends.with(sub, chain)
-		end := &ends[at].chain
+		end, known := &ends[at].chain, ends[at].known != nil
+		if !sub.fits(known, fresh) {
+			return errStale
+		}
+		first = first || !known
 		id := ev.Str("id")
 		tag := s.tagOf(l.tags, id)
 		if len(entries) > 0 {
@@ -93,7 +93,8 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 type chainEnds []chainEnd
 
 type chainEnd struct {
-	key chainKey
+	key   chainKey
+	known *chain // as it is now, nil for one that begins
 	chain
 }
 
@@ -105,9 +106,9 @@ func (e chainEnds) with(sub *subject, k chainKey) (chainEnds, int) {
 			return e, i
 		}
 	}
-	end := chainEnd{key: k}
-	if c := sub.chains[k]; c != nil {
-		end.chain = *c
+	end := chainEnd{key: k, known: sub.chains[k]}
+	if end.known != nil {
+		end.chain = *end.known
 	}
 	return append(e, end), len(e)
 }
@@ -115,7 +116,7 @@ func (e chainEnds) with(sub *subject, k chainKey) (chainEnds, int) {
 // keep gives the ends to the person.
 func (e chainEnds) keep(sub *subject) {
 	for i := range e {
-		c := sub.chains[e[i].key]
+		c := e[i].known
 		if c == nil {
 			c = new(chain)
 			sub.chains[e[i].key] = c

@@ -138,13 +138,13 @@ func (st *stripe) reload(id string, err error, try int) bool {
 	return true
 }
 
-// fits reports whether a chain in the cache is the one that a key seals. Between
+// fits reports whether a chain in the cache, or that there is none, goes with a
+// key that was just made, or was not. Between
 // the death of a key and the moment in which an erasure makes the cache forget the
 // person, a new key may take its place, whose chain begins at one; and a person who
 // was loaded while a key could not be read lacks its chain, should the erasure have
 // been cancelled.
-func (s *subject) fits(k chainKey, fresh bool) bool {
-	known := s.chains[k] != nil
+func (s *subject) fits(known, fresh bool) bool {
 	return known != fresh || !known && !s.partial
 }
 

@@ -121,7 +121,7 @@ func UnmarshalState(b []byte) (*State, error) {
 		s.notes = append(s.notes, &note{acknowledged: r.bool(), at: r.time(), learnt: r.time(), index: r.uint(), purpose: r.str(), notice: r.ref()})
 	}
 	for range r.len() {
-		s.uses = append(s.uses, &use{purpose: r.str(), count: r.uint(), first: r.time(), last: r.time()})
+		s.uses = append(s.uses, use{purpose: r.str(), count: r.uint(), first: r.time(), last: r.time()})
 	}
 	for range r.len() {
 		s.shares = append(s.shares, &share{recipient: r.str(), purpose: r.str(), ref: r.str(), attributes: r.strs(),
@@ -158,7 +158,7 @@ func (s *State) ordered() bool {
 		}
 	}
 	return strictly(s.tracks, compareTracks) && strictly(s.shares, compareShares) &&
-		strictly(s.uses, func(a, b *use) int { return bytes.Compare([]byte(a.purpose), []byte(b.purpose)) }) &&
+		strictly(s.uses, func(a, b use) int { return bytes.Compare([]byte(a.purpose), []byte(b.purpose)) }) &&
 		slices.IsSortedFunc(s.stops, func(a, b *stop) int { return order(&a.step, &b.step) }) &&
 		!slices.ContainsFunc(s.stops, func(x *stop) bool { return x.kind != withdrawn })
 }

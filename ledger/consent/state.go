@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lacunalog/lacuna/ledger/event"
@@ -21,7 +22,7 @@ type State struct {
 	tracks  []*track  // by purpose, channel, contact
 	stops   []*stop   // withdrawals, in the order of the fold
 	notes   []*note   // notices acknowledged, data taken down offline
-	uses    []*use    // by purpose
+	uses    []use     // by purpose
 	shares  []*share  // by recipient, purpose, recipient_ref
 	rights  []*Right  // in the order of recording
 	objects []*object // Art. 21, in the order of recording
@@ -222,18 +223,19 @@ func (s *State) note(x *note) {
 }
 
 func (s *State) use(purpose string, at int64) {
-	i, found := slices.BinarySearchFunc(s.uses, purpose, func(u *use, p string) int { return cmp.Compare(u.purpose, p) })
-	u := &use{purpose: purpose, first: at, last: at}
-	uses := slices.Clone(s.uses)
-	if found {
-		old := s.uses[i]
-		u.count, u.first, u.last = old.count, min(old.first, at), max(old.last, at)
-		uses[i] = u
-	} else {
-		uses = slices.Insert(uses, i, u)
+	i := 0
+	for i < len(s.uses) && s.uses[i].purpose < purpose {
+		i++
 	}
-	u.count++
-	s.uses = uses
+	if i < len(s.uses) && s.uses[i].purpose == purpose {
+		s.uses = slices.Clone(s.uses)
+		u := &s.uses[i]
+		u.count, u.first, u.last = u.count+1, min(u.first, at), max(u.last, at)
+		return
+	}
+	// A copy: the string is part of the event's text, which need not stay.
+	x := use{purpose: strings.Clone(purpose), count: 1, first: at, last: at}
+	s.uses = slices.Insert(slices.Clone(s.uses), i, x)
 }
 
 func milli(e *event.Event, name string) int64 {
