@@ -36,7 +36,7 @@ func (e *Epoch) bugRows(left int) []KV {
 	if !e.t.opts.bugs.rootWrapped || left > 0 {
 		return nil
 	}
-	c := new([slots]Secret)
+	c := randomChildren()
 	c[0] = e.t.cur.top.slotKey
 	return []KV{{
 		rowKey{gen: housekeeping, epoch: e.v.epoch, n: 1}.bytes(),

@@ -62,8 +62,8 @@ var register = porcupine.Model{
 // TestLinearizable lets many callers use keys while others erase and sweep them.
 func TestLinearizable(t *testing.T) {
 	var order sync.Mutex
-	rows := keytest.NewRows()
-	tree, err := keystore.Create(ctx, rows, []keystore.Holder{holder.NewMem()}, keystore.Options{
+	rows, h := keytest.NewRows(), holder.NewMem()
+	tree, err := keystore.Create(ctx, rows, []keystore.Holder{h}, keystore.Options{
 		Order: &order, CachePages: 6, CacheKeys: 64,
 	}.Capacity(4))
 	if err != nil {
@@ -182,6 +182,15 @@ func TestLinearizable(t *testing.T) {
 	wg.Wait()
 	if porcupine.CheckOperationsTimeout(register, history, 30*time.Second) == porcupine.Illegal {
 		t.Error("what the callers saw has no order")
+		for _, part := range register.Partition(history) {
+			if porcupine.CheckOperations(register, part) {
+				continue
+			}
+			for _, op := range part {
+				in, out := op.Input.(input), op.Output.(output)
+				t.Logf("%d to %d by %d: person %d, erase %v, fenced %v, key %x", op.Call, op.Return, op.ClientId, in.person, in.erase, out.fenced, out.secret[:2])
+			}
+		}
 	}
 	// The control: a key that comes back after its erasure.
 	control := append(history,
@@ -194,6 +203,27 @@ func TestLinearizable(t *testing.T) {
 		t.Error("the control has an order")
 	}
 	rows.Commit()
+	// Everything that was taken is in the rows: a tree that knows only those has the
+	// same keys.
+	secrets := func(t *keystore.Tree) (all [people][32]byte) {
+		for p := range all {
+			if l, err := t.Find(ctx, subject(p), "marketing", 0); err == nil {
+				all[p] = l.EventSecret(1, [16]byte{})
+				l.Done()
+			}
+		}
+		return all
+	}
+	before := secrets(tree)
+	tree.Close()
+	if tree, err = keystore.Open(ctx, rows, []keystore.Holder{h}, keystore.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for p, s := range secrets(tree) {
+		if s != before[p] {
+			t.Errorf("the key of person %d is not in the rows", p)
+		}
+	}
 	r, err := tree.Fsck(ctx, nil)
 	if err != nil || len(r.Missing)+len(r.Problems) > 0 {
 		t.Errorf("fsck: %+v %v", r, err)

@@ -189,8 +189,9 @@ func (e *Epoch) swap() {
 	e.end()
 }
 
-// release takes pages out of memory, and lets those that stay forget the epoch.
-// The caller holds t.mu exclusively.
+// release takes pages out of memory, and lets those that stay forget the epoch. A
+// page that stays under one that goes gets the one that stays in its place: it may
+// have been opened by way of either view. The caller holds t.mu exclusively.
 func (t *Tree) release(gone func(*page) bool) {
 	var stay []*page
 	t.table.each(func(p *page) {
@@ -199,13 +200,18 @@ func (t *Tree) release(gone func(*page) bool) {
 		}
 	})
 	for _, p := range stay {
-		if p.parent != nil && p.parent.heir != nil && gone(p.parent) {
+		if p.parent == nil || !gone(p.parent) {
+			continue
+		}
+		if p.parent.heir != nil {
 			t.table.adopt(p, p.parent.heir)
+		} else {
+			t.table.adopt(p, p.parent.heirOf)
 		}
 	}
 	t.table.removeIf(gone)
 	for _, p := range stay {
-		p.heir, p.superseded = nil, false
+		p.heir, p.heirOf, p.superseded = nil, nil, false
 		p.pinned.Store(p == t.cur.top || p == t.cur.sys)
 	}
 }

@@ -24,6 +24,7 @@ type page struct {
 	sys      *system        // system page
 	parent   *page          // nil for the top page
 	heir     *page          // what the running epoch puts in its place
+	heirOf   *page          // in whose place it is to come
 
 	used       atomic.Bool // since the cache last looked
 	pinned     atomic.Bool // may not leave the cache
@@ -69,6 +70,9 @@ func newPage(k kind, at addr, bits uint8, gen uint32, epoch uint64, parent *page
 // the way of the epoch.
 func pageKey(children *[slots]Secret, at addr, bits uint8) (key Secret) {
 	first, end := slotRange(at, bits)
+	if children[first] == (Secret{}) {
+		panic("keystore: deriving a page's key from a wiped page") // what that seals, everybody opens
+	}
 	if firstChildOnly {
 		end = first
 	}

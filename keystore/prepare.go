@@ -169,8 +169,9 @@ func (e *Epoch) shape(ctx context.Context) error {
 		tags[id.tag] = true
 	}
 	for _, r := range e.decoys {
-		if p, err := t.leaf(ctx, t.cur, r); err == nil {
+		if p, err := t.lockLeaf(ctx, t.cur, r); err == nil {
 			p.pinned.Store(true)
+			p.mu.Unlock()
 			leaves = append(leaves, p)
 		}
 	}
@@ -181,9 +182,15 @@ func (e *Epoch) shape(ctx context.Context) error {
 	e.v.top = e.heir(t.cur.top, deriveRoot(t.id, e.v.epoch, e.v.attempt, e.shares))
 	e.v.sys = e.heir(t.cur.sys, Secret{})
 	e.v.sys.sys = t.cur.sys.sys
-	for _, p := range distinctPages(leaves) {
+	for _, p := range leaves {
+		if p.heir != nil {
+			continue // several of the keys are on it
+		}
 		q := e.heir(p, Secret{})
 		p.mu.Lock()
+		if p.dead {
+			panic("keystore: a page left the cache while an epoch copied it")
+		}
 		q.entries = make([]entry, 0, sizeClass(len(p.entries))+8)
 		for i := range p.entries {
 			if !doomed[p.entries[i].id()] {
@@ -239,6 +246,7 @@ func (e *Epoch) heir(p *page, root Secret) *page {
 		q.children = &c
 	}
 	p.heir, p.superseded = q, true
+	q.heirOf = p
 	p.pinned.Store(true)
 	q.pinned.Store(true)
 	e.pages = append(e.pages, q)

@@ -70,29 +70,24 @@ func (t *table) adopt(p, parent *page) {
 	parent.kids++
 }
 
-// evict drops up to n pages that were not used since the hand came by last.
+// evict drops up to n pages that were not used since the hand came by last. It goes
+// around once and no more: a page that was just put in, and is about to be locked by
+// who asked for it, must not leave because everything else is in use.
 func (t *table) evict(n int) {
-	for range 2 * len(t.ring) { // the first look clears the marks of use
-		if n == 0 || len(t.ring) == 0 {
-			return
+	size := len(t.ring)
+	for range size {
+		if n <= 0 {
+			break
 		}
-		if t.hand >= len(t.ring) {
+		if t.hand++; t.hand >= size {
 			t.hand = 0
 		}
-		p := t.ring[t.hand]
-		switch {
-		case p.gone:
-		case t.leaves(p):
+		if p := t.ring[t.hand]; !p.gone && t.leaves(p) {
 			t.unlink(p.at, p)
 			n--
-		default:
-			t.hand++
-			continue
 		}
-		end := len(t.ring) - 1
-		t.ring[t.hand], t.ring[end] = t.ring[end], nil
-		t.ring = t.ring[:end]
 	}
+	t.ring = slices.DeleteFunc(t.ring, func(p *page) bool { return p.gone })
 }
 
 // leaves reports whether a page may leave, and wipes it if so.
@@ -171,5 +166,7 @@ func (t *table) each(f func(*page)) {
 func (t *table) scrub() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.evict(t.count)
+	for range 2 { // the first look clears the marks of use
+		t.evict(t.count)
+	}
 }

@@ -27,107 +27,80 @@ func (l *Lease) TakePending() []KV { return l.t.take(l.k.id) }
 // UntakePending takes the last TakePending back.
 func (l *Lease) UntakePending() { l.t.untake() }
 
-// take returns the rows of all changes on the pages of some ids. Order is held.
+// take returns the rows of all changes on the pages of some ids, on the system page
+// where a compartment is new, and of what an earlier taking left unwritten. Order is
+// held. A page with changes is always in the cache, and so is every page above it.
 func (t *Tree) take(ids ...keyID) []KV {
 	t.undo = t.undo[:0]
+	k := taking{t: t, ids: slices.Clone(ids)}
 	t.mu.RLock()
-	pages := t.dirtyPages(ids)
-	if !slices.ContainsFunc(pages, t.overfull) {
-		defer t.mu.RUnlock()
-		return t.sealAll(pages, nil)
-	}
+	k.round(false)
 	t.mu.RUnlock()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	pages = t.dirtyPages(ids)
-	var all []*page
-	for _, p := range pages {
-		if t.overfull(p) {
-			all = append(all, t.split(p)...)
-		} else {
-			all = append(all, p)
-		}
+	if k.full {
+		t.mu.Lock()
+		k.round(true)
+		t.mu.Unlock()
 	}
-	return t.sealAll(all, nil)
+	return k.kvs
 }
 
-// dirtyPages collects the pages that have to be written for some ids: theirs, the
-// ones that a running epoch puts in their place, the system page where a
-// compartment is new, and what an earlier taking left unwritten. A page with
-// changes is always in the cache.
-func (t *Tree) dirtyPages(ids []keyID) []*page {
-	var pages []*page
-	add := func(p *page) {
-		if p == nil {
-			return
-		}
-		p.mu.Lock()
-		dirty := p.dirty()
-		p.mu.Unlock()
-		if dirty {
-			pages = append(pages, p)
-		}
-	}
-	sys := t.sys.Load()
+// A taking collects rows.
+type taking struct {
+	t    *Tree
+	ids  []keyID // whose pages are written; grows by all that their pages had
+	kvs  []KV
+	full bool // some page has to be split, which needs the write lock
+}
+
+func (k *taking) round(exclusive bool) {
+	t := k.t
+	sys, next := t.sys.Load(), t.nextSys.Load()
 	if sys == nil {
-		return nil
+		return
 	}
-	next := t.nextSys.Load()
 	for p := range t.unwritten {
-		add(p)
+		k.page(p, exclusive)
 	}
-	add(t.cur.sys)
-	if t.next != nil {
-		add(t.next.sys)
+	k.page(t.cur.sys, exclusive)
+	for _, id := range k.ids {
+		k.page(t.resident(t.cur, sys.routeOf(&id.tag)), exclusive)
 	}
-	for _, id := range ids {
-		p := t.resident(t.cur, sys.routeOf(&id.tag))
-		add(p)
-		if t.next == nil || p == nil {
-			continue
-		}
-		p.mu.Lock()
-		twins := append(slices.Clone(p.pend), id)
-		p.mu.Unlock()
-		for _, q := range twins {
-			add(t.resident(t.next, next.routeOf(&q.tag)))
-		}
+	if t.next == nil {
+		return
 	}
-	return distinctPages(pages)
+	// Whatever is written in the current view is written in the next one too, in the
+	// same group: then it does not matter where an epoch is interrupted.
+	k.page(t.next.sys, exclusive)
+	for _, id := range k.ids {
+		k.page(t.resident(t.next, next.routeOf(&id.tag)), exclusive)
+	}
 }
 
-func distinctPages(pages []*page) []*page {
-	if len(pages) < 2 {
-		return pages
-	}
-	seen := make(map[*page]bool, len(pages))
-	return slices.DeleteFunc(pages, func(p *page) bool {
-		if seen[p] {
-			return true
+// page takes the changes of one page, if it has any.
+func (k *taking) page(p *page, exclusive bool) {
+	switch {
+	case p == nil:
+	case !k.t.overfull(p):
+		k.seal(p)
+	case !exclusive:
+		k.full = true
+	default:
+		for _, part := range k.t.split(p) {
+			k.seal(part)
 		}
-		seen[p] = true
-		return false
-	})
-}
-
-// sealAll seals the changes of pages, with what it takes to undo that. Order is
-// held, and t.mu.
-func (t *Tree) sealAll(pages []*page, kvs []KV) []KV {
-	for _, p := range pages {
-		kvs = t.seal(p, kvs)
-		delete(t.unwritten, p)
 	}
-	return kvs
 }
 
 // seal appends the rows that bring a page up to date: a delta for each changed
 // entry, or an image. Nothing else writes an entry, so that on disk a new key, a
 // changed date and a hold look alike.
-func (t *Tree) seal(p *page, kvs []KV) []KV {
+func (k *taking) seal(p *page) {
+	t := k.t
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	delete(t.unwritten, p)
 	if !p.dirty() {
-		return kvs
+		return
 	}
 	u := undo{p: p, version: p.version, n: p.n, last: p.last, pend: slices.Clone(p.pend), force: p.force}
 	if p.force || int(p.n)+len(p.pend) > maxDeltas {
@@ -137,17 +110,18 @@ func (t *Tree) seal(p *page, kvs []KV) []KV {
 		} else if p.epoch > t.cur.epoch {
 			p.birth = kv.Value
 		}
-		kvs = append(kvs, kv)
+		k.kvs = append(k.kvs, kv)
 	} else {
 		for _, id := range p.pend {
-			kvs = append(kvs, p.delta(t.id, p.find(id)))
+			k.kvs = append(k.kvs, p.delta(t.id, p.find(id)))
 		}
 	}
 	if t.inCurrent(p) {
+		k.ids = append(k.ids, p.pend...)
 		for _, id := range p.pend {
-			t.keys.with(id, func(k *key) {
-				if k.untaken {
-					k.untaken = false
+			t.keys.with(id, func(q *key) {
+				if q.untaken {
+					q.untaken = false
 					u.taken = append(u.taken, id)
 				}
 			})
@@ -155,7 +129,6 @@ func (t *Tree) seal(p *page, kvs []KV) []KV {
 	}
 	p.pend, p.force = p.pend[:0], false
 	t.undo = append(t.undo, u)
-	return kvs
 }
 
 // inCurrent reports whether a page belongs to the current view, and not only to
