@@ -43,13 +43,6 @@ func (m *Meter) Stop() Usage {
 	return u
 }
 
-func (u *Usage) add(v Usage) {
-	u.Elapsed += v.Elapsed
-	u.CPU += v.CPU
-	u.Allocs += v.Allocs
-	u.Bytes += v.Bytes
-}
-
 // Latencies are the durations of single calls.
 type Latencies []time.Duration
 
