@@ -584,6 +584,172 @@ const files = {
     }
     for (const x of v.notes) verdict(x.valid)(x.name, () => openCheckpoint(x.note, x.origin, x.vkeys))
   },
+  'key-tree.json': (v) => {
+    const u8 = (n) => Buffer.from([n])
+    const u32 = (n) => { const b = Buffer.alloc(4); b.writeUInt32BE(n); return b }
+    const u64 = (n) => { const b = Buffer.alloc(8); b.writeBigUInt64BE(BigInt(n)); return b }
+    const not = (b) => Buffer.from(b.map((x) => ~x & 255))
+    const extract = (salt, ikm) => hmac(salt, ikm)
+    const expand = (key, info, n) => {
+      let t = Buffer.alloc(0)
+      let out = t
+      for (let i = 1; out.length < n; i++) out = cat(out, t = hmac(key, t, info, u8(i)))
+      return out.subarray(0, n)
+    }
+    const zero = Buffer.alloc(12)
+    const seal = (key, plaintext, ad) => {
+      const c = createCipheriv('chacha20-poly1305', key, zero, { authTagLength: 16 })
+      c.setAAD(ad, { plaintextLength: plaintext.length })
+      return cat(c.update(plaintext), c.final(), c.getAuthTag())
+    }
+    const open = (key, sealed, ad) => {
+      const c = createDecipheriv('chacha20-poly1305', key, zero, { authTagLength: 16 })
+      c.setAAD(ad, { plaintextLength: sealed.length - 16 })
+      c.setAuthTag(sealed.subarray(-16))
+      const plaintext = c.update(sealed.subarray(0, -16))
+      try {
+        return cat(plaintext, c.final())
+      } catch {
+        refuse('does not authenticate')
+      }
+    }
+    for (const x of v.tags) check('tag of ' + x.subject, () => equal(hmac(hex(x.k_idx), hex(x.subject)).subarray(0, 16), x.tag, 'tag'))
+    for (const x of v.routes) {
+      check('route of ' + x.tag, () => {
+        let ctr = 0
+        let h
+        while (((h = hmac(hex(x.k_route), u8(ctr), hex(x.tag)))[0] >> 2) === 63) ctr++
+        equal([ctr, h.toString('hex', 0, 8)], [x.ctr, x.route], 'route')
+      })
+    }
+    for (const x of v.roots) {
+      check('root of ' + x.shares.length, () => {
+        const shares = [...x.shares].sort((a, b) => (a.holder < b.holder ? -1 : 1)).map((s) => hex(s.share))
+        const prk = extract(cat(hex(x.tree), u64(x.epoch), hex(x.attempt)), cat(...shares))
+        equal(expand(prk, ascii('lacuna/v1/root'), 32), x.root, 'root')
+      })
+    }
+    for (const x of v.page_keys) {
+      check(`page key of ${x.level}/${x.start}/${x.bits}`, () => {
+        const width = 1 << (6 * x.level - x.bits)
+        const first = Number(BigInt('0x' + x.start) >> BigInt(64 - 6 * x.level)) & 63
+        let last = first + width - 1
+        if (x.level === 1 && first !== 63) last = Math.min(last, 62)
+        equal([first, last], [x.first, x.last], 'children')
+        const ikm = cat(...v.children.slice(first, last + 1).map(hex))
+        equal(expand(extract(Buffer.alloc(32), ikm), ascii('lacuna/v1/page'), 32), x.key, 'key')
+      })
+    }
+    for (const x of v.row_keys) {
+      check('row key ' + x.key, () => equal(cat(ascii('k'), u32(x.generation), u8(x.level), not(hex(x.start)), not(u64(x.epoch)), not(u32(x.version)), u32(x.n)), x.key, 'key'))
+    }
+    const entry = (b) => {
+      need(b.length === 64 && (b[52] === 1 || b[52] === 2) && b[53] < 8 && b.readUInt16BE(48) > 0 && b.readUInt32BE(60) === 0, 'not an entry')
+      return [b.toString('hex', 0, 16), b.toString('hex', 16, 48), b.readUInt16BE(48), b.readUInt16BE(50), b[52], b[53], b.readUInt16BE(54), b.readUInt16BE(56), b.readUInt16BE(58)]
+    }
+    for (const x of v.entries) {
+      verdict(x.valid)('entry', () => equal(entry(hex(x.bytes)), [x.tag, x.dek, x.compartment, x.cohort, x.state, x.flags, x.created_day, x.expiry_day, x.review_day], 'entry'))
+    }
+    for (const x of v.system_pages) {
+      verdict(x.valid)('system page', () => {
+        let b = hex(x.plaintext)
+        need(b.length % 1024 === 0 && b[0] === 1, 'frame')
+        const take = (n) => { need(b.length >= n, 'short'); const r = b.subarray(0, n); b = b.subarray(n); return r }
+        take(1)
+        const [idx, route, tags] = [take(32), take(32), take(32)]
+        const n = take(1)[0]
+        need(n >= 1 && n <= 4, 'generations')
+        const gens = []
+        for (let i = 0; i < n; i++) gens.push([take(4).readUInt32BE(), take(32).toString('hex'), take(32).toString('hex')])
+        const names = []
+        for (let m = take(2).readUInt16BE(); m > 0; m--) names.push(take(take(1)[0]).toString('latin1'))
+        need(b.length < 1024 && b.every((c) => c === 0), 'padding')
+        equal([idx, route, tags].map((k) => k.toString('hex')), [x.k_idx, x.k_route, x.k_tags], 'keys')
+        equal(gens, x.generations.map((g) => [g.g, g.k_env, g.k_esc]), 'generations')
+        equal(names, x.compartments, 'compartments')
+      })
+    }
+    for (const x of v.images) {
+      verdict(x.valid)(x.name, () => {
+        const image = hex(x.image)
+        const header = image.subarray(0, 104)
+        if (x.valid) equal(header, cat(u8(1), u8(x.kind), u8(x.level), u8(x.bits), hex(x.tree), hex(x.start), u64(x.epoch), u32(x.version), hex(x.chain), hex(x.salt)), 'header')
+        const k = expand(hex(x.key), cat(ascii('lacuna/v1/image'), sha256(header)), 64)
+        need(same(k.subarray(32), image.subarray(104, 136)), 'another key')
+        equal(open(k.subarray(0, 32), image.subarray(136), header), x.plaintext, 'plaintext')
+        equal(cat(header, k.subarray(32), seal(k.subarray(0, 32), hex(x.plaintext), header)), x.image, 'image')
+      })
+    }
+    for (const x of v.deltas) {
+      verdict(x.valid)('delta ' + x.n, () => {
+        const delta = hex(x.delta)
+        const ad = cat(hex(x.tree), u8(x.level), hex(x.start), u64(x.epoch), u32(x.n), hex(x.before))
+        const k = expand(hex(x.key), cat(ascii('lacuna/v1/delta'), delta.subarray(0, 16)), 32)
+        equal(open(k, delta.subarray(16), ad), x.entry, 'entry')
+        equal(cat(hex(x.salt), seal(k, hex(x.entry), ad)), x.delta, 'delta')
+      })
+    }
+    for (const x of v.keys) {
+      check('what is derived from a DEK', () => {
+        const key = extract(ascii('lacuna/v1'), hex(x.dek))
+        equal(key, x.prk, 'PRK')
+        equal(expand(key, cat(ascii('lacuna/v1/event'), u8(x.suite), hex(x.e)), 32), x.event_secret, 's')
+        const rows = expand(key, ascii('lacuna/v1/rows'), 32)
+        equal(rows, x.k_rows, 'K_rows')
+        equal(hmac(rows, u8(1), u32(x.g), u64(x.seq)), x.row_name, 'T')
+        equal(hmac(rows, u8(2), u32(x.g), u64(x.k)), x.snapshot_name, 'P')
+        const k = expand(key, cat(ascii('lacuna/v1/row'), hex(x.name)), 64)
+        equal(cat(k.subarray(32), seal(k.subarray(0, 32), hex(x.plaintext), hex(x.name))), x.sealed, 'sealed row')
+      })
+    }
+    for (const x of v.system_secrets) {
+      check('what is derived from system secrets', () => {
+        equal(hmac(hex(x.k_tags), u8(1), hex(x.id)).subarray(0, 16), x.request_tag, 'request tag')
+        equal(hmac(hex(x.k_tags), u8(2), hex(x.content)).subarray(0, 16), x.content_mac, 'content MAC')
+        const mask = createCipheriv('chacha20', hex(x.k_env), cat(Buffer.alloc(4), hex(x.leaf).subarray(2, 14)))
+        equal(mask.update(hex(x.envelope)), x.masked, 'masked envelope')
+        equal(hmac(hex(x.k_esc), u64(x.i)), x.blind, 'blinding')
+      })
+    }
+    const mth = (d) => {
+      if (d.length === 1) return sha256(u8(0), d[0])
+      let k = 1
+      while (k * 2 < d.length) k *= 2
+      return sha256(u8(1), mth(d.slice(0, k)), mth(d.slice(k)))
+    }
+    for (const x of v.pages_roots) check('pages root of ' + x.images.length, () => equal(mth(x.images.map((i) => sha256(hex(i)))), x.root, 'root'))
+  },
+  'holder-slot.json': (v) => {
+    for (const x of v.slots) {
+      verdict(x.valid)(x.name, () => {
+        const b = Buffer.alloc(4096)
+        hex(x.bytes).copy(b)
+        if (x.at) b[x.at] = x.byte
+        need(b.toString('latin1', 0, 8) === 'LCNH0001' && same(sha256(b.subarray(0, 96)), b.subarray(96, 128)), 'not a share')
+        need(b.subarray(128).every((c) => c === 0) && b.readBigUInt64BE(40) > 0n, 'not a share')
+        equal([b.toString('hex', 8, 24), b.toString('hex', 24, 40), Number(b.readBigUInt64BE(40)), b.toString('hex', 48, 64), b.toString('hex', 64, 96)],
+          [x.holder, x.tree, x.epoch, x.attempt, x.share], 'slot')
+      })
+    }
+    for (const x of v.page_files) {
+      verdict(x.valid)('page file, ' + x.name, () => {
+        const all = hex(x.bytes)
+        need(all.length >= 52 && all.toString('latin1', 0, 8) === 'LCNP0001' && same(sha256(all.subarray(0, -32)), all.subarray(-32)), 'not whole')
+        let b = all.subarray(8, -32)
+        const take = (n) => { need(b.length >= n, 'short'); const r = b.subarray(0, n); b = b.subarray(n); return r }
+        const epoch = take(8).readBigUInt64BE()
+        const pages = []
+        for (let n = take(4).readUInt32BE(); n > 0; n--) {
+          const key = take(take(2).readUInt16BE())
+          const value = take(take(4).readUInt32BE())
+          need(key.length > 0 && value.length > 0, 'empty')
+          pages.push([key.toString('hex'), value.toString('hex')])
+        }
+        need(b.length === 0 && epoch > 0n, 'form')
+        equal([Number(epoch), pages], [x.epoch, x.pages ?? []], 'page file')
+      })
+    }
+  },
   'proof.json': (v) => {
     for (const x of v.proofs) {
       verdict(x.parses)(x.name + ', form', () => equal(parseProof(x.proof).extra, x.extra, 'extra'))
