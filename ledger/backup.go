@@ -37,7 +37,7 @@ const (
 // all at one moment. It holds neither the root of the key tree nor the log's
 // signing key: whoever has it reads nothing and signs nothing. An erasure that
 // comes later reaches into it, because the keys that would open it are gone.
-func (l *Ledger) Backup(ctx context.Context, out string) (Manifest, error) {
+func (l *Ledger) Backup(ctx context.Context, out string) (_ Manifest, err error) {
 	if _, err := os.Lstat(out); !errors.Is(err, fs.ErrNotExist) {
 		return Manifest{}, fmt.Errorf("%s exists already", out)
 	}
@@ -50,6 +50,7 @@ func (l *Ledger) Backup(ctx context.Context, out string) (Manifest, error) {
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return Manifest{}, err
 	}
+	defer removeUnless(&err, tmp)
 	epoch := l.tree.Info().Epoch // before the copy: pages of a later epoch are then looked for, not passed over
 	head := l.log.Head()
 	if err := l.log.Backup(ctx, filepath.Join(tmp, storeDir)); err != nil {
@@ -101,7 +102,7 @@ type Restored struct {
 // people stay erased: the root that would open them is gone. Where the log had
 // gone on since the backup the restored ledger is for reading only, because what
 // it would sign next contradicts what was shown to others.
-func Restore(ctx context.Context, o RestoreOptions) (*Restored, error) {
+func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 	m, err := readManifest(o.From)
 	if err != nil {
 		return nil, err
@@ -125,6 +126,7 @@ func Restore(ctx context.Context, o RestoreOptions) (*Restored, error) {
 	if err := os.RemoveAll(tmp); err != nil {
 		return nil, err
 	}
+	defer removeUnless(&err, tmp) // it has the signing key
 	if err := copyTree(ctx, o.From, tmp, o.Progress); err != nil {
 		return nil, err
 	}
@@ -199,8 +201,35 @@ func (r *Restored) pages(ctx context.Context, store string, lo log.Options, o Re
 		return err
 	}
 	defer tree.Close()
+	if err := checkRootIsNewest(tree.Info().Epoch, o.Pages); err != nil {
+		return err
+	}
 	r.Missing, err = tree.MissingPages(ctx)
 	return err
+}
+
+// checkRootIsNewest refuses a root that is older than the key pages: a copy of the
+// root file from before an erasure, together with a backup from before it, brings
+// erased people back. Without a page folder nobody can tell.
+func checkRootIsNewest(epoch uint64, pages string) error {
+	if pages == "" {
+		return nil
+	}
+	later, err := holder.ReadPages(pages, epoch)
+	if err != nil {
+		return fmt.Errorf("reading key pages: %w", err)
+	}
+	if len(later) > 0 {
+		return &VerifyError{Problems: []string{fmt.Sprintf("the root is of epoch %d, and the page folder has later epochs: an old copy of the root would bring erased people back (if the last epoch never came to its end, take its file out of the folder)", epoch)}}
+	}
+	return nil
+}
+
+// removeUnless removes a folder that was not finished.
+func removeUnless(err *error, dir string) {
+	if *err != nil {
+		_ = os.RemoveAll(dir) // the first error is the one that helps
+	}
 }
 
 func readManifest(dir string) (Manifest, error) {

@@ -124,6 +124,7 @@ func (c *cut) recover(t testing.TB, seed uint64) error {
 // TestCrashAtEveryStep lets one history pass every kind of step there is, and cuts
 // the power at the first times of each.
 func TestCrashAtEveryStep(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(7, 7))
 	w := newWorld(t)
 	l := w.open()

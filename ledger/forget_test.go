@@ -26,6 +26,7 @@ func (w *world) openErasing(f func(erasure.State)) *ledger.Ledger {
 // are destroyed and the ledger still remembers them: the new event begins a chain
 // under a new key, and is not lost behind the end of the old one.
 func TestBackDuringErasure(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var l *ledger.Ledger
 	at := erasure.State(0)

@@ -148,6 +148,7 @@ func TestFsckFinds(t *testing.T) {
 // otherwise a check names it, its people are not taken for strangers, and the
 // others are there.
 func TestFsckMissingPages(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	l := w.open()
 	declare(t, l)
@@ -228,6 +229,7 @@ func TestFsckErasedReadable(t *testing.T) {
 // TestFsckWhileInUse checks a ledger that others record in and erase from: nothing
 // is wrong with it.
 func TestFsckWhileInUse(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	l := w.open()
 	declare(t, l)

@@ -17,22 +17,22 @@ type root struct {
 
 func (r *root) clone() root { return root{r.id, slices.Clone(r.shares)} }
 
-// holder is the root holder of a world, in memory. Its steps are before and after
+// memHolder is the root holder of a world, in memory. Its steps are before and after
 // each change: a share is there or it is not.
-type holder struct{ w *world }
+type memHolder struct{ w *world }
 
-func (h *holder) Caps() keystore.Caps {
+func (h *memHolder) Caps() keystore.Caps {
 	return keystore.Caps{ID: h.w.root.id, Kind: "mem", Copies: 1}
 }
-func (h *holder) Close() error { return nil }
+func (h *memHolder) Close() error { return nil }
 
-func (h *holder) Current(context.Context) ([]keystore.Share, error) {
+func (h *memHolder) Current(context.Context) ([]keystore.Share, error) {
 	h.w.mu.Lock()
 	defer h.w.mu.Unlock()
 	return slices.Clone(h.w.root.shares), nil
 }
 
-func (h *holder) Prepare(_ context.Context, s keystore.Share) error {
+func (h *memHolder) Prepare(_ context.Context, s keystore.Share) error {
 	h.w.mu.Lock()
 	defer h.w.mu.Unlock()
 	h.w.step("root: before the new share")
@@ -45,7 +45,7 @@ func (h *holder) Prepare(_ context.Context, s keystore.Share) error {
 	return nil
 }
 
-func (h *holder) Destroy(_ context.Context, tree keystore.TreeID, epoch uint64, attempt keystore.Attempt) (keystore.Statement, error) {
+func (h *memHolder) Destroy(_ context.Context, tree keystore.TreeID, epoch uint64, attempt keystore.Attempt) (keystore.Statement, error) {
 	h.w.mu.Lock()
 	defer h.w.mu.Unlock()
 	h.w.step("root: before the old share dies")

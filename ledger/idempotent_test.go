@@ -33,6 +33,7 @@ const (
 // TestReplay sends requests again: at once, after the ledger was opened again, and
 // with another content.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	l := w.open()
 	declare(t, l)
@@ -142,6 +143,7 @@ func TestReplayInFlight(t *testing.T) {
 // TestReplayAtOnce sends one request by many callers at once, and one id for many
 // people: exactly one is recorded.
 func TestReplayAtOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	l := w.open()
 	declare(t, l)
@@ -196,6 +198,7 @@ func TestReplayAtOnce(t *testing.T) {
 // the answer is that it was recorded, and the person does not come back. The
 // control is a new request: the person may come back.
 func TestReplayAfterErasure(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	l := w.open()
 	declare(t, l)

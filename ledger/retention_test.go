@@ -139,6 +139,7 @@ func TestLastDays(t *testing.T) {
 // TestRetention destroys what is due and nothing else, and says so by compartment
 // and cohort; afterwards nothing is due.
 func TestRetention(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	l := w.open()
 	declare(t, l)
@@ -254,6 +255,7 @@ func TestRetentionLostDays(t *testing.T) {
 
 // TestRetentionInParts has more keys to destroy than one erasure may take.
 func TestRetentionInParts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	seams := w.seams()
 	seams.Erasure = func(o *erasure.Options) { o.MaxKeys = 7 }

@@ -27,6 +27,7 @@ import (
 //
 // The controls plant one and find it.
 func TestNothingReadable(t *testing.T) {
+	t.Parallel()
 	x := newScanned(t)
 	l := x.open()
 	declare(t, l)

@@ -163,7 +163,7 @@ func (w *world) seams() ledger.Seams {
 				o.Signer = signer{o.Signer, w}
 			}
 		},
-		Holders: func() ([]keystore.Holder, error) { return []keystore.Holder{&holder{w: w}}, nil },
+		Holders: func() ([]keystore.Holder, error) { return []keystore.Holder{&memHolder{w: w}}, nil },
 		Tree: func(o *keystore.Options) {
 			o.PageTarget = pageTarget{w}
 		},
