@@ -26,9 +26,11 @@ import (
 	"time"
 
 	"github.com/lacunalog/lacuna/bench"
+	"github.com/lacunalog/lacuna/ledger"
 )
 
 func main() {
+	ledger.TuneMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lacunalog/lacuna/cmd/lacuna-verify/verifier"
+	"github.com/lacunalog/lacuna/ledger"
 )
 
 // verifierName is the name under which this program is the offline verifier, so that
@@ -29,6 +30,7 @@ func main() {
 	if filepath.Base(os.Args[0]) == verifierName {
 		os.Exit(verifier.Run(verifierName, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
+	ledger.TuneMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
