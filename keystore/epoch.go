@@ -26,6 +26,7 @@ type Epoch struct {
 	shares     map[HolderID]Secret
 	pages      []*page // new ones, by path
 	images     []KV
+	parts      []part // shipped beside the images
 	record     EpochInfo
 	offered    bool // some holder may have its new share
 	rooted     bool
@@ -120,10 +121,10 @@ func (e *Epoch) Destroy(ctx context.Context) ([]Statement, error) {
 	if err := e.t.opts.step("destroyed"); err != nil {
 		return nil, err
 	}
-	e.swap()
+	old := e.swap()
 	// What is left is tidiness. It is not waited for: recovery does it again where
 	// it finds the mark.
-	if _, err := e.t.enqueue(nil, e.t.leftovers()); err != nil {
+	if _, err := e.t.enqueue(nil, e.t.leftovers(old)); err != nil {
 		return nil, err
 	}
 	return slices.Clone(e.statements), nil
@@ -146,8 +147,9 @@ func (e *Epoch) held(ctx context.Context) error {
 	return nil
 }
 
-// swap makes the prepared view the current one and wipes the old.
-func (e *Epoch) swap() {
+// swap makes the prepared view the current one and wipes the old. It returns rows
+// that are not needed any more.
+func (e *Epoch) swap() (del [][2][]byte) {
 	t := e.t
 	t.opts.Order.Lock()
 	t.mu.Lock()
@@ -171,7 +173,8 @@ func (e *Epoch) swap() {
 	if old.gen != e.v.gen {
 		t.garbage.add(rowsOfGeneration(old.gen), nil)
 	}
-	t.undo = nil
+	t.undo, t.noted, t.undone = nil, nil, false
+	del = e.partsShipped(true)
 	// A key that was made in the old view and not taken there is durable already
 	// if its page was sealed with it.
 	for _, id := range waiting {
@@ -187,6 +190,7 @@ func (e *Epoch) swap() {
 	t.opts.Order.Unlock()
 	e.reopen()
 	e.end()
+	return del
 }
 
 // release takes pages out of memory, and lets those that stay forget the epoch. A
@@ -260,10 +264,11 @@ func (e *Epoch) abort(ctx context.Context) error {
 	t.next, t.doomed = nil, nil
 	t.nextSys.Store(nil)
 	t.release(dead)
-	t.undo = nil
+	t.undo, t.noted, t.undone = nil, nil, false
+	e.partsShipped(false)
 	t.mu.Unlock()
 	t.opts.Order.Unlock()
-	del = append(del, rowsOfGeneration(housekeeping))
+	del = append(del, single(mark(0).Key))
 	err := t.put(ctx, nil, del)
 	e.reopen()
 	e.end()
@@ -290,18 +295,17 @@ func rowsOfGeneration(gen uint32) [2][]byte {
 }
 
 // leftovers returns what an epoch leaves to remove, its mark last.
-func (t *Tree) leftovers() [][2][]byte {
+func (t *Tree) leftovers(del [][2][]byte) [][2][]byte {
 	g := &t.garbage
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var del [][2][]byte
 	g.list = slices.DeleteFunc(g.list, func(d *debris) bool {
 		if d.behind == nil {
 			del = append(del, d.rows)
 		}
 		return d.behind == nil
 	})
-	return append(del, rowsOfGeneration(housekeeping))
+	return append(del, single(mark(0).Key))
 }
 
 // Scrub wipes every key and page in memory that is not in use, and where Go's

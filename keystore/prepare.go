@@ -80,6 +80,11 @@ func (e *Epoch) prepare(ctx context.Context) (err error) {
 	if err := t.opts.step("written"); err != nil {
 		return err
 	}
+	if t.opts.PageTarget != nil {
+		if err := e.shipParts(ctx); err != nil {
+			return err
+		}
+	}
 	if err := t.ship(ctx, e.v.epoch, e.images); err != nil {
 		return err
 	}

@@ -69,6 +69,9 @@ func Open(ctx context.Context, rows Rows, hs []Holder, o Options) (*Tree, error)
 	if err := t.clean(ctx, v, gens); err != nil {
 		return nil, fmt.Errorf("removing key pages that no root opens: %w", err)
 	}
+	if err := t.loadParts(ctx); err != nil {
+		return nil, err
+	}
 	return t, nil
 }
 
@@ -232,7 +235,7 @@ func (t *Tree) clean(ctx context.Context, v *view, gens []uint32) error {
 	if err := t.opts.step("cleaning"); err != nil {
 		return err
 	}
-	return t.put(ctx, nil, append(del, rowsOfGeneration(housekeeping)))
+	return t.put(ctx, nil, append(del, single(mark(0).Key)))
 }
 
 // unrooted lists the rows of other generations and of later epochs: no root

@@ -31,8 +31,13 @@ func (l *Lease) UntakePending() { l.t.untake() }
 // where a compartment is new, and of what an earlier taking left unwritten. Order is
 // held. A page with changes is always in the cache, and so is every page above it.
 func (t *Tree) take(ids ...keyID) []KV {
-	t.undo = t.undo[:0]
 	k := taking{t: t, ids: slices.Clone(ids)}
+	if t.undone { // what the taking before wanted to remember
+		k.kvs = append(k.kvs, t.noted...)
+	} else {
+		t.noted = nil
+	}
+	t.undo, t.undone = t.undo[:0], false
 	t.mu.RLock()
 	k.round(false)
 	t.mu.RUnlock()
@@ -85,8 +90,10 @@ func (k *taking) page(p *page, exclusive bool) {
 	case !exclusive:
 		k.full = true
 	default:
-		for _, part := range k.t.split(p) {
-			k.seal(part)
+		parts := k.t.split(p)
+		k.note(parts)
+		for _, p := range parts {
+			k.seal(p)
 		}
 	}
 }
@@ -140,6 +147,10 @@ func (t *Tree) inCurrent(p *page) bool { return p.epoch <= t.cur.epoch }
 func (t *Tree) untake() {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	t.untakeLocked()
+}
+
+func (t *Tree) untakeLocked() {
 	for _, u := range slices.Backward(t.undo) {
 		u.p.mu.Lock()
 		u.p.version, u.p.n, u.p.last = u.version, u.n, u.last
@@ -161,5 +172,5 @@ func (t *Tree) untake() {
 			t.keys.with(id, func(k *key) { k.untaken = true })
 		}
 	}
-	t.undo = t.undo[:0]
+	t.undo, t.undone = t.undo[:0], true
 }

@@ -95,6 +95,9 @@ type Tree struct {
 	// Guarded by Order.
 	unwritten map[*page]bool // in memory only, because what was taken was not queued
 	undo      []undo         // of the last taking
+	parts     map[part]bool  // pages that came out of a split and were not shipped
+	noted     []KV           // rows that remember some of these, of the last taking
+	undone    bool           // the last taking was taken back
 
 	garbage garbage
 
@@ -264,7 +267,7 @@ func newTree(rows Rows, hs []Holder, o Options) *Tree {
 	return &Tree{
 		rows: rows, holders: hs, opts: o,
 		table: newTable(rows, o.CachePages), keys: newKeys(o.CacheKeys),
-		unwritten: make(map[*page]bool),
+		unwritten: make(map[*page]bool), parts: make(map[part]bool),
 	}
 }
 
