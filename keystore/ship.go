@@ -22,9 +22,11 @@ type part struct {
 	at  addr
 }
 
-// row remembers a part. It tells no more than the rows of the page itself.
+// row remembers a part. It tells no more than the rows of the page itself. Like the
+// mark of an epoch it is at level 0, where no page but the top page is.
 func (p part) row() KV {
-	return KV{rowKey{gen: housekeeping, at: p.at, n: p.gen}.bytes(), []byte{1}}
+	k := rowKey{gen: housekeeping, at: addr{0, p.at.start}, version: uint32(p.at.level), n: p.gen}
+	return KV{k.bytes(), []byte{1}}
 }
 
 // forget is the range that removes the row.
@@ -53,10 +55,10 @@ func (t *Tree) loadParts(ctx context.Context) error {
 	r := rowsOfGeneration(housekeeping)
 	err := t.rows.Scan(ctx, r[0], r[1], func(k, _ []byte) error {
 		rk, err := parseRowKey(k)
-		if err != nil || rk.at == topAddr {
+		if err != nil || rk.n == 0 || rk.epoch != 0 {
 			return err
 		}
-		at := part{rk.n, rk.at}
+		at := part{rk.n, addr{uint8(rk.version), rk.at.start}}
 		if at.gen == t.cur.gen && t.opts.PageTarget != nil {
 			t.parts[at] = true
 		} else {
