@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -241,13 +240,18 @@ func readManifest(dir string) (Manifest, error) {
 	if err != nil {
 		return m, err
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&m); err != nil {
+	if m, err = parseManifest(text); err != nil {
 		return m, fmt.Errorf("%s: %w", filepath.Join(dir, manifestFile), err)
 	}
+	return m, nil
+}
+
+func parseManifest(text []byte) (m Manifest, err error) {
+	if err := parseFile(text, &m); err != nil {
+		return m, err
+	}
 	if m.Format != backupFormat {
-		return m, fmt.Errorf("%s: format %q, this program reads %q", filepath.Join(dir, manifestFile), m.Format, backupFormat)
+		return m, fmt.Errorf("format %q, this program reads %q", m.Format, backupFormat)
 	}
 	return m, nil
 }

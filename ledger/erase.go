@@ -228,6 +228,7 @@ func (l *Ledger) submitMade(ctx context.Context, st *stripe, sub *subject, ev *e
 		return nil, err
 	}
 	s := newSubmission("", l.tree.ContentMAC(ev.Canonical()), now)
+	s.urgent = ev.Type() == "consent.withdrawn"
 	if err := l.seal(ctx, s, sub, []*event.Event{ev}, state, now); err != nil {
 		s.release()
 		return nil, err
@@ -282,6 +283,7 @@ func (e erasureLedger) Publish(ctx context.Context, statement []byte) (uint64, [
 	defer l.registerMu.Unlock()
 	now := l.now()
 	s := newSubmission("", l.tree.ContentMAC(statement), now)
+	s.urgent = true
 	leaf, err := l.queuePublic(ctx, s, statement, "", now)
 	if err != nil {
 		s.release()

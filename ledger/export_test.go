@@ -137,3 +137,11 @@ func QueueKeys(ctx context.Context, l *Ledger, kvs []keystore.KV) error {
 func FsckErased(ctx context.Context, l *Ledger, r *FsckReport, before erasure.Account) error {
 	return l.fsckErased(ctx, r, before)
 }
+
+// Decoders of what is read back.
+var (
+	EachTag       = eachTag
+	ParseConfig   = parseConfig
+	ParseManifest = parseManifest
+	HeadSize      = headSize
+)

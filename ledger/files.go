@@ -15,12 +15,32 @@ import (
 )
 
 // createHolders makes the root holder: one file, or the same share in several.
+// Where one of them cannot be made, none is left.
 func createHolders(roots []string) ([]keystore.Holder, error) {
-	h, err := holder.CreateFiles(roots...)
+	var made []*holder.File
+	undo := func() {
+		for i, f := range made {
+			f.Close()
+			os.Remove(roots[i])
+		}
+	}
+	for _, root := range roots {
+		f, err := holder.CreateFile(root)
+		if err != nil {
+			undo()
+			return nil, err
+		}
+		made = append(made, f)
+	}
+	if len(made) == 1 {
+		return []keystore.Holder{made[0]}, nil
+	}
+	m, err := holder.Mirror(made...)
 	if err != nil {
+		undo()
 		return nil, err
 	}
-	return []keystore.Holder{h}, nil
+	return []keystore.Holder{m}, nil
 }
 
 func openHolders(roots []string, warn func(string)) ([]keystore.Holder, error) {

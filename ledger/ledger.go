@@ -36,6 +36,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -134,7 +135,7 @@ type InitOptions struct {
 
 // Init creates a ledger. It fails where one is already, and leaves nothing that
 // would stop a second try.
-func Init(ctx context.Context, o InitOptions) error {
+func Init(ctx context.Context, o InitOptions) (err error) {
 	if err := checkOrigin(o.Origin); err != nil {
 		return badConfig("origin: %w", err)
 	}
@@ -144,8 +145,8 @@ func Init(ctx context.Context, o InitOptions) error {
 	if o.Suite == 0 {
 		o.Suite = int(envelope.ChaCha20Poly1305)
 	}
-	if s := envelope.Suite(o.Suite); s != envelope.ChaCha20Poly1305 && s != envelope.AES256GCM {
-		return badConfig("suite %d: want 1 (ChaCha20-Poly1305) or 2 (AES-256-GCM)", o.Suite)
+	if err := checkSuite(o.Suite); err != nil {
+		return err
 	}
 	if len(o.Root) == 0 {
 		o.Root = []string{filepath.Clean(o.Dir) + ".root"}
@@ -203,6 +204,11 @@ func Init(ctx context.Context, o InitOptions) error {
 		lg.Close()
 		return err
 	}
+	defer func() {
+		if err != nil {
+			removeAll(o.Root) // made here, and no ledger's
+		}
+	}()
 	to := keystore.Options{Now: o.Now}
 	if o.Pages != "" {
 		to.PageTarget = holder.PageDir(o.Pages)
@@ -212,7 +218,6 @@ func Init(ctx context.Context, o InitOptions) error {
 	if err != nil {
 		closeAll(h)
 		lg.Close()
-		removeAll(o.Root)
 		return fmt.Errorf("creating the key tree: %w", err)
 	}
 	tree.Close()
@@ -242,15 +247,40 @@ func ReadConfig(dir string) (Config, error) {
 	if err != nil {
 		return c, err
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
-		return c, badConfig("%s: %w", filepath.Join(dir, configFile), err)
-	}
-	if c.Format != format {
-		return c, badConfig("%s: format %q, this program reads %q", filepath.Join(dir, configFile), c.Format, format)
+	if c, err = parseConfig(text); err != nil {
+		return c, fmt.Errorf("%s: %w", filepath.Join(dir, configFile), err)
 	}
 	return c, nil
+}
+
+func parseConfig(text []byte) (c Config, err error) {
+	if err := parseFile(text, &c); err != nil {
+		return c, badConfig("%w", err)
+	}
+	if c.Format != format {
+		return c, badConfig("format %q, this program reads %q", c.Format, format)
+	}
+	return c, checkSuite(c.Suite)
+}
+
+// parseFile reads one JSON object with known members, and nothing behind it.
+func parseFile(text []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("something stands behind the object")
+	}
+	return nil
+}
+
+func checkSuite(n int) error {
+	if s := envelope.Suite(n); s != envelope.ChaCha20Poly1305 && s != envelope.AES256GCM {
+		return badConfig("suite %d: want 1 (ChaCha20-Poly1305) or 2 (AES-256-GCM)", n)
+	}
+	return nil
 }
 
 // Open opens a ledger and finishes what a crash interrupted: the log's last
@@ -327,12 +357,17 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 	if err != nil {
 		return err
 	}
+	if l.readOnly != nil {
+		for i, h := range holders {
+			holders[i] = readOnlyHolder{h}
+		}
+	}
 	to := keystore.Options{Order: &l.order, Now: l.now}
 	if l.config.Pages != "" {
 		to.PageTarget = holder.PageDir(absoluteIn(l.dir, l.config.Pages))
 	}
 	o.hooks.treeOptions(&to)
-	if l.tree, err = keystore.Open(ctx, treeRows{l.log}, holders, to); err != nil {
+	if l.tree, err = keystore.Open(ctx, l.treeRows(), holders, to); err != nil {
 		closeAll(holders)
 		return err
 	}
@@ -349,7 +384,7 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 	eo := erasure.Options{Now: l.now, Order: &l.order, Progress: o.Erasing, MaxKeys: retireMost}
 	o.hooks.erasureOptions(&eo)
 	l.retireMost = eo.MaxKeys
-	l.erasure, err = erasure.Open(ctx, l.tree, erasureLedger{l}, treeRows{l.log}, eo)
+	l.erasure, err = erasure.Open(ctx, l.tree, erasureLedger{l}, l.treeRows(), eo)
 	if err == nil && l.readOnly == nil {
 		err = l.resume(ctx, warn)
 	}

@@ -134,7 +134,7 @@ func (l *Ledger) queueOne(ctx context.Context, s *Submission, rows *sealed, leaf
 	rows.tag(tag, s.mac, now)
 	entry := rows.entry(organisationOrder)
 	entry.Leaf = leaf
-	t, err := l.enqueue(ctx, []log.Entry{entry}, s.leases, first)
+	t, err := l.enqueue(ctx, []log.Entry{entry}, s, first)
 	if err != nil {
 		return err
 	}

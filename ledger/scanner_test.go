@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -109,6 +110,9 @@ func (s *scanner) files(t testing.TB, roots ...string) (found []string, scanned 
 	t.Helper()
 	for _, root := range roots {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // the engine has dropped it meanwhile
+			}
 			if err != nil {
 				return err
 			}
@@ -119,6 +123,9 @@ func (s *scanner) files(t testing.TB, roots ...string) (found []string, scanned 
 				return nil
 			}
 			b, err := os.ReadFile(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
 			scanned += int64(len(b))
 			for _, f := range s.in(b) {
 				found = append(found, fmt.Sprintf("%s: secret %d, %s", path, f.secret, f.name))

@@ -78,7 +78,7 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		s.events = append(s.events, ev)
 		s.answer = append(s.answer, Recorded{ID: id, Type: ev.Type(), Purpose: ev.Str("purpose"), Leaf: leaf, Recorded: now})
 	}
-	t, err := l.enqueue(ctx, entries, s.leases, first)
+	t, err := l.enqueue(ctx, entries, s, first)
 	if err != nil {
 		return err
 	}
@@ -180,9 +180,9 @@ func (l *Ledger) sealOne(lease *keystore.Lease, ev *event.Event, seq uint64, pre
 
 // enqueue queues entries behind the pages their keys need, and waits while the
 // queue is full. first says that one of them may be the first under its key.
-func (l *Ledger) enqueue(ctx context.Context, entries []log.Entry, leases []*keystore.Lease, first bool) (*log.Ticket, error) {
+func (l *Ledger) enqueue(ctx context.Context, entries []log.Entry, s *Submission, first bool) (*log.Ticket, error) {
 	for {
-		t, err := l.tryEnqueue(entries, leases, first)
+		t, err := l.tryEnqueue(entries, s, first)
 		if !errors.Is(err, log.ErrBusy) {
 			return t, storeError(err)
 		}
@@ -199,15 +199,19 @@ func (l *Ledger) enqueue(ctx context.Context, entries []log.Entry, leases []*key
 // taken the new key along and not queued it yet. What could not be queued is given
 // back, so that the next one takes it: without its page, what is sealed under a
 // key could never be read.
-func (l *Ledger) tryEnqueue(entries []log.Entry, leases []*keystore.Lease, first bool) (*log.Ticket, error) {
+func (l *Ledger) tryEnqueue(entries []log.Entry, s *Submission, first bool) (*log.Ticket, error) {
+	put := l.log.Enqueue
+	if s.urgent {
+		put = l.log.EnqueueUrgent
+	}
 	if !first {
-		return l.log.Enqueue(entries)
+		return put(entries)
 	}
 	l.order.Lock()
 	defer l.order.Unlock()
 	rows := entries[0].Rows
 	var took *keystore.Lease
-	for _, lease := range leases {
+	for _, lease := range s.leases {
 		if lease.Pending() { // at most once: the keys of one person share a page
 			took = lease
 			for _, kv := range lease.TakePending() {
@@ -215,7 +219,7 @@ func (l *Ledger) tryEnqueue(entries []log.Entry, leases []*keystore.Lease, first
 			}
 		}
 	}
-	t, err := l.log.Enqueue(entries)
+	t, err := put(entries)
 	if err != nil && took != nil {
 		took.UntakePending()
 		entries[0].Rows = rows

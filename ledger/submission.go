@@ -28,6 +28,9 @@ type Submission struct {
 	at     time.Time
 	leases []*keystore.Lease
 
+	// urgent: part of an erasure, which does not wait for a bigger disk.
+	urgent bool
+
 	id  string // of the request, "" where it came without
 	tag [16]byte
 

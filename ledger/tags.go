@@ -84,21 +84,28 @@ func loadTags(ctx context.Context, l *log.Log, tree *keystore.Tree, now time.Tim
 	t := &tags{tree: tree, pending: make(map[[16]byte]*Submission), durable: make(map[[16]byte]durableTag)}
 	oldest := minuteOf(now.Add(-tagWindow))
 	err := l.Scan(ctx, []byte{spaceTags}, []byte{spaceTags + 1}, func(k, v []byte) error {
-		if len(k) != 9 || len(v)%tagSize != 0 {
-			return fmt.Errorf("request tag row of %d bytes under a key of %d: malformed", len(v), len(k))
-		}
-		first := binary.BigEndian.Uint64(k[1:])
-		for i := 0; i < len(v); i += tagSize {
-			if minute := binary.BigEndian.Uint32(v[i+32:]); minute >= oldest {
-				t.add([16]byte(v[i:]), [16]byte(v[i+16:]), first+uint64(i/tagSize), minute)
+		return eachTag(k, v, func(index uint64, tag, mac [16]byte, minute uint32) {
+			if minute >= oldest {
+				t.add(tag, mac, index, minute)
 			}
-		}
-		return nil
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading request tags: %w", err)
 	}
 	return t, nil
+}
+
+// eachTag reads the row of one commit group.
+func eachTag(k, v []byte, f func(index uint64, tag, mac [16]byte, minute uint32)) error {
+	if len(k) != 9 || k[0] != spaceTags || len(v) == 0 || len(v)%tagSize != 0 || len(v)/tagSize > groupMost {
+		return fmt.Errorf("request tag row of %d bytes under a key of %d: malformed", len(v), len(k))
+	}
+	first := binary.BigEndian.Uint64(k[1:])
+	for i := 0; i < len(v); i += tagSize {
+		f(first+uint64(i/tagSize), [16]byte(v[i:]), [16]byte(v[i+16:]), binary.BigEndian.Uint32(v[i+32:]))
+	}
+	return nil
 }
 
 // add notes a durable tag. The caller holds mu, or is alone.

@@ -27,12 +27,12 @@ func (l *Log) checkDisk() {
 }
 
 // checkFree looks again while there was too little room. Appends stop first;
-// changes go on longer, because an erasure must not wait for a bigger disk.
-func (l *Log) checkFree(change bool) error {
+// what is urgent goes on longer, because an erasure must not wait for a bigger disk.
+func (l *Log) checkFree(urgent bool) error {
 	l.checkDisk()
 	n, ok := l.free()
 	want := uint64(l.opts.MinFree)
-	if change {
+	if urgent {
 		want /= 4
 	}
 	if ok && n < want {

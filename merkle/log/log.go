@@ -267,12 +267,12 @@ func (l *Log) readable() error {
 }
 
 // accepting says why nothing can be enqueued now.
-func (l *Log) accepting(change bool) error {
+func (l *Log) accepting(urgent bool) error {
 	if err := l.Unwell(); err != nil {
 		return err
 	}
 	if l.low.Load() {
-		return l.checkFree(change)
+		return l.checkFree(urgent)
 	}
 	return nil
 }

@@ -256,7 +256,13 @@ func (t *Ticket) Len() int { return t.n }
 // one commit group: all of them become durable or none. Groups are committed in
 // the order of the calls. The log owns all byte slices from then on, also if an
 // error is returned.
-func (l *Log) Enqueue(es []Entry) (*Ticket, error) {
+func (l *Log) Enqueue(es []Entry) (*Ticket, error) { return l.enqueue(es, false) }
+
+// EnqueueUrgent is Enqueue for entries that may not wait for a bigger disk, such as
+// the record of an erasure: they are accepted as long as changes are.
+func (l *Log) EnqueueUrgent(es []Entry) (*Ticket, error) { return l.enqueue(es, true) }
+
+func (l *Log) enqueue(es []Entry, urgent bool) (*Ticket, error) {
 	if len(es) == 0 {
 		return nil, fmt.Errorf("enqueueing: %w: no entries", ErrInvalid)
 	}
@@ -268,7 +274,7 @@ func (l *Log) Enqueue(es []Entry) (*Ticket, error) {
 		}
 		bytes += n
 	}
-	return l.put(es, nil, bytes)
+	return l.put(es, nil, bytes, urgent)
 }
 
 // EnqueueChange queues rows without a leaf, like Enqueue.
@@ -277,17 +283,17 @@ func (l *Log) EnqueueChange(c Change) (*Ticket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("enqueueing change: %w", err)
 	}
-	return l.put(nil, c.clone(), bytes)
+	return l.put(nil, c.clone(), bytes, true)
 }
 
-func (l *Log) put(es []Entry, c *Change, bytes int) (*Ticket, error) {
+func (l *Log) put(es []Entry, c *Change, bytes int, urgent bool) (*Ticket, error) {
 	if l.opts.ReadOnly {
 		return nil, fmt.Errorf("enqueueing: %w", ErrReadOnly)
 	}
 	if bytes > l.opts.MaxGroupBytes {
 		return nil, fmt.Errorf("enqueueing %d bytes: %w of %d", bytes, ErrTooLarge, l.opts.MaxGroupBytes)
 	}
-	if err := l.accepting(c != nil); err != nil {
+	if err := l.accepting(urgent); err != nil {
 		return nil, fmt.Errorf("enqueueing: %w", err)
 	}
 	g, first, err := l.queue.put(es, c, bytes, &l.opts)
