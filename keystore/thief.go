@@ -30,6 +30,7 @@ type loot struct {
 	before [32]byte // of a delta: the hash of the row before it
 	tree   TreeID
 	row    rowKey
+	kind   kind  // of an image
 	bits   uint8 // of an image
 }
 
@@ -92,7 +93,7 @@ func (t *Thief) take(rows []KV) {
 		seen[hash] = true
 		prior[k] = append(prior[k], hash)
 		if h, _, err := parseHeader(kv.Value); err == nil {
-			t.images = append(t.images, loot{raw: kv.Value, tree: h.tree, row: k, bits: h.bits})
+			t.images = append(t.images, loot{raw: kv.Value, tree: h.tree, row: k, kind: h.kind, bits: h.bits})
 			if !slices.Contains(trees, h.tree) {
 				trees = append(trees, h.tree)
 			}
@@ -157,18 +158,23 @@ func (t *Thief) try(m *mac, x *loot) {
 	if err != nil {
 		return
 	}
-	if c, err := parseChildren(text); err == nil {
-		t.parents = append(t.parents, c)
-		for i := range c {
-			t.learn(c[i])
+	switch x.kind {
+	case kindSystem:
+		if s, err := parseSystem(text); err == nil {
+			t.systems = append(t.systems, s)
 		}
-	}
-	if s, err := parseSystem(text); err == nil {
-		t.systems = append(t.systems, s)
-	}
-	if es, err := parseLeaf(text); err == nil {
-		for i := range es {
-			t.steal(&es[i])
+	case kindLeaf:
+		if es, err := parseLeaf(text); err == nil {
+			for i := range es {
+				t.steal(&es[i])
+			}
+		}
+	default:
+		if c, err := parseChildren(text); err == nil {
+			t.parents = append(t.parents, c)
+			for i := range c {
+				t.learn(c[i])
+			}
 		}
 	}
 	for i := range t.deltas {
