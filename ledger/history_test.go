@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lacunalog/lacuna/ledger"
@@ -23,6 +24,7 @@ type history struct {
 	// all is held by retention, which concerns everybody.
 	all    sync.RWMutex
 	serial int // guarded by w.mu
+	failed atomic.Bool
 }
 
 func newHistory(w *world, l *ledger.Ledger, ref *reference) *history {
@@ -38,7 +40,7 @@ func (h *history) run(ctx context.Context, seed uint64, writers, people, steps i
 			rng := rand.New(rand.NewPCG(seed, uint64(i)))
 			for range steps {
 				person := fmt.Sprintf("p-%d-%d", i, rng.IntN(people))
-				if errs[i] = h.step(ctx, rng, person); errs[i] != nil {
+				if errs[i] = h.step(ctx, rng, person); errs[i] != nil || h.failed.Load() {
 					return
 				}
 			}
@@ -48,14 +50,27 @@ func (h *history) run(ctx context.Context, seed uint64, writers, people, steps i
 	return errors.Join(errs...)
 }
 
-func (h *history) step(ctx context.Context, rng *rand.Rand, person string) error {
+func (h *history) step(ctx context.Context, rng *rand.Rand, person string) (err error) {
+	// Where one writer meets an error, the others begin nothing more: of two erasures
+	// that nobody acknowledged, the reference could not tell which one took what.
+	defer func() {
+		if err != nil {
+			h.failed.Store(true)
+		}
+	}()
 	if rng.IntN(100) == 0 {
 		h.all.Lock()
 		defer h.all.Unlock()
+		if h.failed.Load() {
+			return nil
+		}
 		return h.retire(ctx)
 	}
 	h.all.RLock()
 	defer h.all.RUnlock()
+	if h.failed.Load() {
+		return nil
+	}
 	switch n := rng.IntN(100); {
 	case n < 60:
 		return h.record(ctx, rng, person, 1+rng.IntN(4))

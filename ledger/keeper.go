@@ -52,6 +52,8 @@ var endOfTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 type keeper struct {
 	tree *keystore.Tree
 
+	writing sync.Mutex // held while days are on their way to the tree
+
 	mu   sync.Mutex
 	days map[keystore.Ref]uint16
 	wake chan struct{}
@@ -84,6 +86,8 @@ func (k *keeper) run() {
 
 // flush writes what has gathered in one sync.
 func (k *keeper) flush() {
+	k.writing.Lock()
+	defer k.writing.Unlock()
 	k.mu.Lock()
 	days := k.days
 	k.days = make(map[keystore.Ref]uint16)
