@@ -68,6 +68,10 @@ func (l *Ledger) planErase(ctx context.Context, r EraseRequest) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(keys) == 0 {
+		// Another erasure took them since the timeline was read.
+		return nil, keystore.ErrNoKey
+	}
 	count := make(map[chainKey]int)
 	for _, e := range entries {
 		count[chainKey{e.Compartment, e.Cohort}]++

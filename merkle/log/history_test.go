@@ -21,7 +21,7 @@ func histories(t testing.TB, normally int) int {
 	if err != nil {
 		t.Fatalf("LACUNA_TEST_HISTORIES: %v", err)
 	}
-	return n
+	return max(normally, n/10)
 }
 
 // A writer makes random entries and changes.
