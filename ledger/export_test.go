@@ -78,7 +78,7 @@ func Chains(ctx context.Context, l *Ledger, person string) (map[string]uint64, e
 		return nil, err
 	}
 	ends := make(map[string]uint64)
-	for k, c := range sub.chains {
+	for k, c := range sub.chains.all() {
 		ends[k.compartment+" "+k.cohort.String()] = c.seq
 	}
 	return ends, nil

@@ -119,7 +119,7 @@ func (l *Ledger) keepDays(sub *subject, state *consent.State) {
 		return
 	}
 	reg := l.register.Load()
-	for k, c := range sub.chains {
+	for k, c := range sub.chains.all() {
 		if k.cohort != 0 && c.day != 0 {
 			continue
 		}

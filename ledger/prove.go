@@ -135,7 +135,7 @@ type assertedChain struct {
 
 func assertedChains(sub *subject) []assertedChain {
 	out := make([]assertedChain, 0, len(sub.chains))
-	for k, c := range sub.chains {
+	for k, c := range sub.chains.all() {
 		out = append(out, assertedChain{k.compartment, k.cohort.String(), c.seq, c.head.String()})
 	}
 	sort.Slice(out, func(i, j int) bool {

@@ -7,7 +7,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger/consent"
 	"github.com/lacunalog/lacuna/ledger/event"
 	"github.com/lacunalog/lacuna/merkle"
@@ -68,7 +67,7 @@ func (l *Ledger) Submit(ctx context.Context, short *event.Event) (*Submission, e
 	defer stripe.mu.Unlock()
 	for try := 0; ; try++ {
 		s := newSubmission(id, mac, now)
-		first, err := l.replay(ctx, s, personKey(person))
+		first, err := l.replay(ctx, s, person)
 		if first != nil || err != nil {
 			return first, err
 		}
@@ -147,8 +146,8 @@ func (l *Ledger) fill(sub *subject, short *event.Event, now time.Time) ([]*event
 }
 
 // replay answers a request whose id was seen: nil where it is new, and then the id
-// is this request's.
-func (l *Ledger) replay(ctx context.Context, s *Submission, owner keystore.Subject) (*Submission, error) {
+// is this request's. A request about no person is the organisation's.
+func (l *Ledger) replay(ctx context.Context, s *Submission, person string) (*Submission, error) {
 	id, mac := s.id, s.mac
 	if id == "" {
 		return nil, nil
@@ -163,6 +162,10 @@ func (l *Ledger) replay(ctx context.Context, s *Submission, owner keystore.Subje
 	}
 	if e.pending != nil {
 		return e.pending.again(), nil // attach to the request that is on its way
+	}
+	owner := organisation
+	if person != "" {
+		owner = personKey(person)
 	}
 	var out []Recorded
 	for n := 1; ; n++ {

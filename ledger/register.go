@@ -46,7 +46,7 @@ func (l *Ledger) submitRegister(ctx context.Context, short *event.Event, id stri
 	l.registerMu.Lock()
 	defer l.registerMu.Unlock()
 	s := newSubmission(id, mac, now)
-	if first, err := l.replay(ctx, s, organisation); first != nil || err != nil {
+	if first, err := l.replay(ctx, s, ""); first != nil || err != nil {
 		return first, err
 	}
 	defer l.tags.unclaim(s) // does nothing once it is queued

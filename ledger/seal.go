@@ -47,7 +47,7 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		fresh := lease.Pending()
 		var at int
 		ends, at = ends.with(sub, chain)
-		end, known := &ends[at].chain, ends[at].known != nil
+		end, known := &ends[at].chain, ends[at].at >= 0
 		if !sub.fits(known, fresh) {
 			return errStale
 		}
@@ -93,22 +93,21 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 type chainEnds []chainEnd
 
 type chainEnd struct {
-	key   chainKey
-	known *chain // as it is now, nil for one that begins
-	chain
+	chainOf
+	at int // where it is among the person's chains, -1 for one that begins
 }
 
 // with returns the ends with that of a chain among them, to be moved on, and
 // where it is.
 func (e chainEnds) with(sub *subject, k chainKey) (chainEnds, int) {
 	for i := range e {
-		if e[i].key == k {
+		if e[i].chainKey == k {
 			return e, i
 		}
 	}
-	end := chainEnd{key: k, known: sub.chains[k]}
-	if end.known != nil {
-		end.chain = *end.known
+	end := chainEnd{chainOf{chainKey: k}, sub.chains.find(k)}
+	if end.at >= 0 {
+		end.chain = sub.chains[end.at].chain
 	}
 	return append(e, end), len(e)
 }
@@ -116,12 +115,11 @@ func (e chainEnds) with(sub *subject, k chainKey) (chainEnds, int) {
 // keep gives the ends to the person.
 func (e chainEnds) keep(sub *subject) {
 	for i := range e {
-		c := e[i].known
-		if c == nil {
-			c = new(chain)
-			sub.chains[e[i].key] = c
+		if at := e[i].at; at >= 0 {
+			sub.chains[at].chain = e[i].chain
+		} else {
+			sub.chains = append(sub.chains, e[i].chainOf)
 		}
-		*c = e[i].chain
 	}
 }
 
@@ -200,12 +198,8 @@ func (l *Ledger) enqueue(ctx context.Context, entries []log.Entry, s *Submission
 // back, so that the next one takes it: without its page, what is sealed under a
 // key could never be read.
 func (l *Ledger) tryEnqueue(entries []log.Entry, s *Submission, first bool) (*log.Ticket, error) {
-	put := l.log.Enqueue
-	if s.urgent {
-		put = l.log.EnqueueUrgent
-	}
 	if !first {
-		return put(entries)
+		return l.put(entries, s)
 	}
 	l.order.Lock()
 	defer l.order.Unlock()
@@ -219,12 +213,19 @@ func (l *Ledger) tryEnqueue(entries []log.Entry, s *Submission, first bool) (*lo
 			}
 		}
 	}
-	t, err := put(entries)
+	t, err := l.put(entries, s)
 	if err != nil && took != nil {
 		took.UntakePending()
 		entries[0].Rows = rows
 	}
 	return t, err
+}
+
+func (l *Ledger) put(entries []log.Entry, s *Submission) (*log.Ticket, error) {
+	if s.urgent {
+		return l.log.EnqueueUrgent(entries)
+	}
+	return l.log.Enqueue(entries)
 }
 
 func enqueueChange(lg *log.Log, c log.Change) (*log.Ticket, error) {

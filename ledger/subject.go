@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"slices"
 	"sort"
 	"sync"
@@ -31,6 +32,36 @@ type chain struct {
 	day  uint16 // from which the key may be destroyed, as it is written or about to be
 }
 
+// chains are the ends of a person's chains, in the order in which they began. They
+// are few, so they stand beside each other and are searched from the newest on.
+type chains []chainOf
+
+type chainOf struct {
+	chainKey
+	chain
+}
+
+// find returns where a chain is, -1 where there is none.
+func (cs chains) find(k chainKey) int {
+	for i := len(cs) - 1; i >= 0; i-- {
+		if cs[i].cohort == k.cohort && cs[i].compartment == k.compartment {
+			return i
+		}
+	}
+	return -1
+}
+
+// all yields the chains. What is yielded may be changed.
+func (cs chains) all() iter.Seq2[chainKey, *chain] {
+	return func(yield func(chainKey, *chain) bool) {
+		for i := range cs {
+			if !yield(cs[i].chainKey, &cs[i].chain) {
+				return
+			}
+		}
+	}
+}
+
 // subject is what the ledger remembers of one person between two requests. It
 // is a cache: everything in it is derived from the person's sealed events.
 //
@@ -39,9 +70,9 @@ type chain struct {
 // confirmation right after its request works.
 type subject struct {
 	key         keystore.Subject
-	order       uint64              // what orders the person's entries in a commit group
-	chains      map[chainKey]*chain // speculative
-	committed   *consent.State      // nil knows nothing
+	order       uint64         // what orders the person's entries in a commit group
+	chains      chains         // speculative
+	committed   *consent.State // nil knows nothing
 	speculative *consent.State
 	inflight    []*Submission // queued, in the order of the queue
 	used        uint64
@@ -200,7 +231,7 @@ func (q *Submission) commit(state *consent.State) *consent.State {
 
 // loadSubject folds a person's events from the store.
 func (l *Ledger) loadSubject(ctx context.Context, id string) (*subject, error) {
-	s := &subject{key: personKey(id), order: l.subjects.order(id), chains: make(map[chainKey]*chain)}
+	s := &subject{key: personKey(id), order: l.subjects.order(id)}
 	keys, err := l.tree.Keys(ctx, s.key)
 	if err != nil {
 		return nil, fmt.Errorf("looking up the keys of a subject: %w", err)
@@ -212,11 +243,12 @@ func (l *Ledger) loadSubject(ctx context.Context, id string) (*subject, error) {
 	s.partial = !whole
 	for _, e := range entries {
 		k := chainKey{e.Compartment, e.Cohort}
-		c := s.chains[k]
-		if c == nil {
-			c = &chain{ref: e.ref, day: e.Expiry}
-			s.chains[k] = c
+		at := s.chains.find(k)
+		if at < 0 {
+			at = len(s.chains)
+			s.chains = append(s.chains, chainOf{k, chain{ref: e.ref, day: e.Expiry}})
 		}
+		c := &s.chains[at].chain
 		c.seq++
 		c.head = merkle.LeafHash(e.leaf)
 		next, err := s.committed.Apply(e.Event, e.Index)
