@@ -45,7 +45,7 @@ func eraseCommand() *cli.Command {
 						return printPlan(c, p, nil, 0)
 					}
 					printPlanText(c.App.ErrWriter, p, false)
-					if err := confirm(c, r.Subject); err != nil {
+					if err := confirm(c, r.Subject, "Type the subject id to erase: "); err != nil {
 						return err
 					}
 				}
@@ -106,19 +106,19 @@ func (c certificate) discard() error {
 	return errors.Join(c.f.Close(), os.Remove(c.f.Name()))
 }
 
-// confirm asks for the subject id at the terminal.
-func confirm(c *cli.Context, subject string) error {
+// confirm asks at the terminal for what has to be typed to go on.
+func confirm(c *cli.Context, want, question string) error {
 	in, ok := c.App.Reader.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
 		return &usageError{err: errors.New("there is no terminal to ask at"), hint: "--yes erases without asking, --dry-run only shows"}
 	}
-	fmt.Fprint(c.App.ErrWriter, "Type the subject id to erase: ")
+	fmt.Fprint(c.App.ErrWriter, question)
 	line, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if trimNewline(line) != subject {
-		return errors.New("that is another id; nothing was erased")
+	if trimNewline(line) != want {
+		return errors.New("that is something else; nothing was erased")
 	}
 	return nil
 }

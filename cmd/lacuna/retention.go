@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 
 	"github.com/lacunalog/lacuna/ledger"
 )
@@ -20,6 +22,7 @@ func retentionCommand() *cli.Command {
 			Flags: ledgerFlags(
 				&cli.StringFlag{Name: "now", Usage: "act as if today were this day, YYYY-MM-DD"},
 				&cli.BoolFlag{Name: "dry-run", Usage: "only list"},
+				&cli.BoolFlag{Name: "yes", Usage: "do not ask when --now is a day to come"},
 			),
 			Action: func(c *cli.Context) error {
 				if err := noArguments(c); err != nil {
@@ -40,6 +43,26 @@ func retentionCommand() *cli.Command {
 	}
 }
 
+// confirmFuture asks at a terminal before it destroys what is not due today. A
+// script that names a day knows what it does.
+func confirmFuture(c *cli.Context, l *ledger.Ledger, at time.Time) error {
+	in, ok := c.App.Reader.(*os.File)
+	if c.Bool("yes") || !at.After(time.Now()) || !ok || !term.IsTerminal(int(in.Fd())) {
+		return nil
+	}
+	lines, _, err := l.RetentionPlan(c.Context, at)
+	if err != nil {
+		return err
+	}
+	keys := 0
+	for _, r := range lines {
+		keys += r.Keys
+	}
+	day := at.Format(time.DateOnly)
+	fmt.Fprintf(c.App.ErrWriter, "%d %s that are due by %s would be destroyed today; there is no way back.\n", keys, plural(keys, "key"), day)
+	return confirm(c, day, "Type the day to destroy them: ")
+}
+
 func runRetention(c *cli.Context, l *ledger.Ledger, at time.Time) error {
 	before := l.Log().Head().Checkpoint
 	var lines []ledger.RetentionLine
@@ -47,6 +70,9 @@ func runRetention(c *cli.Context, l *ledger.Ledger, at time.Time) error {
 	if c.Bool("dry-run") {
 		lines, _, err = l.RetentionPlan(c.Context, at)
 	} else {
+		if err := confirmFuture(c, l, at); err != nil {
+			return err
+		}
 		lines, _, err = l.RunRetention(c.Context, at)
 	}
 	if err != nil {
