@@ -292,12 +292,15 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	}
 	l := &Ledger{
 		dir: o.Dir, config: c, origin: c.Origin, originHash: envelope.Origin(c.Origin), suite: envelope.Suite(c.Suite),
-		actor: o.Actor, now: o.Now, subjects: newSubjects(),
+		actor: o.Actor, subjects: newSubjects(),
 		settler: newSettler(),
 	}
-	if l.now == nil {
-		l.now = time.Now
+	if o.Now == nil {
+		o.Now = time.Now
 	}
+	// Events are sealed with milliseconds. Nothing finer is judged or answered, or
+	// an answer would name another time than the event it is about.
+	l.now = func() time.Time { return o.Now().Truncate(time.Millisecond) }
 	if l.actor == (event.Actor{}) {
 		l.actor = event.Actor{Role: "append", Service: "cli"}
 	}
@@ -362,7 +365,7 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 			holders[i] = readOnlyHolder{h}
 		}
 	}
-	to := keystore.Options{Order: &l.order, Now: l.now}
+	to := keystore.Options{Order: &l.order, Now: o.Now}
 	if l.config.Pages != "" {
 		to.PageTarget = holder.PageDir(absoluteIn(l.dir, l.config.Pages))
 	}
@@ -381,7 +384,7 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 	}
 	l.keeper = newKeeper(l.tree)
 	go l.settle()
-	eo := erasure.Options{Now: l.now, Order: &l.order, Progress: o.Erasing, MaxKeys: retireMost}
+	eo := erasure.Options{Now: o.Now, Order: &l.order, Progress: o.Erasing, MaxKeys: retireMost}
 	o.hooks.erasureOptions(&eo)
 	l.retireMost = eo.MaxKeys
 	l.erasure, err = erasure.Open(ctx, l.tree, erasureLedger{l}, l.treeRows(), eo)
