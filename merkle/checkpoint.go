@@ -1,6 +1,7 @@
 package merkle
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -158,40 +159,69 @@ func OpenCheckpoint(signed []byte, origin string, verifiers ...Verifier) (Checkp
 }
 
 func openCheckpoint(signed []byte, origin string, verifiers []Verifier) (Checkpoint, error) {
-	n, err := note.Open(signed, note.VerifierList(verifiers...))
+	n, err := openNote(signed, verifiers)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	c, err := ParseCheckpoint(n.Text)
+	// Another log's checkpoint is signed by another key, and then to name the
+	// log helps more than to name the key.
+	if err == nil && c.Origin != origin {
+		return Checkpoint{}, &OriginError{Want: origin, Got: c.Origin}
+	}
+	if len(n.Sigs) == 0 {
+		return Checkpoint{}, &SignatureError{Reason: missingSignature(n, verifiers)}
+	}
+	return c, err
+}
+
+// openNote verifies the signatures of a note that are made with a known key,
+// and refuses the note if one of them is wrong. Unlike note.Open it does not
+// ask that there be any, and it holds their base64 to the one canonical form.
+func openNote(signed []byte, verifiers []Verifier) (*note.Note, error) {
+	n, err := note.Open(signed, note.VerifierList(distinct(verifiers)...))
 	if unverified, ok := errors.AsType[*note.UnverifiedNoteError](err); ok {
-		// Another log's checkpoint is signed by another key, and then to name
-		// the log helps more than to name the key.
-		if c, err := ParseCheckpoint(unverified.Note.Text); err == nil && c.Origin != origin {
-			return Checkpoint{}, &OriginError{Want: origin, Got: c.Origin}
-		}
-		return Checkpoint{}, &SignatureError{Reason: missingSignature(unverified.Note, verifiers)}
+		return unverified.Note, nil
 	}
 	if invalid, ok := errors.AsType[*note.InvalidSignatureError](err); ok {
-		return Checkpoint{}, &SignatureError{
+		return nil, &SignatureError{
 			Reason:  fmt.Sprintf("the signature of key %s+%08x does not match the text", invalid.Name, invalid.Hash),
 			Invalid: true,
 		}
 	}
 	if err != nil {
-		return Checkpoint{}, err
+		return nil, err
 	}
 	for _, s := range n.Sigs {
 		if _, err := decodeBase64(s.Base64); err != nil {
-			return Checkpoint{}, &SignatureError{
+			return nil, &SignatureError{
 				Reason:  fmt.Sprintf("the signature of key %s+%08x: %v", s.Name, s.Hash, err),
 				Invalid: true,
 			}
 		}
 	}
-	c, err := ParseCheckpoint(n.Text)
-	if err != nil {
-		return Checkpoint{}, err
+	return n, nil
+}
+
+// distinct leaves out verifiers of a key that is there already: a log may be
+// its own witness, and note.VerifierList refuses to choose between two.
+func distinct(verifiers []Verifier) []Verifier {
+	var ds []Verifier
+	for _, v := range verifiers {
+		if !slices.ContainsFunc(ds, func(d Verifier) bool { return sameKey(d, v) }) {
+			ds = append(ds, v)
+		}
 	}
-	if c.Origin != origin {
-		return Checkpoint{}, &OriginError{Want: origin, Got: c.Origin}
+	return ds
+}
+
+func sameKey(a, b Verifier) bool {
+	if a == b {
+		return true
 	}
-	return c, nil
+	x, ok := a.(*verifier)
+	y, ok2 := b.(*verifier)
+	return ok && ok2 && x.name == y.name && x.algorithm == y.algorithm && bytes.Equal(x.public, y.public)
 }
 
 func missingSignature(n *note.Note, verifiers []Verifier) string {
