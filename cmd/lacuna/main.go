@@ -40,8 +40,13 @@ func main() {
 
 // run runs one command and returns its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	app := newApp(stdin, stdout, stderr)
-	return report(ctx, stderr, app.RunContext(ctx, flagsFirst(app, args)))
+	out := &output{w: stdout}
+	app := newApp(stdin, out, stderr)
+	err := app.RunContext(ctx, flagsFirst(app, args))
+	if out.lost(err) {
+		err = withHint(out.err, "what the command did is done; only its answer is not whole")
+	}
+	return report(ctx, stderr, err)
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {

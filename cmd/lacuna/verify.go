@@ -16,10 +16,13 @@ func verifyCommand() *cli.Command {
 		SkipFlagParsing: true,
 		Action: func(c *cli.Context) error {
 			code := verifier.Run("lacuna verify", c.Args().Slice(), c.App.Reader, c.App.Writer, c.App.ErrWriter)
-			if code != exitOK {
-				return &exitError{code}
+			switch code {
+			case exitOK:
+				return nil
+			case exitFailure:
+				return errTold
 			}
-			return nil
+			return &exitError{code}
 		},
 	}
 }

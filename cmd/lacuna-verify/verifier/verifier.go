@@ -17,7 +17,8 @@ import (
 
 const (
 	exitOK     = 0
-	exitUsage  = 2  // also where a file cannot be read or the result not written
+	exitError  = 1  // the result could not be written
+	exitUsage  = 2  // also where a file cannot be read
 	exitFailed = 10 // something does not verify
 )
 
@@ -58,8 +59,8 @@ func Run(name string, args []string, stdin io.Reader, stdout, stderr io.Writer) 
 	}
 	v := receipt.Conclude(reports, o.chain)
 	if err := print(stdout, v, o.json); err != nil {
-		fmt.Fprintf(stderr, "%s: writing the result: %v\n", name, err)
-		return exitUsage
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
+		return exitError
 	}
 	if !v.Verified {
 		return exitFailed
