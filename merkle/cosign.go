@@ -24,8 +24,9 @@ var errTime = fmt.Errorf("time of a cosignature is more than %d", uint64(maxTime
 // give the same bytes. A Cosigner is safe for concurrent use, and nothing that
 // prints one prints its key.
 type Cosigner struct {
-	key  key
-	sign func(text []byte, time uint64) ([]byte, error)
+	key key
+	// sign signs the text of a note, which is that checkpoint.
+	sign func(text []byte, c Checkpoint, time uint64) ([]byte, error)
 	// subtree signs a message of the ML-DSA-44 kind; nil for other keys.
 	subtree func(message []byte) ([]byte, error)
 }
@@ -59,7 +60,7 @@ func newCosigner(name string, a Algorithm, seed []byte) (*Cosigner, error) {
 	case CosignatureEd25519:
 		private := ed25519.NewKeyFromSeed(seed)
 		c.key.public = private.Public().(ed25519.PublicKey)
-		c.sign = func(text []byte, time uint64) ([]byte, error) {
+		c.sign = func(text []byte, _ Checkpoint, time uint64) ([]byte, error) {
 			if time == 0 {
 				return nil, errors.New("an Ed25519 cosignature must have a time")
 			}
@@ -72,12 +73,11 @@ func newCosigner(name string, a Algorithm, seed []byte) (*Cosigner, error) {
 		}
 		c.key.public = private.PublicKey().Bytes()
 		c.subtree = func(message []byte) ([]byte, error) { return private.SignDeterministic(message, nil) }
-		c.sign = func(text []byte, time uint64) ([]byte, error) {
-			p, err := ParseCheckpoint(string(text))
-			if err != nil {
-				return nil, err
+		c.sign = func(_ []byte, p Checkpoint, time uint64) ([]byte, error) {
+			if len(p.Extensions) > 0 {
+				return nil, errors.New("an ML-DSA-44 cosignature would not cover the extension lines of the checkpoint")
 			}
-			message, err := checkpointMessage(name, time, p)
+			message, err := subtreeMessage(name, time, SubtreeRoot{p.Origin, 0, p.Size, p.Root})
 			if err != nil {
 				return nil, err
 			}
@@ -138,7 +138,7 @@ func (s timedSigner) Sign(text []byte) ([]byte, error) {
 	if p.Size == 0 && p.Root != EmptyRoot() {
 		return nil, errors.New("the root of an empty log is the hash of nothing")
 	}
-	sig, err := s.sign(text, s.time)
+	sig, err := s.sign(text, p, s.time)
 	if err != nil {
 		return nil, err
 	}

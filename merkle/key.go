@@ -180,6 +180,9 @@ type verifier struct {
 	key
 	// verify checks a signature of the text of a note.
 	verify func(text, sig []byte) bool
+	// subtree checks a signature of a subtree and returns its time; nil for
+	// keys that sign none.
+	subtree func(s SubtreeRoot, sig []byte) (time uint64, ok bool)
 }
 
 func (v *verifier) Name() string                 { return v.name }
@@ -232,7 +235,8 @@ func (k key) verifier() (*verifier, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading public key: %w", err)
 		}
-		v.verify = func(text, sig []byte) bool { return verifyMLDSA(public, k.name, text, sig) }
+		v.verify = func(text, sig []byte) bool { return verifyCheckpoint(public, k.name, text, sig) }
+		v.subtree = func(s SubtreeRoot, sig []byte) (uint64, bool) { return verifySubtreeSig(public, k.name, s, sig) }
 	}
 	return v, nil
 }

@@ -75,6 +75,7 @@ type signatureLine struct {
 	text string // with dash and newline
 	name string
 	hash uint32
+	sig  []byte // without the key id
 }
 
 func (l signatureLine) sameKey(o signatureLine) bool { return l.name == o.name && l.hash == o.hash }
@@ -126,5 +127,5 @@ func parseSignatureLine(text string) (signatureLine, error) {
 	if len(sig) < 5 {
 		return signatureLine{}, errors.New("too short for a key id and a signature")
 	}
-	return signatureLine{text, name, binary.BigEndian.Uint32(sig)}, nil
+	return signatureLine{text, name, binary.BigEndian.Uint32(sig), sig[4:]}, nil
 }

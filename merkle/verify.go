@@ -11,7 +11,8 @@ import (
 // A RootMismatchError says that a proof is well formed but leads elsewhere:
 // either the proof, the leaf or the root is not what it is said to be.
 type RootMismatchError struct {
-	// What names the root that differed: "root", "old root" or "new root".
+	// What names the root that differed: "root", "old root", "new root" or
+	// "subtree root".
 	What string
 	// Expected is the root that was given, Calculated the one that the proof
 	// leads to.
