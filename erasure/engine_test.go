@@ -191,9 +191,11 @@ func TestSharedEpoch(t *testing.T) {
 		w.mustRecord(fmt.Sprintf("s:%d", i), "marketing", "", "a", "b")
 	}
 	var once sync.Once
+	begun := make(chan struct{}) // the first epoch has taken the first job, and no other
 	w.e.o.at = func(s State) error {
 		if s == Checked {
 			once.Do(func() {
+				close(begun)
 				for waiting := 0; waiting < n-1; {
 					w.e.mu.Lock()
 					waiting = len(w.e.queue)
@@ -214,6 +216,7 @@ func TestSharedEpoch(t *testing.T) {
 				t.Error(err)
 			}
 		})
+		<-begun
 	}
 	wg.Wait()
 	rs, _ := w.records()
