@@ -77,7 +77,7 @@ func newCosigner(name string, a Algorithm, seed []byte) (*Cosigner, error) {
 			if len(p.Extensions) > 0 {
 				return nil, errors.New("an ML-DSA-44 cosignature would not cover the extension lines of the checkpoint")
 			}
-			message, err := subtreeMessage(name, time, SubtreeRoot{p.Origin, 0, p.Size, p.Root})
+			message, err := subtreeMessage(name, time, p.Origin, 0, p.Size, p.Root)
 			if err != nil {
 				return nil, err
 			}
