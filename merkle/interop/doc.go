@@ -4,6 +4,7 @@
 // by the product.
 //
 //   - Tessera's fsck, as a program: checkpoint, every bundle, every tile, root
+//   - Tessera's hammer, as a program: loads a log, and checks that it only grows
 //   - golang.org/x/mod/sumdb: the client code of the Go checksum database
 //   - torchwood: tile client, policies and proof files
 //

@@ -51,6 +51,7 @@ func checkFsck(t *testing.T, s *site) error {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin, "-storage_url", s.url+"/", "-public_key", key, "-N", "64", "-ui=false")
+	cmd.Env = append(os.Environ(), s.env...)
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		t.Error("fsck did not come to an end")

@@ -24,10 +24,20 @@ const origin = "log.example/interop"
 
 // A site is a log as a stranger finds it: an address and a public key.
 type site struct {
-	url   string // file:///… or http://…
-	vkey  string
-	size  uint64
-	entry func(index uint64) []byte // what was logged, for comparison
+	url    string // file:///… or http://…
+	vkey   string
+	size   uint64
+	entry  func(index uint64) []byte // what was logged, for comparison
+	client *http.Client              // nil: http.DefaultClient
+	env    []string                  // for programs that cannot be given a client
+}
+
+// http returns the client that the site is read with.
+func (s *site) http() *http.Client {
+	if s.client != nil {
+		return s.client
+	}
+	return http.DefaultClient
 }
 
 // dir returns the folder of a site that is one.
@@ -42,7 +52,7 @@ func (s *site) fetch(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.http().Do(req)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,11 @@ func torchwoodReader(s *site) (torchwood.TileReader, error) {
 	if dir, ok := s.dir(); ok {
 		return torchwood.NewTileFS(os.DirFS(dir))
 	}
-	return torchwood.NewTileFetcher(s.url, torchwood.WithConcurrencyLimit(8))
+	opts := []torchwood.TileFetcherOption{torchwood.WithConcurrencyLimit(8)}
+	if s.client != nil {
+		opts = append(opts, torchwood.WithHTTPClient(s.client))
+	}
+	return torchwood.NewTileFetcher(s.url, opts...)
 }
 
 func torchwoodCheckpoint(ctx context.Context, s *site, r torchwood.TileReader) (torchwood.Checkpoint, []byte, error) {
