@@ -37,10 +37,29 @@ func AtSize(size uint64, read TileReader) TileReader {
 	}
 }
 
+// A TileNode names a node of the tree by the tile it stands in: it is the root of
+// the 1<<Height hashes of the tile from number At on, a multiple of their count.
+// Height is at most 7; what stands higher is a hash of the next level's tile.
+type TileNode struct {
+	Tile       Tile
+	At, Height int
+}
+
+// A NodeReader returns the hash of a node. It is for those who know more than the
+// hashes of a tile: to compute a node from these takes up to 127 hashes, and a
+// proof has one node for each height of each tile on its way. Otherwise it is what
+// a [TileReader] is.
+type NodeReader func(ctx context.Context, n TileNode) (Hash, error)
+
 // InclusionProof computes the proof that leaf index is in the tree of the given
 // size (RFC 6962, section 2.1.1). It believes the tiles; whether they belong to
 // a checkpoint is what [VerifyInclusion] finds out.
 func InclusionProof(ctx context.Context, index, size uint64, read TileReader) ([]Hash, error) {
+	return InclusionProofFrom(ctx, index, size, nodesOf(read))
+}
+
+// InclusionProofFrom is InclusionProof for a reader of nodes.
+func InclusionProofFrom(ctx context.Context, index, size uint64, read NodeReader) ([]Hash, error) {
 	if size > MaxSize {
 		return nil, fmt.Errorf("inclusion proof: size %d is larger than %d", size, uint64(MaxSize))
 	}
@@ -55,6 +74,11 @@ func InclusionProof(ctx context.Context, index, size uint64, read TileReader) ([
 // the tree of newSize (RFC 6962, section 2.1.2). It is empty if oldSize is 0 or
 // equal to newSize. It believes the tiles, see [VerifyConsistency].
 func ConsistencyProof(ctx context.Context, oldSize, newSize uint64, read TileReader) ([]Hash, error) {
+	return ConsistencyProofFrom(ctx, oldSize, newSize, nodesOf(read))
+}
+
+// ConsistencyProofFrom is ConsistencyProof for a reader of nodes.
+func ConsistencyProofFrom(ctx context.Context, oldSize, newSize uint64, read NodeReader) ([]Hash, error) {
 	if newSize > MaxSize {
 		return nil, fmt.Errorf("consistency proof: size %d is larger than %d", newSize, uint64(MaxSize))
 	}
@@ -71,7 +95,7 @@ func RangeFromTiles(ctx context.Context, size uint64, read TileReader) (*Range, 
 	if size > MaxSize {
 		return nil, fmt.Errorf("compact range of size %d: larger than %d", size, uint64(MaxSize))
 	}
-	hashes, err := fetchNodes(ctx, compact.RangeNodes(0, size, nil), size, read)
+	hashes, err := fetchNodes(ctx, compact.RangeNodes(0, size, nil), size, nodesOf(read))
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +115,7 @@ func RootFromTiles(ctx context.Context, size uint64, read TileReader) (Hash, err
 
 // fetchProof reads the nodes of a proof and folds those that make up the one
 // node that is not complete in a tree of this size.
-func fetchProof(ctx context.Context, nodes proof.Nodes, size uint64, read TileReader) ([]Hash, error) {
+func fetchProof(ctx context.Context, nodes proof.Nodes, size uint64, read NodeReader) ([]Hash, error) {
 	hashes, err := fetchNodes(ctx, nodes.IDs, size, read)
 	if err != nil {
 		return nil, err
@@ -108,15 +132,15 @@ func fetchProof(ctx context.Context, nodes proof.Nodes, size uint64, read TileRe
 	return append(append(hashes[:begin], h), hashes[end:]...), nil
 }
 
-// fetchNodes returns the hashes of complete nodes of a tree of this size. Each
-// tile is read once: neighbouring nodes of a proof lie in few tiles.
-func fetchNodes(ctx context.Context, ids []compact.NodeID, size uint64, read TileReader) ([]Hash, error) {
+// nodesOf computes nodes from tiles. Each tile is read once: neighbouring nodes of
+// a proof lie in few tiles.
+func nodesOf(read TileReader) NodeReader {
 	type loaded struct {
 		t      Tile
 		hashes []Hash
 	}
 	var tiles []loaded
-	tile := func(t Tile) ([]Hash, error) {
+	tile := func(ctx context.Context, t Tile) ([]Hash, error) {
 		for _, l := range tiles {
 			if l.t == t {
 				return l.hashes, nil
@@ -132,23 +156,33 @@ func fetchNodes(ctx context.Context, ids []compact.NodeID, size uint64, read Til
 		tiles = append(tiles, loaded{t, hashes})
 		return hashes, nil
 	}
+	return func(ctx context.Context, n TileNode) (Hash, error) {
+		hashes, err := tile(ctx, n.Tile)
+		if err != nil {
+			return Hash{}, err
+		}
+		return HashTile(hashes[n.At : n.At+1<<n.Height]), nil
+	}
+}
+
+// fetchNodes returns the hashes of complete nodes of a tree of this size.
+func fetchNodes(ctx context.Context, ids []compact.NodeID, size uint64, read NodeReader) ([]Hash, error) {
 	out := make([]Hash, 0, len(ids))
 	for _, id := range ids {
-		// The node stands `up` levels above the hashes of its tile and covers
-		// 1<<up of them.
-		level, up := int(id.Level/TileHeight), id.Level%TileHeight
-		first := id.Index << up
-		t := Tile{Level: level, Index: first / TileWidth}
-		t.Width = TileWidthAt(level, t.Index, size)
-		at := int(first % TileWidth)
-		if at+1<<up > t.Width {
+		// The node stands Height levels above the hashes of its tile.
+		n := TileNode{Height: int(id.Level % TileHeight)}
+		first := id.Index << n.Height
+		n.Tile = Tile{Level: int(id.Level / TileHeight), Index: first / TileWidth}
+		n.Tile.Width = TileWidthAt(n.Tile.Level, n.Tile.Index, size)
+		n.At = int(first % TileWidth)
+		if n.At+1<<n.Height > n.Tile.Width {
 			return nil, fmt.Errorf("node %d at level %d is not complete in a tree of size %d", id.Index, id.Level, size)
 		}
-		hashes, err := tile(t)
+		h, err := read(ctx, n)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, HashTile(hashes[at:at+1<<up]))
+		out = append(out, h)
 	}
 	return out, nil
 }

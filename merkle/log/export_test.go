@@ -124,3 +124,22 @@ func ParseMeta(b []byte) (origin, vkey string, err error) {
 	m, err := parseMeta(b)
 	return m.origin, m.vkey, err
 }
+
+// SharedPlaces are pairs of tiles, level and index, that are remembered at one place.
+func SharedPlaces() [][2][2]uint64 {
+	return [][2][2]uint64{
+		{{0, 7}, {0, 7 + rememberedBundles}},
+		{{1, 3}, {1, 3 + rememberedTiles}},
+		{{1, 1031}, {2, 0}},
+	}
+}
+
+// Forgets remembers one tile and then another in its place, and reports whether
+// the second is remembered and the first is not.
+func Forgets(first, second [2]uint64) bool {
+	n := new(nodes)
+	for _, t := range [][2]uint64{first, second} {
+		n.place(int(t[0]), t[1]).Store(&remembered{level: int(t[0]), index: t[1]})
+	}
+	return n.get(int(first[0]), first[1]) == nil && n.get(int(second[0]), second[1]) != nil
+}

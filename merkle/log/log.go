@@ -29,6 +29,8 @@ type Log struct {
 	view    atomic.Pointer[view]
 	readers sync.WaitGroup // views that are not released
 
+	nodes nodes // of tiles that proofs went through
+
 	low     atomic.Bool           // less than MinFree
 	broken  atomic.Pointer[error] // set once, by fail
 	closed  atomic.Bool

@@ -226,7 +226,8 @@ func (s *Snapshot) InclusionProof(ctx context.Context, index, size uint64) ([]me
 	if index >= size {
 		return nil, fmt.Errorf("inclusion proof: leaf %d in a tree of size %d: %w", index, size, ErrNotFound)
 	}
-	return merkle.InclusionProof(ctx, index, size, s.ReadTile)
+	p := prover{Snapshot: s}
+	return merkle.InclusionProofFrom(ctx, index, size, p.node)
 }
 
 // ConsistencyProof proves that the tree of size m is a prefix of that of size n.
@@ -234,7 +235,8 @@ func (s *Snapshot) ConsistencyProof(ctx context.Context, m, n uint64) ([]merkle.
 	if err := s.bounded(ctx, n); err != nil {
 		return nil, fmt.Errorf("consistency proof: %w", err)
 	}
-	return merkle.ConsistencyProof(ctx, m, n, s.ReadTile)
+	p := prover{Snapshot: s}
+	return merkle.ConsistencyProofFrom(ctx, m, n, p.node)
 }
 
 // RootAt returns the root of the tree when it had the given size.

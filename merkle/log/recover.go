@@ -201,31 +201,63 @@ func (d rowReader) edge(size uint64) (edge, error) {
 }
 
 // fullTile returns the hashes of a full tile.
-func (d rowReader) fullTile(level int, n uint64) ([]merkle.Hash, error) {
+func (d rowReader) fullTile(level int, n uint64) (hashes []merkle.Hash, err error) {
+	err = d.tileRow(level, n, func(b []byte) (err error) {
+		if level > 0 {
+			hashes, err = merkle.ParseTile(b, merkle.TileWidth)
+		} else {
+			hashes, err = leafHashes(b, merkle.TileWidth)
+		}
+		return err
+	})
+	return hashes, err
+}
+
+// partOfTile returns the hashes of one of the parts of a full tile.
+func (d rowReader) partOfTile(level int, n uint64, part int) (hashes []merkle.Hash, err error) {
+	from := part * partWidth
+	err = d.tileRow(level, n, func(b []byte) (err error) {
+		if level > 0 {
+			if len(b) != merkle.TileWidth*merkle.HashSize {
+				return fmt.Errorf("%d bytes are no full tile", len(b))
+			}
+			hashes, err = merkle.ParseTile(b[from*merkle.HashSize:(from+partWidth)*merkle.HashSize], partWidth)
+			return err
+		}
+		head, err := prefixOfBundle(b, from)
+		if err != nil {
+			return err
+		}
+		b = b[len(head):]
+		if b, err = prefixOfBundle(b, partWidth); err != nil {
+			return err
+		}
+		hashes, err = leafHashes(b, partWidth)
+		return err
+	})
+	return hashes, err
+}
+
+// tileRow reads the row that a full tile is made from.
+func (d rowReader) tileRow(level int, n uint64, parse func([]byte) error) error {
 	key := bundleKey(n)
 	if level > 0 {
 		key = tileKey(level, n)
 	}
 	b, closer, err := d.Get(key)
 	if err != nil {
-		return nil, missing(fmt.Sprintf("tile %d of level %d", n, level), err)
+		return missing(fmt.Sprintf("tile %d of level %d", n, level), err)
 	}
-	var hashes []merkle.Hash
-	if level > 0 {
-		hashes, err = merkle.ParseTile(b, merkle.TileWidth)
-	} else {
-		hashes, err = leafHashes(b, merkle.TileWidth)
-	}
-	if err != nil {
+	if err = parse(b); err != nil {
 		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	if cerr := closer.Close(); err == nil {
 		err = readError(cerr)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("tile %d of level %d: %w", n, level, err)
+		return fmt.Errorf("tile %d of level %d: %w", n, level, err)
 	}
-	return hashes, nil
+	return nil
 }
 
 // leafHashes returns the leaf hashes of a bundle of exactly width entries.
