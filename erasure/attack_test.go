@@ -3,9 +3,11 @@ package erasure
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/hex"
 	"testing"
 
+	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/keystore"
 )
 
@@ -13,7 +15,7 @@ import (
 func telltales(subject string) [][]byte {
 	return [][]byte{
 		[]byte(subject), []byte(subject[2:]), []byte(hex.EncodeToString([]byte(subject))),
-		[]byte(b64.EncodeToString([]byte(subject))), // as identity keeps it
+		[]byte(base64.RawURLEncoding.EncodeToString([]byte(subject))), // as identity keeps it
 	}
 }
 
@@ -41,7 +43,7 @@ func TestAttack3JobRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := rowKey(kindIdentity, newID(), 0)
-	row, err := canonical(&identity{Subject: []byte(subject), Refs: [][]byte{}})
+	row, err := certificate.Canonical(&identity{Subject: []byte(subject), Refs: [][]byte{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/keystore"
 )
 
@@ -107,14 +108,14 @@ func (e *Engine) usableLocked() error {
 
 // newJob commits to a request.
 func (e *Engine) newJob(r *Request) (*job, error) {
-	asked := instant(e.o.Now())
-	opening, err := newOpening(r.members(asked))
+	asked := certificate.Instant(e.o.Now())
+	opening, err := certificate.NewOpening(r.members(asked))
 	if err != nil {
 		return nil, err
 	}
 	j := &job{id: newID(), who: new(identity), done: make(chan struct{}), what: particulars{
 		Reason: r.Reason, Scope: r.scope(), RequestedAt: asked, Erased: parts(r.Keys), Kept: stays(r.Kept),
-		Subjects: subjects(r.Keys), Opening: opening.Withhold(memberSubject),
+		Subjects: subjects(r.Keys), Opening: opening.Withhold(certificate.MemberSubject),
 		Recipients: []Recipient{}, RowsKeys: [][]byte{},
 	}}
 	j.who.Subject = []byte(r.Subject)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/keystore"
 )
 
@@ -51,8 +52,8 @@ func TestErase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(plan.Erased) != 1 || plan.Erased[0] != (Part{"marketing", ""}) || len(plan.Kept) != 1 || *plan.Kept[0].Until != "2029-12-31" ||
-		len(plan.Recipients) != 1 || plan.Recipients[0] != (Recipient{"mailer", "m-ada"}) || plan.Level != "L0" || len(plan.NotCovered) != 6 {
+	if len(plan.Erased) != 1 || plan.Erased[0] != (Part{Compartment: "marketing"}) || len(plan.Kept) != 1 || *plan.Kept[0].Until != "2029-12-31" ||
+		len(plan.Recipients) != 1 || plan.Recipients[0] != (Recipient{ID: "mailer", Ref: "m-ada"}) || plan.Level != "L0" || len(plan.NotCovered) != 6 {
 		t.Errorf("plan %+v", plan)
 	}
 	w.wantRead("s:ada", 3, 1) // a preview changes nothing
@@ -70,18 +71,18 @@ func TestErase(t *testing.T) {
 
 	w.verify(c)
 	w.verify(c.Officer())
-	if c.Copy != copySubject || c.Entries != 3 || !slices.Equal(c.Terms.Recipients, []string{"mailer"}) || c.Terms.RequestedAt >= c.Terms.KeysDestroyedAt {
+	if c.Copy != certificate.CopySubject || c.Entries != 3 || !slices.Equal(c.Terms.Recipients, []string{"mailer"}) || c.Terms.RequestedAt >= c.Terms.KeysDestroyedAt {
 		t.Errorf("certificate %+v", c)
 	}
-	if !slices.Equal(c.Notify, []Recipient{{"mailer", "m-ada"}}) {
+	if !slices.Equal(c.Notify, []Recipient{{ID: "mailer", Ref: "m-ada"}}) {
 		t.Errorf("to be told: %v", c.Notify)
 	}
-	shown, err := c.Opening.disclosed()
-	if err != nil || string(shown[memberSubject]) != `"ada"` {
+	shown, err := c.Opening.Disclosed()
+	if err != nil || string(shown[certificate.MemberSubject]) != `"ada"` {
 		t.Errorf("opened %s, %v", shown, err)
 	}
 	rs, _ := w.records()
-	if len(rs) != 1 || rs[0].Subjects != (Subjects{"0", "1-9", "0"}) || len(rs[0].Holders) != 1 {
+	if len(rs) != 1 || rs[0].Subjects != (Subjects{Closure: "0", Request: "1-9", Retention: "0"}) || len(rs[0].Holders) != 1 {
 		t.Errorf("records %+v", rs)
 	}
 	if len(w.e.Pending()) != 0 {
@@ -112,7 +113,7 @@ func TestHandedOutOnce(t *testing.T) {
 		t.Fatalf("%v, %v", first, err)
 	}
 	second, err := job.Wait(t.Context())
-	if err != nil || second.Copy != copyOfficer || second.Opening != nil || second.Notify != nil {
+	if err != nil || second.Copy != certificate.CopyOfficer || second.Opening != nil || second.Notify != nil {
 		t.Errorf("the opening is handed out twice: %+v, %v", second, err)
 	}
 	w.verify(second)
@@ -133,10 +134,10 @@ func TestRetire(t *testing.T) {
 	w.wantRead("s:bob", 0, 0)
 	w.wantRead("s:cyn", 3, 1)
 	w.verify(c)
-	if c.Copy != copyOfficer || c.Entries != 8 || len(c.Terms.Erased) != 2 || c.Terms.Reason != ReasonRetention {
+	if c.Copy != certificate.CopyOfficer || c.Entries != 8 || len(c.Terms.Erased) != 2 || c.Terms.Reason != ReasonRetention {
 		t.Errorf("certificate %+v", c)
 	}
-	if rs, _ := w.records(); len(rs) != 1 || rs[0].Subjects != (Subjects{"0", "0", "1-9"}) {
+	if rs, _ := w.records(); len(rs) != 1 || rs[0].Subjects != (Subjects{Closure: "0", Request: "0", Retention: "1-9"}) {
 		t.Errorf("records %+v", rs)
 	}
 }

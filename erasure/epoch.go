@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/keystore"
 )
 
@@ -262,7 +263,7 @@ func (e *Engine) push(ctx context.Context, u *underway) (certs []*Certificate, e
 // and returns the certificates.
 func (e *Engine) conclude(ctx context.Context, b *epoch, jobs []*job, statements []keystore.Statement) ([]*Certificate, error) {
 	if b.state < Destroyed {
-		b.what.KeysDestroyedAt = instant(e.o.Now())
+		b.what.KeysDestroyedAt = certificate.Instant(e.o.Now())
 		info := e.tree.Info()
 		b.what.Level, b.what.MemoryErased = info.Level.String(), info.SecretMode
 		b.what.Holders = holders(statements)
@@ -323,7 +324,7 @@ func (e *Engine) publish(ctx context.Context, b *epoch) error {
 			return fmt.Errorf("looking for an epoch record: %w", err)
 		}
 		if found {
-			b.what.Index, b.what.Leaf = index, leafHash(statement)
+			b.what.Index, b.what.Leaf = index, certificate.LeafHash(statement)
 			return nil
 		}
 	}
@@ -332,9 +333,9 @@ func (e *Engine) publish(ctx context.Context, b *epoch) error {
 	if err != nil {
 		return fmt.Errorf("publishing an epoch record: %w", err)
 	}
-	if string(leaf) != string(publicLeaf(statement)) {
+	if string(leaf) != string(certificate.PublicLeaf(statement)) {
 		return errors.New("publishing an epoch record: the ledger published something else")
 	}
-	b.what.Index, b.what.Leaf = index, leafHash(statement)
+	b.what.Index, b.what.Leaf = index, certificate.LeafHash(statement)
 	return nil
 }

@@ -5,11 +5,13 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/big"
 
+	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/keystore"
 )
 
@@ -52,7 +54,7 @@ type epochRow struct {
 
 func newEpoch(jobs []*job, info keystore.EpochInfo) *epoch {
 	b := &epoch{what: epochRow{
-		Size: sumSize(len(jobs)), Tree: ID(info.Tree), Epoch: info.Epoch, Attempt: ID(info.Attempt), PagesRoot: Digest(info.PagesRoot),
+		Size: certificate.SumSize(len(jobs)), Tree: ID(info.Tree), Epoch: info.Epoch, Attempt: ID(info.Attempt), PagesRoot: Digest(info.PagesRoot),
 		Holders: []Statement{}, Entries: []uint64{},
 	}}
 	rand.Read(b.what.Seed[:])
@@ -137,12 +139,12 @@ func (e *Engine) word(ctx context.Context, b *epoch, jobs []*job) error {
 	}
 	w := &b.what
 	r := &Record{
-		Type: recordType, Schema: recordSchema,
+		Type: certificate.RecordType, Schema: certificate.RecordSchema,
 		Tree: w.Tree, Epoch: w.Epoch, Attempt: w.Attempt, PagesRoot: w.PagesRoot,
 		KeysDestroyedAt: w.KeysDestroyedAt, Level: w.Level, Holders: w.Holders,
-		Subjects:     Subjects{Closure: bucket(n[ReasonClosure]), Request: bucket(n[ReasonRequest]), Retention: bucket(n[ReasonRetention])},
+		Subjects:     Subjects{Closure: certificate.Bucket(n[ReasonClosure]), Request: certificate.Bucket(n[ReasonRequest]), Retention: certificate.Bucket(n[ReasonRetention])},
 		RequestsRoot: levels[len(levels)-1][0].Hash, RequestsSize: w.Size,
-		Approvers: []string{}, Sweep: sweepPending,
+		Approvers: []string{}, Sweep: certificate.SweepPending,
 	}
 	if e.last != nil {
 		r.Previous = &e.last.leaf
@@ -162,13 +164,13 @@ func (b *epoch) requests(origin string, jobs []*job) ([][]SumNode, error) {
 	}
 	for i, j := range jobs {
 		terms := b.terms(origin, j)
-		t, err := terms.digest()
+		t, err := terms.Digest()
 		if err != nil {
 			return nil, err
 		}
-		leaves[b.what.Places[i]] = requestLeaf(j.what.Opening.Commitment(origin), t, b.what.Entries[i])
+		leaves[b.what.Places[i]] = certificate.RequestLeaf(j.what.Opening.Commitment(origin), t, b.what.Entries[i])
 	}
-	return sumTree(leaves)
+	return certificate.SumTree(leaves)
 }
 
 // terms are what a job's certificate says was done.
@@ -181,7 +183,7 @@ func (b *epoch) terms(origin string, j *job) Terms {
 		Origin: origin, Tree: b.what.Tree, Epoch: b.what.Epoch, Level: b.what.Level,
 		Reason: j.what.Reason, Scope: j.what.Scope, RequestedAt: j.what.RequestedAt, KeysDestroyedAt: b.what.KeysDestroyedAt,
 		Erased: j.what.Erased, Kept: j.what.Kept, Recipients: sortedOnce(to),
-		MemoryErased: b.what.MemoryErased, NotCovered: notCovered(b.what.Level, b.what.MemoryErased),
+		MemoryErased: b.what.MemoryErased, NotCovered: certificate.NotCovered(b.what.Level, b.what.MemoryErased),
 	}
 }
 
@@ -198,10 +200,10 @@ func certificates(origin string, b *epoch, jobs []*job) ([]*Certificate, error) 
 	certs := make([]*Certificate, len(jobs))
 	for i, j := range jobs {
 		c := &Certificate{
-			Type: certificateType, Schema: certificateSchema, Copy: copySubject,
+			Type: certificate.Type, Schema: certificate.Schema, Copy: certificate.CopySubject,
 			Terms: b.terms(origin, j), Record: RecordRef{Index: b.what.Index, Leaf: b.what.Leaf},
 			Commitment: j.what.Opening.Commitment(origin), Entries: b.what.Entries[i],
-			Place: b.what.Places[i], Path: sumPath(levels, b.what.Places[i]),
+			Place: b.what.Places[i], Path: certificate.SumPath(levels, b.what.Places[i]),
 			Opening: j.opening(), Notify: j.what.Recipients,
 		}
 		if j.what.Reason == ReasonRetention {
@@ -217,11 +219,11 @@ func (j *job) opening() *Opening {
 	if j.who == nil || j.who.Disclosure == "" {
 		return j.what.Opening
 	}
-	return j.what.Opening.show(j.who.Disclosure)
+	return j.what.Opening.Show(j.who.Disclosure)
 }
 
 func (b *epoch) requestsRoot() Digest {
-	r, err := ParseRecord([]byte(b.what.Statement))
+	r, err := certificate.ParseRecord([]byte(b.what.Statement))
 	if err != nil {
 		return Digest{}
 	}
@@ -233,7 +235,7 @@ func holders(statements []keystore.Statement) []Statement {
 	for _, s := range statements {
 		hs = append(hs, Statement{
 			Holder: ID(s.Holder), Kind: s.Kind, Level: s.Level.String(), Destroyed: append([]uint64{}, s.Destroyed...),
-			Overwritten: s.Overwritten, Copies: s.Copies, Signature: b64.EncodeToString(s.Signature),
+			Overwritten: s.Overwritten, Copies: s.Copies, Signature: base64.RawURLEncoding.EncodeToString(s.Signature),
 		})
 	}
 	return hs

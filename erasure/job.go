@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/keystore"
 )
 
@@ -181,7 +182,7 @@ func (e *Engine) write(ctx context.Context, rows []keystore.KV, leases ...*keyst
 
 // seal makes the row of a job or an epoch in a state.
 func seal(l *keystore.Lease, kind byte, id ID, s State, v any) (keystore.KV, error) {
-	text, err := canonical(v)
+	text, err := certificate.Canonical(v)
 	if err != nil {
 		return keystore.KV{}, err
 	}
@@ -245,7 +246,7 @@ func unseal[T any](ctx context.Context, e *Engine, n rowName, v *T) error {
 		return err
 	}
 	defer clear(text)
-	return parse(bytes.TrimRight(text, " "), v)
+	return certificate.ParseCanonical(bytes.TrimRight(text, " "), v)
 }
 
 // advance writes the rows of jobs in a state, all in one write.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/keystore"
 )
 
@@ -63,7 +64,7 @@ func (e *Engine) Preview(ctx context.Context, r Request) (*Plan, error) {
 	}
 	info := e.tree.Info()
 	p := &Plan{Erased: parts(r.Keys), Kept: stays(r.Kept), Level: info.Level.String()}
-	p.NotCovered = notCovered(p.Level, info.SecretMode)
+	p.NotCovered = certificate.NotCovered(p.Level, info.SecretMode)
 	var err error
 	p.Recipients, err = e.ledger.Recipients(ctx, r.Subject, r.Keys)
 	return p, err
@@ -72,7 +73,7 @@ func (e *Engine) Preview(ctx context.Context, r Request) (*Plan, error) {
 // wellFormed checks what can be checked without the tree.
 func (e *Engine) wellFormed(r *Request) error {
 	switch {
-	case !r.Reason.valid():
+	case !r.Reason.Valid():
 		return &RequestError{"the reason is none that we know"}
 	case (r.Subject == "") != (r.Reason == ReasonRetention):
 		return &RequestError{"only retention erases keys without saying whose"}
@@ -93,10 +94,10 @@ func (e *Engine) wellFormed(r *Request) error {
 		if k.Reason == "" {
 			return &RequestError{"a part is kept without a reason"}
 		}
-		if err := checkPart(k.Compartment, k.Cohort); err != nil {
+		if err := certificate.CheckPart(k.Compartment, k.Cohort); err != nil {
 			return &RequestError{err.Error()}
 		}
-		if slices.Contains(going, Part{k.Compartment, k.Cohort}) {
+		if slices.Contains(going, Part{Compartment: k.Compartment, Cohort: k.Cohort}) {
 			return &RequestError{"a part is to be kept and erased"}
 		}
 	}
@@ -133,13 +134,13 @@ func (e *Engine) check(ctx context.Context, r *Request) error {
 // members are what is committed to.
 func (r *Request) members(asked string) map[string]any {
 	m := map[string]any{
-		memberErase:  parts(r.Keys),
-		memberReason: r.Reason,
-		memberAsked:  asked,
-		memberScope:  r.scope(),
+		certificate.MemberErase:  parts(r.Keys),
+		certificate.MemberReason: r.Reason,
+		certificate.MemberAsked:  asked,
+		certificate.MemberScope:  r.scope(),
 	}
 	if r.Subject != "" {
-		m[memberSubject] = r.name()
+		m[certificate.MemberSubject] = r.name()
 	}
 	return m
 }
@@ -167,7 +168,7 @@ func (r *Request) scope() string {
 func parts(keys []keystore.KeyInfo) []Part {
 	ps := make([]Part, 0, len(keys))
 	for _, k := range keys {
-		ps = append(ps, Part{k.Compartment, k.Cohort.String()})
+		ps = append(ps, Part{Compartment: k.Compartment, Cohort: k.Cohort.String()})
 	}
 	slices.SortFunc(ps, func(a, b Part) int {
 		if c := strings.Compare(a.Compartment, b.Compartment); c != 0 {
@@ -183,7 +184,7 @@ func stays(kept []Kept) []Stay {
 	for _, k := range kept {
 		s := Stay{Compartment: k.Compartment, Cohort: k.Cohort, Reason: k.Reason}
 		if k.Until != 0 {
-			last := date(k.Until - 1)
+			last := certificate.Date(k.Until - 1)
 			s.Until = &last
 		}
 		ss = append(ss, s)

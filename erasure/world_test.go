@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/keystore"
 )
 
@@ -406,7 +407,7 @@ func (l worldLedger) Recipients(ctx context.Context, _ keystore.Subject, keys []
 func (l worldLedger) Publish(_ context.Context, statement []byte) (index uint64, leaf []byte, err error) {
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
-	leaf = publicLeaf(statement)
+	leaf = certificate.PublicLeaf(statement)
 	err = l.w.write(func() {
 		l.w.log = append(l.w.log, leaf)
 		index = uint64(len(l.w.log) - 1)
@@ -421,7 +422,7 @@ func (l worldLedger) Published(_ context.Context, statement []byte) (uint64, boo
 		return 0, false, errStopped
 	}
 	for i, leaf := range slices.Backward(l.w.log) {
-		if !l.w.deaf && bytes.Equal(leaf, publicLeaf(statement)) {
+		if !l.w.deaf && bytes.Equal(leaf, certificate.PublicLeaf(statement)) {
 			return uint64(i), true, nil
 		}
 	}
@@ -457,14 +458,14 @@ func (w *world) records() (rs []*Record, indexes []uint64) {
 	defer w.mu.Unlock()
 	var last *Digest
 	for i, leaf := range w.log {
-		r, err := ParseRecord(leaf[2:])
+		r, err := certificate.ParseRecord(leaf[2:])
 		if err != nil {
 			w.t.Fatalf("entry %d: %v", i, err)
 		}
 		if (r.Previous == nil) != (last == nil) || last != nil && *r.Previous != *last {
 			w.t.Errorf("entry %d does not continue the chain of records", i)
 		}
-		h := leafHash(leaf[2:])
+		h := certificate.LeafHash(leaf[2:])
 		last = &h
 		rs, indexes = append(rs, r), append(indexes, uint64(i))
 	}
@@ -481,7 +482,7 @@ func (w *world) verify(c *Certificate) {
 		w.t.Error(err)
 		return
 	}
-	parsed, err := ParseCertificate(text)
+	parsed, err := certificate.Parse(text)
 	if err != nil {
 		w.t.Error(err)
 		return
@@ -490,7 +491,7 @@ func (w *world) verify(c *Certificate) {
 		w.t.Errorf("the certificate names entry %d of %d", c.Record.Index, len(w.log))
 		return
 	}
-	if err := VerifyCertificate(parsed, w.log[c.Record.Index][2:], c.Record.Index); err != nil {
+	if err := certificate.Verify(parsed, w.log[c.Record.Index][2:], c.Record.Index); err != nil {
 		w.t.Error(err)
 	}
 }

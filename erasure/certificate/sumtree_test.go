@@ -1,4 +1,4 @@
-package erasure
+package certificate
 
 import (
 	"crypto/sha256"
@@ -36,7 +36,7 @@ func TestSumTree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := 1 << rapid.IntRange(0, 5).Draw(t, "levels")
 		leaves := drawLeaves(t, size)
-		levels, err := sumTree(leaves)
+		levels, err := SumTree(leaves)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,8 +45,8 @@ func TestSumTree(t *testing.T) {
 			t.Fatalf("root %v, want %v", root, want)
 		}
 		i := rapid.IntRange(0, size-1).Draw(t, "leaf")
-		path := sumPath(levels, i)
-		got, err := sumRoot(leaves[i], i, size, path)
+		path := SumPath(levels, i)
+		got, err := SumRoot(leaves[i], i, size, path)
 		if err != nil || got != root {
 			t.Fatalf("the path of leaf %d of %d leads to %v, %v", i, size, got, err)
 		}
@@ -73,7 +73,7 @@ func TestSumTree(t *testing.T) {
 				return
 			}
 		}
-		if got, err := sumRoot(leaf, at, size, path); err == nil && got.Hash == root.Hash && size > 1 {
+		if got, err := SumRoot(leaf, at, size, path); err == nil && got.Hash == root.Hash && size > 1 {
 			t.Fatal("a changed path still leads to the root")
 		}
 	})
@@ -83,13 +83,13 @@ func TestSumTree(t *testing.T) {
 func TestSumTreeSplit(t *testing.T) {
 	leaves := make([]SumNode, 64)
 	leaves[4].Count, leaves[5].Count = 3, 4
-	a, err := sumTree(leaves)
+	a, err := SumTree(leaves)
 	if err != nil {
 		t.Fatal(err)
 	}
 	moved := append([]SumNode(nil), leaves...)
 	moved[4].Count, moved[5].Count = 4, 3
-	b, err := sumTree(moved)
+	b, err := SumTree(moved)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,20 +101,20 @@ func TestSumTreeSplit(t *testing.T) {
 
 func TestSumTreeRefuses(t *testing.T) {
 	for _, n := range []int{0, 3, 63} {
-		if _, err := sumTree(make([]SumNode, n)); err == nil {
+		if _, err := SumTree(make([]SumNode, n)); err == nil {
 			t.Errorf("a tree of %d leaves", n)
 		}
 	}
 	// Counts must not wrap: a huge one beside a small one would make a small total.
 	leaves := []SumNode{{Count: maxExact}, {Count: 1}}
-	if _, err := sumTree(leaves); err == nil {
+	if _, err := SumTree(leaves); err == nil {
 		t.Error("counts wrap")
 	}
-	if _, err := sumRoot(SumNode{Count: 1}, 0, 2, []SumNode{{Count: ^uint64(0)}}); err == nil {
+	if _, err := SumRoot(SumNode{Count: 1}, 0, 2, []SumNode{{Count: ^uint64(0)}}); err == nil {
 		t.Error("counts on a path wrap")
 	}
 	for _, c := range []struct{ i, size, path int }{{0, 64, 5}, {0, 64, 7}, {64, 64, 6}, {-1, 64, 6}, {0, 63, 6}, {0, 0, 0}} {
-		if _, err := sumRoot(SumNode{}, c.i, c.size, make([]SumNode, c.path)); err == nil {
+		if _, err := SumRoot(SumNode{}, c.i, c.size, make([]SumNode, c.path)); err == nil {
 			t.Errorf("leaf %d of %d with a path of %d", c.i, c.size, c.path)
 		}
 	}
@@ -122,20 +122,8 @@ func TestSumTreeRefuses(t *testing.T) {
 
 func TestSumSize(t *testing.T) {
 	for n, want := range map[int]int{0: 64, 1: 64, 64: 64, 65: 128, 1000: 1024} {
-		if got := sumSize(n); got != want {
+		if got := SumSize(n); got != want {
 			t.Errorf("%d requests in a tree of %d leaves, want %d", n, got, want)
-		}
-	}
-}
-
-func TestPlaces(t *testing.T) {
-	for range 20 {
-		seen := make(map[int]bool)
-		for _, p := range places(64, 64) {
-			if p < 0 || p > 63 || seen[p] {
-				t.Fatalf("place %d", p)
-			}
-			seen[p] = true
 		}
 	}
 }

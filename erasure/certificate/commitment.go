@@ -1,4 +1,4 @@
-package erasure
+package certificate
 
 import (
 	"bytes"
@@ -28,11 +28,11 @@ import (
 
 // The members of a request, in the order of their names.
 const (
-	memberErase   = "erase"        // the keys: [[compartment, cohort], …]
-	memberReason  = "reason"       // request, retention or closure
-	memberAsked   = "requested_at" // when
-	memberScope   = "scope"        // what was asked for, in words
-	memberSubject = "subject"      // whose data; absent where nobody asked, as in retention
+	MemberErase   = "erase"        // the keys: [[compartment, cohort], …]
+	MemberReason  = "reason"       // request, retention or closure
+	MemberAsked   = "requested_at" // when
+	MemberScope   = "scope"        // what was asked for, in words
+	MemberSubject = "subject"      // whose data; absent where nobody asked, as in retention
 )
 
 // An Opening opens the commitment to one request. It is handed to the person once. Members whose
@@ -49,8 +49,8 @@ type MemberDigest struct {
 	Digest Digest `json:"digest"`
 }
 
-// newOpening commits to members, given as name and value.
-func newOpening(members map[string]any) (*Opening, error) {
+// NewOpening commits to members, given as name and value.
+func NewOpening(members map[string]any) (*Opening, error) {
 	o := new(Opening)
 	rand.Read(o.Rho[:])
 	for name := range members {
@@ -60,7 +60,7 @@ func newOpening(members map[string]any) (*Opening, error) {
 	for i, m := range o.Members {
 		var salt [16]byte
 		rand.Read(salt[:])
-		triple, err := canonical([]any{b64.EncodeToString(salt[:]), m.Name, members[m.Name]})
+		triple, err := Canonical([]any{b64.EncodeToString(salt[:]), m.Name, members[m.Name]})
 		if err != nil {
 			return nil, err
 		}
@@ -103,8 +103,8 @@ func (o *Opening) Withhold(names ...string) *Opening {
 	return c
 }
 
-// show returns a copy of the opening with one more disclosure, in its place.
-func (o *Opening) show(disclosure string) *Opening {
+// Show returns a copy of the opening with one more disclosure, in its place.
+func (o *Opening) Show(disclosure string) *Opening {
 	name, _, err := readDisclosure(disclosure)
 	c := &Opening{Rho: o.Rho, Members: slices.Clone(o.Members), Disclosures: slices.Clone(o.Disclosures)}
 	i := slices.IndexFunc(c.Disclosures, func(d string) bool {
@@ -122,8 +122,8 @@ func (o *Opening) show(disclosure string) *Opening {
 
 var errOpening = errors.New("opening")
 
-// disclosed checks the form of the opening and returns the members it shows, as canonical JSON.
-func (o *Opening) disclosed() (map[string][]byte, error) {
+// Disclosed checks the form of the opening and returns the members it shows, as canonical JSON.
+func (o *Opening) Disclosed() (map[string][]byte, error) {
 	if len(o.Members) == 0 || len(o.Members) > 255 {
 		return nil, fmt.Errorf("%w: %d members, want 1 to 255", errOpening, len(o.Members))
 	}

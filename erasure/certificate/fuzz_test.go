@@ -1,4 +1,4 @@
-package erasure
+package certificate
 
 import (
 	"bytes"
@@ -36,7 +36,7 @@ func FuzzParseCertificate(f *testing.F) {
 		f.Add(bytes.Replace(text, []byte(`"entries":21`), []byte(`"entries":22`), 1))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := ParseCertificate(b)
+		m, err := Parse(b)
 		if err != nil {
 			return
 		}
@@ -44,7 +44,7 @@ func FuzzParseCertificate(f *testing.F) {
 		if err != nil || !bytes.Equal(again, b) {
 			t.Errorf("accepted %q, writes %q, %v", b, again, err)
 		}
-		if VerifyCertificate(m, statement, 1071) != nil {
+		if Verify(m, statement, 1071) != nil {
 			return
 		}
 		o, _ := m.Officer().Marshal()

@@ -1,4 +1,4 @@
-package erasure
+package certificate
 
 import (
 	"crypto/sha256"
@@ -23,8 +23,8 @@ import (
 // Whoever holds a path learns the counts beside it: how many entries the other requests of the epoch
 // had together, never whose.
 
-// minRequests is the least number of leaves of a requests tree.
-const minRequests = 64
+// MinRequests is the least number of leaves of a requests tree.
+const MinRequests = 64
 
 // A SumNode is a node of the requests tree.
 type SumNode struct {
@@ -34,8 +34,8 @@ type SumNode struct {
 
 var errOverflow = errors.New("the counts of a sum tree add up to more than 2^53-1")
 
-// requestLeaf is the leaf of a request with commitment c, terms t and count entries.
-func requestLeaf(c, t Digest, count uint64) SumNode {
+// RequestLeaf is the leaf of a request with commitment c, terms t and count entries.
+func RequestLeaf(c, t Digest, count uint64) SumNode {
 	b := append([]byte{0x05}, c[:]...)
 	return SumNode{Count: count, Hash: sha256.Sum256(append(b, t[:]...))}
 }
@@ -53,18 +53,18 @@ func sumNode(l, r SumNode) (SumNode, error) {
 	return SumNode{Count: l.Count + r.Count, Hash: sha256.Sum256(b)}, nil
 }
 
-// sumSize is how many leaves a tree for n requests has.
-func sumSize(n int) int {
-	size := minRequests
+// SumSize is how many leaves a tree for n requests has.
+func SumSize(n int) int {
+	size := MinRequests
 	for size < n {
 		size *= 2
 	}
 	return size
 }
 
-// sumTree returns the levels of the tree over a power of two leaves, the leaves first and the root,
+// SumTree returns the levels of the tree over a power of two leaves, the leaves first and the root,
 // alone in its level, last.
-func sumTree(leaves []SumNode) ([][]SumNode, error) {
+func SumTree(leaves []SumNode) ([][]SumNode, error) {
 	if n := len(leaves); n == 0 || n&(n-1) != 0 {
 		return nil, fmt.Errorf("a sum tree of %d leaves: not a power of two", n)
 	}
@@ -83,8 +83,8 @@ func sumTree(leaves []SumNode) ([][]SumNode, error) {
 	return levels, nil
 }
 
-// sumPath returns the nodes beside the way from leaf i to the root.
-func sumPath(levels [][]SumNode, i int) []SumNode {
+// SumPath returns the nodes beside the way from leaf i to the root.
+func SumPath(levels [][]SumNode, i int) []SumNode {
 	path := make([]SumNode, 0, len(levels)-1)
 	for _, level := range levels[:len(levels)-1] {
 		path = append(path, level[i^1])
@@ -93,8 +93,8 @@ func sumPath(levels [][]SumNode, i int) []SumNode {
 	return path
 }
 
-// sumRoot recomputes the root from a leaf, its place among size leaves, and its path.
-func sumRoot(leaf SumNode, i, size int, path []SumNode) (SumNode, error) {
+// SumRoot recomputes the root from a leaf, its place among size leaves, and its path.
+func SumRoot(leaf SumNode, i, size int, path []SumNode) (SumNode, error) {
 	if size < 1 || size&(size-1) != 0 || i < 0 || i >= size || len(path) != bits.Len(uint(size))-1 {
 		return SumNode{}, fmt.Errorf("a path of %d nodes for leaf %d does not fit a tree of %d leaves", len(path), i, size)
 	}

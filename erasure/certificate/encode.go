@@ -1,4 +1,4 @@
-package erasure
+package certificate
 
 import (
 	"bytes"
@@ -59,8 +59,8 @@ func decodeText(dst, text []byte) error {
 	return nil
 }
 
-// canonical returns the RFC 8785 form of v, whose numbers are integers of at most maxExact.
-func canonical(v any) ([]byte, error) {
+// Canonical returns the RFC 8785 form of v, whose numbers are integers of at most maxExact.
+func Canonical(v any) ([]byte, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return nil, errCanonical // the error could quote a value
@@ -71,22 +71,22 @@ func canonical(v any) ([]byte, error) {
 	return b, nil
 }
 
-// parse reads v from its RFC 8785 form. It is as strict as can be: what it accepts is exactly what
-// canonical writes, so there is one text for one meaning and no place for anything else.
-func parse[T any](b []byte, v *T) error {
+// ParseCanonical reads v from its RFC 8785 form. It is as strict as can be: what it accepts is exactly what
+// Canonical writes, so there is one text for one meaning and no place for anything else.
+func ParseCanonical[T any](b []byte, v *T) error {
 	if err := json.Unmarshal(b, v, json.RejectUnknownMembers(true)); err != nil {
 		return errCanonical
 	}
-	again, err := canonical(*v)
+	again, err := Canonical(*v)
 	if err != nil || !bytes.Equal(again, b) {
 		return errCanonical
 	}
 	return nil
 }
 
-// instant writes a time as the records do: UTC, whole seconds, rounded up, because nothing may claim
+// Instant writes a time as the records do: UTC, whole seconds, rounded up, because nothing may claim
 // to have been done before it was.
-func instant(t time.Time) string {
+func Instant(t time.Time) string {
 	up := t.UTC().Truncate(time.Second)
 	if up.Before(t) {
 		up = up.Add(time.Second)
@@ -96,14 +96,14 @@ func instant(t time.Time) string {
 
 func checkInstant(s string) error {
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || instant(t) != s {
+	if err != nil || Instant(t) != s {
 		return fmt.Errorf("a time is not written as UTC with whole seconds")
 	}
 	return nil
 }
 
-// date writes a day that is counted from 1970-01-01.
-func date(day uint16) string {
+// Date writes a day that is counted from 1970-01-01.
+func Date(day uint16) string {
 	return time.Unix(int64(day)*86400, 0).UTC().Format(time.DateOnly)
 }
 

@@ -1,4 +1,22 @@
-package erasure
+// Package certificate is what an erasure leaves on paper: the public record of an
+// epoch, and the certificates that hang on it. It reads, writes and verifies both. It
+// is pure: it needs no key and no store, so that a stranger's verifier is built from
+// it, and package erasure, which destroys the keys, fills it in.
+//
+// A [Record] is a public statement in the log. It says that the keys of some people
+// were destroyed, by whom and how surely, and names nobody. A [Certificate] says what
+// one request erased, what it kept and why, and what it did not reach, and shows by a
+// path of hashes that the record was fixed together with these very terms:
+//
+//	c, err := certificate.Parse(file)
+//	err = certificate.Verify(c, statement, index) // text and entry of the record
+//
+// The statement must come from a proof that the entry is in the log; package
+// ledger/receipt verifies one. What is then proven is that the operator said this at
+// that time and cannot say anything else now. That the keys are gone is the statement
+// of those who held them. docs/spec/certificate.md and docs/spec/epoch-record.md
+// describe every byte.
+package certificate
 
 import (
 	"bytes"
@@ -7,21 +25,21 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/lacunalog/lacuna/keystore"
+	"time"
 )
 
+// The members of a certificate that are fixed.
 const (
-	certificateType   = "erasure.certificate"
-	certificateSchema = 1
+	Type   = "erasure.certificate"
+	Schema = 1
 
-	copySubject = "subject"
-	copyOfficer = "officer"
+	CopySubject = "subject"
+	CopyOfficer = "officer"
 )
 
-// notCovered is what no epoch reaches. It stands in every certificate, because a certificate that only
+// NotCovered is what no epoch reaches. It stands in every certificate, because a certificate that only
 // lists what was done invites the reader to think that it was everything.
-func notCovered(level string, memoryErased bool) []string {
+func NotCovered(level string, memoryErased bool) []string {
 	not := []string{
 		"Traces are not yet swept: until the next sweep, whoever holds the current root and old copies of the storage can tell which erased records belonged together, and who of the recipients has to be told.",
 		"Copies outside this ledger: recipients, exports, the services that sent the events, and proofs already handed out.",
@@ -112,10 +130,10 @@ type Recipient struct {
 	Ref string `json:"ref"` // how the recipient knows the person
 }
 
-// ParseCertificate reads a certificate, strictly.
-func ParseCertificate(b []byte) (*Certificate, error) {
+// Parse reads a certificate, strictly.
+func Parse(b []byte) (*Certificate, error) {
 	c := new(Certificate)
-	if err := parse(b, c); err != nil {
+	if err := ParseCanonical(b, c); err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
 	if err := c.check(); err != nil {
@@ -129,31 +147,31 @@ func (c *Certificate) Marshal() ([]byte, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
-	return canonical(c)
+	return Canonical(c)
 }
 
 // Officer returns the copy for the file of the data protection officer. It has no opening: an opening in
 // a file is the identifier, surviving.
 func (c *Certificate) Officer() *Certificate {
 	o := *c
-	o.Copy, o.Opening, o.Notify = copyOfficer, nil, nil
+	o.Copy, o.Opening, o.Notify = CopyOfficer, nil, nil
 	return &o
 }
 
 func (c *Certificate) check() error {
 	t := &c.Terms
 	switch {
-	case c.Type != certificateType || c.Schema != certificateSchema:
-		return fmt.Errorf("not type %s, schema %d", certificateType, certificateSchema)
-	case c.Copy != copySubject && c.Copy != copyOfficer:
+	case c.Type != Type || c.Schema != Schema:
+		return fmt.Errorf("not type %s, schema %d", Type, Schema)
+	case c.Copy != CopySubject && c.Copy != CopyOfficer:
 		return errors.New("neither the subject's nor the officer's copy")
-	case (c.Copy == copySubject) != (c.Opening != nil):
+	case (c.Copy == CopySubject) != (c.Opening != nil):
 		return errors.New("the subject's copy has an opening, the officer's copy has none")
-	case !t.Reason.valid():
+	case !t.Reason.Valid():
 		return errors.New("the reason is none that we know")
 	case t.TracesSweptAt != nil:
 		return errors.New("an epoch does not sweep traces")
-	case !slices.Equal(t.NotCovered, notCovered(t.Level, t.MemoryErased)):
+	case !slices.Equal(t.NotCovered, NotCovered(t.Level, t.MemoryErased)):
 		return errors.New("what is not covered is not said in full")
 	case t.Epoch > maxExact || c.Record.Index > maxExact || c.Entries > maxExact:
 		return errors.New("a number is beyond 2^53-1")
@@ -161,12 +179,12 @@ func (c *Certificate) check() error {
 		return errors.New("nothing was erased")
 	}
 	for _, p := range t.Erased {
-		if err := checkPart(p.Compartment, p.Cohort); err != nil {
+		if err := CheckPart(p.Compartment, p.Cohort); err != nil {
 			return err
 		}
 	}
 	for _, k := range t.Kept {
-		if err := checkPart(k.Compartment, k.Cohort); err != nil {
+		if err := CheckPart(k.Compartment, k.Cohort); err != nil {
 			return err
 		}
 		if k.Reason == "" {
@@ -181,35 +199,47 @@ func (c *Certificate) check() error {
 	return errors.Join(checkInstant(t.RequestedAt), checkInstant(t.KeysDestroyedAt))
 }
 
-func checkPart(compartment, cohort string) error {
+// CheckPart checks the form of a compartment's name and of a cohort.
+func CheckPart(compartment, cohort string) error {
 	if compartment == "" {
 		return errors.New("a compartment has no name")
 	}
-	if c, err := keystore.ParseCohort(cohort); err != nil || c.String() != cohort {
+	if cohort != "" && !isPeriod(cohort) {
 		return errors.New("a cohort is neither empty nor a year nor a month")
 	}
 	return nil
 }
 
-// digest is t, the terms as the leaf of the requests tree binds them.
-func (t *Terms) digest() (Digest, error) {
-	b, err := canonical(t)
+// isPeriod reports whether s is a year or, from 1970 on, a month: "2021" or
+// "2021-03".
+func isPeriod(s string) bool {
+	form, from := "2006", 1
+	if len(s) > len(form) {
+		form, from = "2006-01", 1970
+	}
+	t, err := time.Parse(form, s)
+	return err == nil && t.Format(form) == s && t.Year() >= from
+}
+
+// Digest is t, the terms as the leaf of the requests tree binds them.
+func (t *Terms) Digest() (Digest, error) {
+	b, err := Canonical(t)
 	if err != nil {
 		return Digest{}, err
 	}
 	return sha256.Sum256(append([]byte("lacuna/v1/terms"), b...)), nil
 }
 
-// A CertificateError says what in a certificate differs from the public record or from itself.
-type CertificateError struct{ What string }
+// A MismatchError says what in a certificate differs from the public record or from itself.
+type MismatchError struct{ What string }
 
-func (e *CertificateError) Error() string { return "certificate: " + e.What }
+func (e *MismatchError) Error() string { return "certificate: " + e.What }
 
-// VerifyCertificate checks a certificate with public inputs only: the text of the epoch record and the
+// Verify checks a certificate with public inputs only: the text of the epoch record and the
 // index at which the log holds it, both as a proof of that entry shows them. It needs no key and asks
 // nobody.
-func VerifyCertificate(c *Certificate, statement []byte, index uint64) error {
-	differ := func(what string) error { return &CertificateError{what} }
+func Verify(c *Certificate, statement []byte, index uint64) error {
+	differ := func(what string) error { return &MismatchError{what} }
 	if err := c.check(); err != nil {
 		return fmt.Errorf("certificate: %w", err)
 	}
@@ -221,7 +251,7 @@ func VerifyCertificate(c *Certificate, statement []byte, index uint64) error {
 	switch {
 	case c.Record.Index != index:
 		return differ("the record is another entry of the log")
-	case c.Record.Leaf != leafHash(statement):
+	case c.Record.Leaf != LeafHash(statement):
 		return differ("the record is another statement")
 	case t.Tree != r.Tree:
 		return differ("the record is of another key tree")
@@ -232,11 +262,11 @@ func VerifyCertificate(c *Certificate, statement []byte, index uint64) error {
 	case t.KeysDestroyedAt != r.KeysDestroyedAt:
 		return differ("the record states another time")
 	}
-	terms, err := t.digest()
+	terms, err := t.Digest()
 	if err != nil {
 		return err
 	}
-	root, err := sumRoot(requestLeaf(c.Commitment, terms, c.Entries), c.Place, r.RequestsSize, c.Path)
+	root, err := SumRoot(RequestLeaf(c.Commitment, terms, c.Entries), c.Place, r.RequestsSize, c.Path)
 	if err != nil {
 		return fmt.Errorf("certificate: %w", err)
 	}
@@ -251,30 +281,30 @@ func VerifyCertificate(c *Certificate, statement []byte, index uint64) error {
 
 // verifyOpening checks that the opening opens the commitment, and that what it shows is what the terms say.
 func (c *Certificate) verifyOpening() error {
-	shown, err := c.Opening.disclosed()
+	shown, err := c.Opening.Disclosed()
 	if err != nil {
 		return fmt.Errorf("certificate: %w", err)
 	}
 	got := c.Opening.Commitment(c.Terms.Origin)
 	if subtle.ConstantTimeCompare(got[:], c.Commitment[:]) != 1 {
-		return &CertificateError{"the opening is of another commitment"}
+		return &MismatchError{"the opening is of another commitment"}
 	}
 	for name, want := range map[string]any{
-		memberReason: c.Terms.Reason,
-		memberScope:  c.Terms.Scope,
-		memberAsked:  c.Terms.RequestedAt,
-		memberErase:  c.Terms.Erased,
+		MemberReason: c.Terms.Reason,
+		MemberScope:  c.Terms.Scope,
+		MemberAsked:  c.Terms.RequestedAt,
+		MemberErase:  c.Terms.Erased,
 	} {
 		value, ok := shown[name]
 		if !ok {
 			continue
 		}
-		text, err := canonical(want)
+		text, err := Canonical(want)
 		if err != nil {
 			return err
 		}
 		if !bytes.Equal(text, value) {
-			return &CertificateError{"the " + name + " of the request is not that of the terms"}
+			return &MismatchError{"the " + name + " of the request is not that of the terms"}
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package erasure
+package certificate
 
 import (
 	"os"
@@ -8,12 +8,12 @@ import (
 
 // TestSpecSentences holds the sentences of every certificate to those that docs/spec/certificate.md has.
 func TestSpecSentences(t *testing.T) {
-	text, err := os.ReadFile("../docs/spec/certificate.md")
+	text, err := os.ReadFile("../../docs/spec/certificate.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	sentences := notCovered("L0", false)
-	if len(sentences) != 6 || len(notCovered("L1", true)) != 4 {
+	sentences := NotCovered("L0", false)
+	if len(sentences) != 6 || len(NotCovered("L1", true)) != 4 {
 		t.Errorf("%d sentences at most", len(sentences))
 	}
 	for _, s := range sentences {

@@ -1,4 +1,4 @@
-package erasure
+package certificate
 
 import (
 	"fmt"

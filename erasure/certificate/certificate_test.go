@@ -1,8 +1,10 @@
-package erasure
+package certificate
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"testing"
@@ -14,29 +16,24 @@ func sample(t testing.TB) (statement []byte, c *Certificate, members []sampleMem
 	t.Helper()
 	const origin = "demo.lacuna.test"
 	until := "2029-12-31"
-	b := &epoch{what: epochRow{
-		Size: minRequests, Places: []int{17}, Seed: fixed("seed"), Tree: fixedID("tree"), Epoch: 7, Attempt: fixedID("attempt"),
-		PagesRoot: fixed("pages"), KeysDestroyedAt: "2026-05-04T12:31:40Z", Level: "L1",
-		Holders: []Statement{{Holder: fixedID("holder"), Kind: "file", Level: "L1", Destroyed: []uint64{6}, Overwritten: 1, Copies: 1}},
-		Entries: []uint64{21}, Index: 1071,
-	}}
-	j := &job{who: new(identity), what: particulars{
-		Reason: ReasonRequest, Scope: "everything without a declared reason to stay", RequestedAt: "2026-05-04T12:31:39Z", Subjects: 1,
+	terms := Terms{
+		Origin: origin, Tree: fixedID("tree"), Epoch: 7, Level: "L1", Reason: ReasonRequest,
+		Scope: "everything without a declared reason to stay", RequestedAt: "2026-05-04T12:31:39Z", KeysDestroyedAt: "2026-05-04T12:31:40Z",
 		Erased:     []Part{{"chat", "2026-05"}, {"marketing", ""}},
 		Kept:       []Stay{{"consent-evidence", "2026", "proof of consent, Art. 17(3)(e)", &until}, {"suppression", "", "asked for", nil}},
-		Recipients: []Recipient{{ID: "mailer", Ref: "m-88121"}},
-	}}
+		Recipients: []string{"mailer"}, NotCovered: NotCovered("L1", false),
+	}
 	o := &Opening{Rho: fixed("rho"), Disclosures: []string{}}
 	for _, m := range []sampleMember{
-		{Name: memberErase, Value: j.what.Erased},
-		{Name: memberReason, Value: j.what.Reason},
-		{Name: memberAsked, Value: j.what.RequestedAt},
-		{Name: memberScope, Value: j.what.Scope},
-		{Name: memberSubject, Value: "c-2"},
+		{Name: MemberErase, Value: terms.Erased},
+		{Name: MemberReason, Value: terms.Reason},
+		{Name: MemberAsked, Value: terms.RequestedAt},
+		{Name: MemberScope, Value: terms.Scope},
+		{Name: MemberSubject, Value: "c-2"},
 	} {
 		salt := fixedID("salt of " + m.Name)
 		m.Salt = b64.EncodeToString(salt[:])
-		text, err := canonical([]any{m.Salt, m.Name, m.Value})
+		text, err := Canonical([]any{m.Salt, m.Name, m.Value})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,34 +41,41 @@ func sample(t testing.TB) (statement []byte, c *Certificate, members []sampleMem
 		m.Digest = sha256.Sum256([]byte(m.Disclosure))
 		members = append(members, m)
 		o.Members = append(o.Members, MemberDigest{m.Name, m.Digest})
-		if m.Name == memberSubject {
-			j.who.Disclosure = m.Disclosure
-		} else {
-			o.Disclosures = append(o.Disclosures, m.Disclosure)
-		}
+		o.Disclosures = append(o.Disclosures, m.Disclosure)
 	}
-	j.what.Opening = o
-	jobs := []*job{j}
-	levels, err := b.requests(origin, jobs)
+	const place, entries, index = 17, 21, 1071
+	digest, err := terms.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaves := make([]SumNode, MinRequests)
+	for i := range leaves {
+		seed := fixed("seed")
+		mac := hmac.New(sha256.New, seed[:])
+		binary.Write(mac, binary.BigEndian, uint64(i))
+		leaves[i].Hash = Digest(mac.Sum(nil))
+	}
+	leaves[place] = RequestLeaf(o.Commitment(origin), digest, entries)
+	levels, err := SumTree(leaves)
 	if err != nil {
 		t.Fatal(err)
 	}
 	previous := fixed("previous")
 	r := &Record{
-		Type: recordType, Schema: recordSchema, Tree: b.what.Tree, Epoch: b.what.Epoch, Attempt: b.what.Attempt,
-		Previous: &previous, PagesRoot: b.what.PagesRoot, KeysDestroyedAt: b.what.KeysDestroyedAt, Level: b.what.Level,
-		Holders: b.what.Holders, Subjects: Subjects{Closure: "0", Request: bucket(1), Retention: "0"},
-		RequestsRoot: levels[6][0].Hash, RequestsSize: b.what.Size, Approvers: []string{}, Sweep: sweepPending,
+		Type: RecordType, Schema: RecordSchema, Tree: terms.Tree, Epoch: terms.Epoch, Attempt: fixedID("attempt"),
+		Previous: &previous, PagesRoot: fixed("pages"), KeysDestroyedAt: terms.KeysDestroyedAt, Level: terms.Level,
+		Holders:      []Statement{{Holder: fixedID("holder"), Kind: "file", Level: "L1", Destroyed: []uint64{6}, Overwritten: 1, Copies: 1}},
+		Subjects:     Subjects{Closure: "0", Request: Bucket(1), Retention: "0"},
+		RequestsRoot: levels[6][0].Hash, RequestsSize: MinRequests, Approvers: []string{}, Sweep: SweepPending,
 	}
 	if statement, err = r.Statement(); err != nil {
 		t.Fatal(err)
 	}
-	b.what.Statement, b.what.Leaf = string(statement), leafHash(statement)
-	certs, err := certificates(origin, b, jobs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return statement, certs[0], members
+	return statement, &Certificate{
+		Type: Type, Schema: Schema, Copy: CopySubject, Terms: terms, Record: RecordRef{Index: index, Leaf: LeafHash(statement)},
+		Commitment: o.Commitment(origin), Entries: entries, Place: place, Path: SumPath(levels, place),
+		Opening: o, Notify: []Recipient{{ID: "mailer", Ref: "m-88121"}},
+	}, members
 }
 
 type sampleMember struct {
@@ -97,14 +101,14 @@ func TestVerifyCertificate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := ParseCertificate(text)
+		again, err := Parse(text)
 		if err != nil {
 			t.Fatalf("%s copy: %v", c.Copy, err)
 		}
-		if err := VerifyCertificate(again, statement, 1071); err != nil {
+		if err := Verify(again, statement, 1071); err != nil {
 			t.Errorf("%s copy: %v", c.Copy, err)
 		}
-		if err := VerifyCertificate(again, statement, 1070); err == nil {
+		if err := Verify(again, statement, 1070); err == nil {
 			t.Errorf("%s copy: verifies at another index", c.Copy)
 		}
 	}
@@ -126,7 +130,7 @@ func TestOfficerNamesNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range members {
-			if m.Name == memberSubject && (bytes.Contains(text, []byte(m.Disclosure)) || bytes.Contains(text, []byte(m.Salt))) {
+			if m.Name == MemberSubject && (bytes.Contains(text, []byte(m.Disclosure)) || bytes.Contains(text, []byte(m.Salt))) {
 				return true
 			}
 		}
@@ -144,12 +148,12 @@ func TestOfficerNamesNobody(t *testing.T) {
 func TestWithhold(t *testing.T) {
 	statement, c, _ := sample(t)
 	shown := *c
-	shown.Opening = c.Opening.Withhold(memberSubject)
-	if err := VerifyCertificate(&shown, statement, 1071); err != nil {
+	shown.Opening = c.Opening.Withhold(MemberSubject)
+	if err := Verify(&shown, statement, 1071); err != nil {
 		t.Error(err)
 	}
-	members, err := shown.Opening.disclosed()
-	if err != nil || members[memberSubject] != nil || string(members[memberReason]) != `"request"` {
+	members, err := shown.Opening.Disclosed()
+	if err != nil || members[MemberSubject] != nil || string(members[MemberReason]) != `"request"` {
 		t.Errorf("shown %s, %v", members, err)
 	}
 	// The other salts must not follow from anything that is shown.
@@ -174,11 +178,11 @@ func TestCertificateMutations(t *testing.T) {
 		n := 0
 		for path, mutant := range mutants(t, text) {
 			n++
-			m, err := ParseCertificate(mutant)
+			m, err := Parse(mutant)
 			if err != nil {
 				continue
 			}
-			if err := VerifyCertificate(m, statement, 1071); err == nil && !onlyWithholds(m, c) {
+			if err := Verify(m, statement, 1071); err == nil && !onlyWithholds(m, c) {
 				t.Errorf("%s copy verifies with another %s", c.Copy, path)
 			}
 		}
@@ -187,7 +191,7 @@ func TestCertificateMutations(t *testing.T) {
 		}
 	}
 	for path, mutant := range mutants(t, statement) {
-		if VerifyCertificate(c, mutant, 1071) == nil {
+		if Verify(c, mutant, 1071) == nil {
 			t.Errorf("verifies under a record with another %s", path)
 		}
 	}
@@ -199,9 +203,9 @@ func onlyWithholds(m, c *Certificate) bool {
 		return false
 	}
 	a, b := *m, *c
-	a.Opening, b.Opening = m.Opening.Withhold(memberErase, memberReason, memberAsked, memberScope, memberSubject), c.Opening.Withhold(memberErase, memberReason, memberAsked, memberScope, memberSubject)
-	x, _ := canonical(a)
-	y, _ := canonical(b)
+	a.Opening, b.Opening = m.Opening.Withhold(MemberErase, MemberReason, MemberAsked, MemberScope, MemberSubject), c.Opening.Withhold(MemberErase, MemberReason, MemberAsked, MemberScope, MemberSubject)
+	x, _ := Canonical(a)
+	y, _ := Canonical(b)
 	return bytes.Equal(x, y)
 }
 
@@ -218,7 +222,7 @@ func mutants(t testing.TB, text []byte) map[string][]byte {
 	out := make(map[string][]byte)
 	var root any = v
 	emit := func(path string) {
-		b, err := canonical(root)
+		b, err := Canonical(root)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -301,7 +305,7 @@ func mutants(t testing.TB, text []byte) map[string][]byte {
 
 func TestBuckets(t *testing.T) {
 	for n, want := range map[int]string{-1: "0", 0: "0", 1: "1-9", 9: "1-9", 10: "10-99", 99: "10-99", 100: "100-999", 1234: "1000-9999"} {
-		got := bucket(n)
+		got := Bucket(n)
 		if got != want {
 			t.Errorf("bucket of %d: %s, want %s", n, got, want)
 		}

@@ -1,4 +1,4 @@
-package erasure
+package certificate
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 
 // The members of a record that are fixed.
 const (
-	recordType   = "erasure.epoch"
-	recordSchema = 1
+	RecordType   = "erasure.epoch"
+	RecordSchema = 1
 )
 
 // Reason says why keys are destroyed.
@@ -23,7 +23,7 @@ const (
 	ReasonClosure   Reason = "closure"   // the controller closes an account or a service
 )
 
-func (r Reason) valid() bool {
+func (r Reason) Valid() bool {
 	return r == ReasonRequest || r == ReasonRetention || r == ReasonClosure
 }
 
@@ -71,8 +71,8 @@ type Subjects struct {
 	Retention string `json:"retention"`
 }
 
-// bucket is the bucket of n.
-func bucket(n int) string {
+// Bucket is the bucket of n.
+func Bucket(n int) string {
 	if n <= 0 {
 		return "0"
 	}
@@ -82,7 +82,7 @@ func bucket(n int) string {
 
 func checkBucket(s string) error {
 	low, _, found := strings.Cut(s, "-")
-	if s == "0" || found && len(low) <= 9 && strings.Trim(low, "0") == "1" && s == bucket(pow10(len(low)-1)) {
+	if s == "0" || found && len(low) <= 9 && strings.Trim(low, "0") == "1" && s == Bucket(pow10(len(low)-1)) {
 		return nil
 	}
 	return errors.New("a number of subjects is not one of the buckets")
@@ -99,7 +99,7 @@ func pow10(n int) int {
 // ParseRecord reads a record from the text of the public statement, strictly.
 func ParseRecord(statement []byte) (*Record, error) {
 	r := new(Record)
-	if err := parse(statement, r); err != nil {
+	if err := ParseCanonical(statement, r); err != nil {
 		return nil, fmt.Errorf("epoch record: %w", err)
 	}
 	if err := r.check(); err != nil {
@@ -113,20 +113,20 @@ func (r *Record) Statement() ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("epoch record: %w", err)
 	}
-	return canonical(r)
+	return Canonical(r)
 }
 
 func (r *Record) check() error {
 	switch {
-	case r.Type != recordType || r.Schema != recordSchema:
-		return fmt.Errorf("not type %s, schema %d", recordType, recordSchema)
+	case r.Type != RecordType || r.Schema != RecordSchema:
+		return fmt.Errorf("not type %s, schema %d", RecordType, RecordSchema)
 	case r.Epoch > maxExact:
 		return errors.New("the epoch is beyond 2^53-1")
-	case r.RequestsSize < minRequests || r.RequestsSize > 1<<30 || r.RequestsSize&(r.RequestsSize-1) != 0:
+	case r.RequestsSize < MinRequests || r.RequestsSize > 1<<30 || r.RequestsSize&(r.RequestsSize-1) != 0:
 		return errors.New("the size of the requests tree is not a power of two of at least 64")
 	case len(r.Holders) == 0:
 		return errors.New("no holder says that it destroyed anything")
-	case r.Sweep != sweepPending:
+	case r.Sweep != SweepPending:
 		return errors.New("the sweep of an epoch record is not pending")
 	case len(r.Approvers) != 0:
 		return errors.New("an approver, where none is asked for")
@@ -164,11 +164,11 @@ func (r *Record) checkLevel() error {
 	return nil
 }
 
-// sweepPending is the state of a sweep that has not run.
-const sweepPending = "pending"
+// SweepPending is the state of a sweep that has not run.
+const SweepPending = "pending"
 
-// publicLeaf is the leaf of a public statement: 0x01 0x01 || JCS.
-func publicLeaf(statement []byte) []byte { return append([]byte{0x01, 0x01}, statement...) }
+// PublicLeaf is the leaf of a public statement: 0x01 0x01 || JCS.
+func PublicLeaf(statement []byte) []byte { return append([]byte{0x01, 0x01}, statement...) }
 
-// leafHash is the hash under which the log's tree holds a public statement.
-func leafHash(statement []byte) Digest { return Digest(merkle.LeafHash(publicLeaf(statement))) }
+// LeafHash is the hash under which the log's tree holds a public statement.
+func LeafHash(statement []byte) Digest { return Digest(merkle.LeafHash(PublicLeaf(statement))) }
