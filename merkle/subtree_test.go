@@ -98,26 +98,6 @@ func TestSubtree(t *testing.T) {
 	}
 }
 
-// The example that https://c2sp.org/tlog-witness prints.
-func TestSubtreeExample(t *testing.T) {
-	parse := func(s string) merkle.Hash {
-		h, err := merkle.ParseHash(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return h
-	}
-	err := merkle.VerifySubtree(8, 13, 14, []merkle.Hash{
-		parse("CD82D2LDm0phY0+xKbHyZfq3Hw21lVkuV7Zis5EFg0k="),
-		parse("h/ghL5nyaXTIBAklqDnisM+SFdbA3izoGZ5oRYMZzc0="),
-		parse("8qtnAAU9sTKQx/zt3E4v8Jt2a9IMQUf0QUawvePF9y0="),
-		parse("KuO5BNOmginG34Lm5G3e2GuiWliGo3K0ebzGpvI0fEg="),
-	}, parse("mbsQCg+dEIMGlpqeGgk94JutQwKKS2Lo5IuDhKmDjiU="), parse("/CcKVZM9n65aH7jLaIZuUB4/MSlEFQ4+ldwUC21rDHM="))
-	if err != nil {
-		t.Error(err)
-	}
-}
-
 // A subtree that begins with the first leaf is signed like a checkpoint without
 // a time, so that the verifier of checkpoints accepts it; another one is not.
 func TestSignSubtree(t *testing.T) {
