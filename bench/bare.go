@@ -33,7 +33,7 @@ type Bare struct {
 func NewBare(ctx context.Context, dir string, people int) (*Bare, error) {
 	b := &Bare{people: people, events: make(map[int][]envelope.Member)}
 	for _, size := range []int{Small, Large} {
-		members, err := fullMembers(size)
+		members, err := FullMembers(size)
 		if err != nil {
 			return nil, err
 		}
@@ -74,8 +74,9 @@ func newLog(ctx context.Context, dir, spaces string) (*log.Log, error) {
 	return log.Open(ctx, dir, o)
 }
 
-// fullMembers returns the members of an event of a size as they are sealed.
-func fullMembers(size int) ([]envelope.Member, error) {
+// FullMembers returns the members of an event of a size as they are sealed, but
+// for those that differ from event to event.
+func FullMembers(size int) ([]envelope.Member, error) {
 	ev, err := event.Parse(NewEvents(size, 1, 1).Next())
 	if err != nil {
 		return nil, err

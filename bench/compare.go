@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"text/tabwriter"
+	"time"
 )
 
 // A Comparison is several paths under one load, in rounds that take turns: what
@@ -16,7 +17,8 @@ type Comparison struct {
 	Rounds [][]*Result // of each round, in the order of Paths
 }
 
-// Compare drives paths in turn, so many rounds. each is told of every run; nil if
+// Compare drives paths in turn, so many rounds, and lets what one leaves behind
+// come to an end before the next one begins. each is told of every run; nil if
 // nobody wants to know.
 func Compare(ctx context.Context, paths []Path, l Load, rounds int, each func(*Result)) (*Comparison, error) {
 	c := &Comparison{Load: l}
@@ -26,6 +28,9 @@ func Compare(ctx context.Context, paths []Path, l Load, rounds int, each func(*R
 	for range rounds {
 		var rs []*Result
 		for _, p := range paths {
+			if err := settle(ctx); err != nil {
+				return nil, err
+			}
 			r, err := Append(ctx, p, l)
 			if err != nil {
 				return nil, err
@@ -37,6 +42,29 @@ func Compare(ctx context.Context, paths []Path, l Load, rounds int, each func(*R
 		c.Rounds = append(c.Rounds, rs)
 	}
 	return c, nil
+}
+
+// settle waits until this process and those it has started are idle: compactions
+// of our engine, checkpoints of PostgreSQL, what Tessera cleans up. None of that
+// may be charged to the path that comes next. It gives up after a while, since a
+// path may never be quite idle.
+func settle(ctx context.Context) error {
+	const look, most = 50 * time.Millisecond, 40
+	used := func() time.Duration { return processTime() + takeCensus().children() }
+	last := used()
+	for range most {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(look):
+		}
+		now := used()
+		if now-last <= tick {
+			return nil
+		}
+		last = now
+	}
+	return nil
 }
 
 // Spread is the median of some figures and their range.
@@ -75,11 +103,24 @@ func (c *Comparison) Ratio(path, to int, unit string) Spread {
 	return spread(v)
 }
 
+// busy says how busy others were at their busiest.
+func (c *Comparison) busy() string {
+	var worst Busy
+	for _, round := range c.Rounds {
+		for _, r := range round {
+			if b := r.Busy; b.Others+b.Stolen >= worst.Others+worst.Stolen {
+				worst = b
+			}
+		}
+	}
+	return "at most, " + worst.String()
+}
+
 // WriteTable writes medians with their ranges, and how many times the rate of
 // each other path the first one reaches.
 func (c *Comparison) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(t, "%d callers, window %d, %d B, %d rounds\n", c.Load.Callers, max(c.Load.Window, 1), c.Load.Size, len(c.Rounds))
+	fmt.Fprintf(t, "%d callers, window %d, %d B, %d rounds; %s\n", c.Load.Callers, max(c.Load.Window, 1), c.Load.Size, len(c.Rounds), c.busy())
 	fmt.Fprintln(t, "path\tevents/s\t\tp50 ms\tp99 ms\tCPU µs/event\tfirst path's rate, times this one's\t")
 	for i, name := range c.Paths {
 		rate, cpu := c.Of(i, UnitRate), c.Of(i, UnitCPU)

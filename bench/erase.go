@@ -50,6 +50,7 @@ func (s *Sandbox) Erase(ctx context.Context, from, n, atOnce int) (*Result, erro
 	if u.CPU > 0 {
 		r.add("cpu-µs/op", micros(u.CPU)/float64(n))
 	}
+	r.during(u.Busy)
 	// The way there, for one who looks where the time goes.
 	for _, state := range []erasure.State{erasure.Requested, erasure.Fenced, erasure.Collected, erasure.Prepared, erasure.Rooted} {
 		if l := reached[state]; len(l) > 0 {

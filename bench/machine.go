@@ -11,14 +11,14 @@ import (
 
 // A Machine is where a run took place.
 type Machine struct {
-	CPU        string // model; "" where it is not known
-	Cores      int    // that Go uses
-	OS         string
-	Kernel     string
-	Go         string
-	CGO        bool   // the storage engine keeps its caches outside of Go's heap
-	Load       string // load averages of 1, 5 and 15 minutes when the run began: how busy others were
-	FileSystem string // of the folder that the run writes to
+	CPU        string `json:"cpu,omitempty"` // model; "" where it is not known
+	Cores      int    `json:"cores"`         // that Go uses
+	OS         string `json:"os"`
+	Kernel     string `json:"kernel,omitempty"`
+	Go         string `json:"go"`
+	CGO        bool   `json:"cgo"`            // the storage engine keeps its caches outside of Go's heap
+	Load       string `json:"load,omitempty"` // load averages of 1, 5 and 15 minutes when the run began: how busy others were
+	FileSystem string `json:"fs,omitempty"`   // of the folder that the run writes to
 }
 
 // ThisMachine describes the machine as it is now. dir is where the run writes.

@@ -8,19 +8,21 @@ import (
 	"time"
 )
 
-// A Meter notes what the process uses from Start to Stop.
+// A Meter notes what the process uses from Start to Stop, and what others use.
 type Meter struct {
-	began time.Time
-	cpu   time.Duration
-	mem   runtime.MemStats
+	began  time.Time
+	cpu    time.Duration
+	mem    runtime.MemStats
+	census *census
 }
 
 // Usage is what a run used.
 type Usage struct {
 	Elapsed time.Duration
-	CPU     time.Duration // user and system, all threads; 0 where it is not known
+	CPU     time.Duration // user and system, of all threads and of processes started by this one; 0 where it is not known
 	Allocs  uint64        // objects
 	Bytes   uint64        // allocated
+	Busy    Busy          // others, meanwhile
 }
 
 // Start begins a run. It collects garbage first, so that a run does not pay for
@@ -29,6 +31,7 @@ func Start() *Meter {
 	runtime.GC()
 	m := new(Meter)
 	runtime.ReadMemStats(&m.mem)
+	m.census = takeCensus()
 	m.cpu = processTime()
 	m.began = time.Now()
 	return m
@@ -40,6 +43,11 @@ func (m *Meter) Stop() Usage {
 	var now runtime.MemStats
 	runtime.ReadMemStats(&now)
 	u.Allocs, u.Bytes = now.Mallocs-m.mem.Mallocs, now.TotalAlloc-m.mem.TotalAlloc
+	c := takeCensus()
+	if u.CPU > 0 { // a service that a path talks to, PostgreSQL say, works for it
+		u.CPU += max(0, c.children()-m.census.children())
+	}
+	u.Busy = c.since(m.census, u.CPU)
 	return u
 }
 

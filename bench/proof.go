@@ -87,6 +87,7 @@ func (f *Forest) Proofs(ctx context.Context, n int) (*Result, error) {
 	r.add("prove-p99-µs", micros(making.Quantile(0.99)))
 	r.add("verify-p50-µs", micros(verifying.Quantile(0.50)))
 	r.add("verify-p99-µs", micros(verifying.Quantile(0.99)))
+	r.during(u.Busy)
 	return r, nil
 }
 

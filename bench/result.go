@@ -13,6 +13,7 @@ type Result struct {
 	Name    string // like a Go benchmark, without "Benchmark": Append/path=whole/size=256/callers=64
 	N       int    // events, or whatever the unit of the run is
 	Metrics []Metric
+	Busy    Busy // others, while this was measured
 }
 
 // A Metric is one figure with its unit, as Go benchmarks write them.
@@ -63,6 +64,8 @@ const (
 	UnitP99   = "p99-µs"
 	UnitDisk  = "disk-B/event"
 	UnitAbove = "over-B/event" // on the disk above the padded plaintext
+
+	UnitOthers = "others-cpus" // processors that other processes used meanwhile
 )
 
 // perEvent are the figures that every append run has.
@@ -78,7 +81,15 @@ func perEvent(name string, n int, u Usage, l Latencies) *Result {
 	}
 	r.add("B/op", float64(u.Bytes)/each)
 	r.add("allocs/op", float64(u.Allocs)/each)
+	r.during(u.Busy)
 	return r
+}
+
+// during notes how busy others were.
+func (r *Result) during(b Busy) {
+	if r.Busy = b; b.Known {
+		r.add(UnitOthers, b.Others+b.Stolen)
+	}
 }
 
 // Mean averages the figures of runs of one kind, weighted by how much each run
