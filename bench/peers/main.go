@@ -1,28 +1,39 @@
 // Command peers measures other people's logs beside ours, in one process, in
 // rounds that take turns:
 //
-//	cd bench/peers && go run . -callers 1,64,1024 -rounds 5 -for 2s
+//	cd bench/peers && go run . -callers 1,64,1024 -rounds 5 -for 2s -o results.jsonl
 //
 // It is a module of its own, so that what the others need is not needed by the
-// product. Tessera (github.com/transparency-dev/tessera, POSIX driver) takes
-// leaves of the size of our events, random bytes without rows, without keys and
-// without any meaning; so the first path, our whole product, does far more for
-// each of its events. The path "log" is what compares like with like: our log,
-// bare leaves.
+// product. The paths, all of them with every sync:
+//
+//	whole              our whole product: parse, fill, fold, seal, queue, commit, sign
+//	log                our log with bare leaves, which compares like with like
+//	loop               a bare loop: seal, leaf hash, compact range, one batch of the same rows, one sync
+//	tessera-indexed    Tessera on the POSIX driver, until it returns the index: durable and integrated
+//	tessera-published  the same until a published checkpoint covers the entry, as our answers are
+//	trillian           Trillian on a private PostgreSQL, until the entry is integrated
+//
+// The last three take leaves of the size of our events: random bytes without rows,
+// without keys and without any meaning; so the first path does far more for each
+// of its events than they do.
 //
 // Every run goes to stdout as a line that benchstat reads; the table of medians,
-// ranges and ratios goes to stderr.
+// ranges and ratios goes to stderr; with -o, records for "lacuna bench report" go
+// to a file.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/lacunalog/lacuna/bench"
@@ -31,7 +42,7 @@ import (
 
 func main() {
 	ledger.TuneMemory()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
@@ -40,101 +51,95 @@ func main() {
 }
 
 type options struct {
-	callers   []int
-	window    int
-	size      int
-	people    int
-	batch     int
-	rounds    int
-	each      time.Duration
-	dir       string
-	published bool
+	callers []int
+	windows []int
+	paths   []string
+	size    int
+	people  int
+	batch   int
+	rounds  int
+	each    time.Duration
+	dir     string
+	out     string
 }
 
 func parse(args []string) (*options, error) {
 	o := new(options)
 	f := flag.NewFlagSet("peers", flag.ContinueOnError)
 	callers := f.String("callers", "1,64,1024", "numbers of callers, each in a closed loop")
-	f.IntVar(&o.window, "window", 1, "events that a caller submits before it waits for all")
-	f.IntVar(&o.size, "size", bench.Small, "bytes of an event, and of a leaf")
+	windows := f.String("window", "1", "numbers of events that a caller submits before it waits for all")
+	paths := f.String("paths", strings.Join(pathNames, ","), "what to measure; the first one's rate is divided by the others'")
+	f.IntVar(&o.size, "size", bench.Small, "bytes of an event, and of a leaf: 256 or 1024")
 	f.IntVar(&o.people, "people", 10_000, "people that our events are about")
 	f.IntVar(&o.batch, "batch", 0, "Tessera's largest batch; 0: as many as are in flight, at most 1,024")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of turns")
 	f.DurationVar(&o.each, "for", 2*time.Second, "length of a turn")
 	f.StringVar(&o.dir, "dir", "", "where to make the logs; default: a temporary folder")
-	f.BoolVar(&o.published, "published", true, "also wait for Tessera's published checkpoints")
+	f.StringVar(&o.out, "o", "", "file for the records, which is written anew")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
-	for _, s := range strings.Split(*callers, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(s))
-		if err != nil || n < 1 {
-			return nil, fmt.Errorf("-callers: %q is not a number of callers", s)
-		}
-		o.callers = append(o.callers, n)
+	var err error
+	if o.callers, err = numbers("callers", *callers); err != nil {
+		return nil, err
 	}
-	if f.NArg() > 0 || o.window < 1 || o.rounds < 1 || o.people < 1 {
-		return nil, fmt.Errorf("there are no arguments, and no number is below 1")
+	if o.windows, err = numbers("window", *windows); err != nil {
+		return nil, err
+	}
+	for _, p := range strings.Split(*paths, ",") {
+		if !slices.Contains(pathNames, p) || slices.Contains(o.paths, p) {
+			return nil, fmt.Errorf("-paths: %q; paths are %s, each once", p, strings.Join(pathNames, ", "))
+		}
+		o.paths = append(o.paths, p)
+	}
+	if f.NArg() > 0 || o.rounds < 1 || o.people < 1 || o.size != bench.Small && o.size != bench.Large {
+		return nil, errors.New("there are no arguments, no number is below 1, and a size is 256 or 1024")
 	}
 	return o, nil
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func numbers(name, list string) (out []int, err error) {
+	for _, s := range strings.Split(list, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("-%s: %q is not a number from 1 up", name, s)
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	o, err := parse(args)
 	if err != nil {
 		return err
 	}
-	if o.dir == "" {
-		if o.dir, err = os.MkdirTemp("", "lacuna-peers-"); err != nil {
+	if o.dir, err = os.MkdirTemp(o.dir, "lacuna-peers-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
+	records := io.Discard
+	if o.out != "" {
+		f, err := os.Create(o.out)
+		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(o.dir)
+		defer f.Close()
+		records = f
 	}
-	for _, n := range o.callers {
-		if err := compare(ctx, o, n, stdout, stderr); err != nil {
+	s := &stage{options: o}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if slices.Contains(o.paths, "trillian") {
+		if s.postgres, err = startPostgres(ctx, o.dir); err != nil {
 			return err
+		}
+	}
+	for _, window := range o.windows {
+		for _, callers := range o.callers {
+			if err := s.compare(ctx, callers, window, stdout, stderr, records); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
-}
-
-// compare runs all paths with so many callers.
-func compare(ctx context.Context, o *options, callers int, stdout, stderr io.Writer) (err error) {
-	dir, err := os.MkdirTemp(o.dir, "callers-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	whole, err := bench.NewSandbox(ctx, dir, o.people)
-	if err != nil {
-		return err
-	}
-	defer whole.Close()
-	leaves, err := bench.NewLeaves(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer leaves.Close()
-	tessera, err := newLog(ctx, dir, callers*o.window, o.batch)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if e := tessera.close(context.WithoutCancel(ctx)); err == nil {
-			err = e
-		}
-	}()
-	paths := []bench.Path{whole, leaves, indexed{tessera}}
-	if o.published {
-		paths = append(paths, published{tessera})
-	}
-	if _, err := bench.ThisMachine(dir).WriteTo(stdout); err != nil {
-		return err
-	}
-	load := bench.Load{Size: o.size, Callers: callers, Window: o.window, For: o.each}
-	c, err := bench.Compare(ctx, paths, load, o.rounds, func(r *bench.Result) { fmt.Fprintln(stdout, r) })
-	if err != nil {
-		return err
-	}
-	return c.WriteTable(stderr)
 }

@@ -22,20 +22,25 @@ func init() {
 	klog.SetSlogLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 }
 
-// A log is a Tessera log on the POSIX driver, the one that needs no service. Every
-// file it writes is synced by the driver.
-type log struct {
-	appender *tessera.Appender
-	awaiter  *tessera.PublicationAwaiter
-	size     func(context.Context) (uint64, error) // integrated
-	shutdown func(context.Context) error
-	stop     context.CancelFunc
+// A tesseraLog is a Tessera log on the POSIX driver, the one that needs no service.
+// Every file it writes is synced by the driver.
+//
+// Indexed counts an entry when Tessera returns its index: it is durable and
+// integrated, and no checkpoint covers it yet. Published counts it when a published
+// checkpoint covers it, which is when our answer comes.
+type tesseraLog struct {
+	published bool
+	appender  *tessera.Appender
+	awaiter   *tessera.PublicationAwaiter
+	size      func(context.Context) (uint64, error) // integrated
+	shutdown  func(context.Context) error
+	stop      context.CancelFunc
 }
 
-// newLog makes a log below a folder, tuned for so many entries in flight: a batch
-// is as large as all of them, so that it is flushed when the last has come and
-// nobody waits for its age.
-func newLog(ctx context.Context, dir string, inFlight, batch int) (*log, error) {
+// newTessera makes a log below a folder, tuned for so many entries in flight: a
+// batch is as large as all of them, so that it is flushed when the last has come
+// and nobody waits for its age.
+func newTessera(ctx context.Context, dir string, inFlight, batch int, isPublished bool) (*tesseraLog, error) {
 	skey, _, err := note.GenerateKey(rand.Reader, "bench.example/tessera")
 	if err != nil {
 		return nil, err
@@ -44,10 +49,11 @@ func newLog(ctx context.Context, dir string, inFlight, batch int) (*log, error) 
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	driver, err := posix.New(ctx, posix.Config{Path: filepath.Join(dir, "tessera")})
+	l := &tesseraLog{published: isPublished}
+	ctx, l.stop = context.WithCancel(context.WithoutCancel(ctx))
+	driver, err := posix.New(ctx, posix.Config{Path: filepath.Join(dir, l.Name())})
 	if err != nil {
-		stop()
+		l.stop()
 		return nil, fmt.Errorf("opening Tessera's storage: %w", err)
 	}
 	if batch <= 0 {
@@ -59,47 +65,39 @@ func newLog(ctx context.Context, dir string, inFlight, batch int) (*log, error) 
 		WithBatching(uint(batch), 5*time.Millisecond).
 		WithPushback(1<<20))
 	if err != nil {
-		stop()
+		l.stop()
 		return nil, fmt.Errorf("opening Tessera: %w", err)
 	}
-	return &log{
-		appender: appender, shutdown: shutdown, stop: stop, size: reader.IntegratedSize,
-		awaiter: tessera.NewPublicationAwaiter(ctx, reader.ReadCheckpoint, 10*time.Millisecond),
-	}, nil
+	l.appender, l.shutdown, l.size = appender, shutdown, reader.IntegratedSize
+	l.awaiter = tessera.NewPublicationAwaiter(ctx, reader.ReadCheckpoint, 10*time.Millisecond)
+	return l, nil
 }
 
-func (l *log) close(ctx context.Context) error {
+// Close waits for what is queued and ends the log.
+func (l *tesseraLog) Close() error {
 	defer l.stop()
-	return l.shutdown(ctx)
+	return l.shutdown(context.Background())
 }
 
-// indexed counts an entry when Tessera returns its index: it is durable and
-// integrated, and no checkpoint covers it yet.
-type indexed struct{ *log }
+// Name implements [bench.Path].
+func (l *tesseraLog) Name() string {
+	if l.published {
+		return "tessera-published"
+	}
+	return "tessera-indexed"
+}
 
-func (indexed) Name() string { return "tessera-indexed" }
-
-func (t indexed) Caller(size, window int, seed uint64) func(context.Context) (int, error) {
-	return caller(t.log, size, window, seed, func(_ context.Context, f tessera.IndexFuture) error {
+func (l *tesseraLog) wait(ctx context.Context, f tessera.IndexFuture) error {
+	if !l.published {
 		_, err := f()
 		return err
-	})
+	}
+	_, _, err := l.awaiter.Await(ctx, f)
+	return err
 }
 
-// published counts an entry when a published checkpoint covers it, which is when
-// our answer comes.
-type published struct{ *log }
-
-func (published) Name() string { return "tessera-published" }
-
-func (t published) Caller(size, window int, seed uint64) func(context.Context) (int, error) {
-	return caller(t.log, size, window, seed, func(ctx context.Context, f tessera.IndexFuture) error {
-		_, _, err := t.awaiter.Await(ctx, f)
-		return err
-	})
-}
-
-func caller(l *log, size, window int, seed uint64, wait func(context.Context, tessera.IndexFuture) error) func(context.Context) (int, error) {
+// Caller implements [bench.Path].
+func (l *tesseraLog) Caller(size, window int, seed uint64) func(context.Context) (int, error) {
 	leaf := bench.LeafMaker(size, seed)
 	futures := make([]tessera.IndexFuture, window)
 	return func(ctx context.Context) (int, error) {
@@ -107,7 +105,7 @@ func caller(l *log, size, window int, seed uint64, wait func(context.Context, te
 			futures[i] = l.appender.Add(ctx, tessera.NewEntry(leaf()))
 		}
 		for _, f := range futures {
-			if err := wait(ctx, f); err != nil {
+			if err := l.wait(ctx, f); err != nil {
 				return 0, err
 			}
 		}
