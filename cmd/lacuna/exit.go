@@ -15,6 +15,7 @@ import (
 	"github.com/lacunalog/lacuna/ledger/event"
 	"github.com/lacunalog/lacuna/ledger/receipt"
 	"github.com/lacunalog/lacuna/merkle/log"
+	"github.com/lacunalog/lacuna/merkle/witness"
 )
 
 // Exit codes. docs/reference/exit-codes.md is checked against this list.
@@ -133,6 +134,8 @@ func classify(err error) (code int, hint string) {
 		return exitNotAllowed, ""
 	case errors.As(err, &bad), errors.Is(err, receipt.ErrNotVerified):
 		return exitVerify, ""
+	case errors.Is(err, witness.ErrLocked):
+		return exitBusy, "two witnesses with one memory would contradict each other; wait for the other to end"
 	case errors.Is(err, log.ErrLocked):
 		return exitBusy, "another lacuna process has this ledger open; wait for it to end"
 	case errors.Is(err, log.ErrCorrupt):

@@ -65,7 +65,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			initCommand(), appendCommand(), recordCommand(), mayCommand(), getCommand(), subjectCommand(),
 			proveCommand(), verifyCommand(), eraseCommand(), retentionCommand(),
-			fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), exportCommand(), benchCommand(), demoCommand(),
+			fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), exportCommand(), witnessCommand(), benchCommand(), demoCommand(),
 		},
 		CommandNotFound: nil,
 	}
@@ -90,10 +90,13 @@ func prepare(cmds []*cli.Command) {
 		c.Before = required(c.Flags)
 		if len(c.Subcommands) > 0 {
 			sub := c.Subcommands
-			name := c.Name
+			name, alone := c.Name, c.Action
 			c.Action = func(ctx *cli.Context) error {
 				if ctx.Args().Present() {
 					return unknownCommand(sub, ctx.Args().First(), "lacuna "+name)
+				}
+				if alone != nil {
+					return alone(ctx)
 				}
 				return usage(fmt.Errorf("lacuna %s needs a command: %s", name, strings.Join(names(sub), ", ")))
 			}
@@ -138,7 +141,7 @@ func names(cmds []*cli.Command) []string {
 
 func unknownCommand(cmds []*cli.Command, name, parent string) error {
 	err := &usageError{err: fmt.Errorf("%s has no command %q", parent, name), hint: "commands are " + strings.Join(names(cmds), ", ")}
-	if s := cli.SuggestCommand(cmds, name); s != "" {
+	if s := cli.SuggestCommand(cmds, name); s != "" && !strings.Contains(s, `""`) {
 		err.hint = "d" + s[1:] // "Did you mean …?"
 	}
 	return err

@@ -47,8 +47,8 @@ func TestCommandsPage(t *testing.T) {
 }
 
 func describeCommand(b *strings.Builder, name string, c *cli.Command) {
-	if len(c.Subcommands) > 0 {
-		return
+	if len(c.Subcommands) > 0 && len(c.Flags) == 0 {
+		return // it does nothing by itself
 	}
 	fmt.Fprintf(b, "\n## %s\n\n%s.\n", strings.TrimSpace(name+" "+c.ArgsUsage), strings.ToUpper(c.Usage[:1])+c.Usage[1:])
 	if c.Description != "" {
