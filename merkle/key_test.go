@@ -82,7 +82,6 @@ func TestKeysRefused(t *testing.T) {
 		"empty":      "",
 		"other name": strings.Replace(vkey, "log.example", "log.exbmple", 1),
 		"cut":        vkey[:len(vkey)-4],
-		// A cosignature key (type 0x04) is not one that signs notes.
 		"other type": "example.com/foo+530d903a+BOkyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
 	} {
 		if _, err := merkle.NewVerifier(bad); err == nil {

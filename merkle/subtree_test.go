@@ -1,151 +1,150 @@
 package merkle_test
 
 import (
+	"bytes"
 	"errors"
-	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/lacunalog/lacuna/merkle"
 )
 
-// subtreeProof is SUBTREE_SUBPROOF(start, end, D[from:to], known) of
-// draft-ietf-plants-merkle-tree-certs-03, section 4.4.1.
+// subtreeProof is SUBTREE_PROOF(start, end, D[0:n]) as the draft of Merkle Tree
+// Certificates defines it, section 4.4.1, with from for where D begins.
 func (r *reference) subtreeProof(start, end, from, to int, known bool) []merkle.Hash {
-	n := to - from
-	if start == 0 && end == n {
+	if start == from && end == to {
 		if known {
 			return nil
 		}
 		return []merkle.Hash{r.mth(from, to)}
 	}
-	k := split(n)
+	k := from + split(to-from)
 	switch {
 	case end <= k:
-		return append(r.subtreeProof(start, end, from, from+k, known), r.mth(from+k, to))
+		return append(r.subtreeProof(start, end, from, k, known), r.mth(k, to))
 	case k <= start:
-		return append(r.subtreeProof(start-k, end-k, from+k, to, known), r.mth(from, from+k))
+		return append(r.subtreeProof(start, end, k, to, known), r.mth(from, k))
 	}
-	return append(r.subtreeProof(0, end-k, from+k, to, false), r.mth(from, from+k))
+	return append(r.subtreeProof(k, end, k, to, false), r.mth(from, k))
 }
 
-// Every subtree of every tree up to this size, and for each the damages that
-// must be noticed.
-func TestSubtree(t *testing.T) {
-	const most = 40
-	leaves := make([][]byte, most)
-	for i := range leaves {
-		leaves[i] = fmt.Appendf(nil, "leaf %d", i)
+// isSubtree is the definition: start is a multiple of the smallest power of two
+// that is not smaller than the width.
+func isSubtree(start, end int) bool {
+	p := 1
+	for p < end-start {
+		p *= 2
 	}
-	r := newReference(leaves)
-	for size := 1; size <= most; size++ {
-		root := r.mth(0, size)
-		for end := 1; end <= size; end++ {
-			for start := range end {
-				power := 1
-				for power < end-start {
-					power *= 2
+	return start < end && start%p == 0
+}
+
+func TestVerifySubtree(t *testing.T) {
+	const most = 70
+	l := newMemLog(most)
+	ref := newReference(l.leaves)
+	for size := 1; size <= most; size += 1 + size/20 {
+		root := ref.mth(0, size)
+		for start := range size {
+			for end := start + 1; end <= size; end++ {
+				s, e, n := uint64(start), uint64(end), uint64(size)
+				if err := merkle.CheckSubtree(s, e, n); (err == nil) != isSubtree(start, end) {
+					t.Fatalf("[%d, %d): %v", start, end, err)
 				}
-				verify := func(hashes []merkle.Hash, sub, root merkle.Hash) error {
-					return merkle.VerifySubtree(uint64(start), uint64(end), uint64(size), hashes, sub, root)
-				}
-				if start%power != 0 {
-					if merkle.CheckSubtree(uint64(start), uint64(end), uint64(size)) == nil {
-						t.Fatalf("[%d,%d) is taken for a subtree", start, end)
-					}
+				if !isSubtree(start, end) {
 					continue
 				}
-				sub := r.mth(start, end)
-				hashes := r.subtreeProof(start, end, 0, size, true)
-				if err := verify(hashes, sub, root); err != nil {
+				sub, proof := ref.mth(start, end), ref.subtreeProof(start, end, 0, size, true)
+				if err := merkle.VerifySubtree(s, e, n, proof, sub, root); err != nil {
 					t.Fatal(err)
 				}
-				if start == 0 {
-					if want := r.proof(end, size); !slices.Equal(hashes, want) {
-						t.Fatalf("[0,%d) of %d: not the proof of RFC 6962", end, size)
+				if start == 0 && end < size && !slices.Equal(proof, ref.proof(end, size)) {
+					t.Fatalf("[0, %d) in %d is not the consistency proof", end, size)
+				}
+				wrong := sub
+				wrong[0] ^= 1
+				if end-start < size {
+					var mismatch *merkle.RootMismatchError
+					if err := merkle.VerifySubtree(s, e, n, proof, wrong, root); !errors.As(err, &mismatch) {
+						t.Fatalf("[%d, %d) in %d with another subtree: %v", start, end, size, err)
 					}
 				}
-				for i := range hashes {
-					bad := slices.Clone(hashes)
-					bad[i][7] ^= 1
-					if _, ok := errors.AsType[*merkle.RootMismatchError](verify(bad, sub, root)); !ok {
-						t.Fatalf("[%d,%d) of %d: hash %d may be any", start, end, size, i)
-					}
+				if merkle.VerifySubtree(s, e, n, proof, sub, wrong) == nil ||
+					merkle.VerifySubtree(s, e, n, append(slices.Clone(proof), root), sub, root) == nil {
+					t.Fatalf("[%d, %d) in %d with another root or one hash more", start, end, size)
 				}
-				other := merkle.LeafHash([]byte("another"))
-				for what, err := range map[string]error{
-					"another subtree": verify(hashes, other, root),
-					"another root":    verify(hashes, sub, other),
-					"a hash more":     verify(append(slices.Clone(hashes), other), sub, root),
-				} {
-					if err == nil {
-						t.Fatalf("[%d,%d) of %d: accepts %s", start, end, size, what)
+				for i := range proof {
+					bad := slices.Clone(proof)
+					bad[i][31] ^= 1
+					if merkle.VerifySubtree(s, e, n, bad, sub, root) == nil || merkle.VerifySubtree(s, e, n, slices.Delete(bad, i, i+1), sub, root) == nil {
+						t.Fatalf("[%d, %d) in %d: hash %d is not looked at", start, end, size, i)
 					}
-				}
-				if len(hashes) > 0 && (verify(hashes[1:], sub, root) == nil || verify(hashes[:len(hashes)-1], sub, root) == nil) {
-					t.Fatalf("[%d,%d) of %d: accepts a hash less", start, end, size)
 				}
 			}
 		}
 	}
-	for _, bad := range [][3]uint64{{0, 0, 4}, {3, 2, 4}, {0, 5, 4}, {0, 1, 0}, {0, 1 << 63, 1 << 63}} {
-		if merkle.CheckSubtree(bad[0], bad[1], bad[2]) == nil {
-			t.Errorf("[%d,%d) of %d is taken for a subtree", bad[0], bad[1], bad[2])
+	for _, x := range [][3]uint64{{0, 0, 0}, {0, 0, 1}, {1, 1, 1}, {1, 0, 1}, {0, 2, 1}, {0, 1, 1 << 63}, {1 << 63, 1<<63 + 1, 1<<63 + 1}, {1, 3, 3}} {
+		if merkle.VerifySubtree(x[0], x[1], x[2], nil, merkle.EmptyRoot(), merkle.EmptyRoot()) == nil {
+			t.Errorf("[%d, %d) in %d is accepted", x[0], x[1], x[2])
 		}
-	}
-	if err := merkle.CheckSubtree(1<<62, merkle.MaxSize, merkle.MaxSize); err != nil {
-		t.Error(err)
 	}
 }
 
-// A subtree that begins with the first leaf is signed like a checkpoint without
-// a time, so that the verifier of checkpoints accepts it; another one is not.
-func TestSignSubtree(t *testing.T) {
-	skey, vkey, err := merkle.GenerateCosigner(seedReader(9), "witness.example/w", merkle.CosignatureMLDSA44)
+func TestSubtreeSignature(t *testing.T) {
+	w := testCosigner(t, 1, testWitness, merkle.CosignatureMLDSA44)
+	v := w.Verifier()
+	root := merkle.LeafHash(nil)
+	line, err := w.SignSubtree(testOrigin, 256, 300, root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := merkle.NewCosigner(skey)
-	if err != nil {
-		t.Fatal(err)
+	c, err := merkle.VerifySubtreeSignature(line, testOrigin, 256, 300, root, v)
+	if err != nil || c.Name != testWitness || c.KeyHash != w.KeyHash() || c.Algorithm != merkle.CosignatureMLDSA44 || c.Time != 0 {
+		t.Errorf("%+v, %v", c, err)
 	}
-	v, err := merkle.NewVerifier(vkey)
-	if err != nil {
-		t.Fatal(err)
+	// A checkpoint is the subtree from 0, and may have a time.
+	head := testHead()
+	lines := linesOf(t, sign(t, head, w.At(9)))
+	if c, err := merkle.VerifySubtreeSignature(lines, testOrigin, 0, 300, head.Root, v); err != nil || c.Time != 9 {
+		t.Errorf("a checkpoint: %+v, %v", c, err)
 	}
-	head := merkle.Checkpoint{Origin: "log.example", Size: 16, Root: merkle.LeafHash(nil)}
-	text := head.Text()
-	cosigned := func(line []byte) error {
-		_, cs, err := merkle.Cosignatures([]byte(text+"\n"+string(line)), v)
-		if err == nil && (len(cs) != 1 || cs[0].Time != 0) {
-			t.Errorf("cosignatures are %v", cs)
+	ed := testCosigner(t, 1, testWitness, merkle.CosignatureEd25519)
+	other := testCosigner(t, 2, testWitness, merkle.CosignatureMLDSA44)
+	for name, x := range map[string]struct {
+		line       []byte
+		origin     string
+		start, end uint64
+		root       merkle.Hash
+		v          merkle.Verifier
+	}{
+		"origin":            {line, "log.example", 256, 300, root, v},
+		"start":             {line, testOrigin, 0, 300, root, v},
+		"end":               {line, testOrigin, 256, 301, root, v},
+		"root":              {line, testOrigin, 256, 300, merkle.EmptyRoot(), v},
+		"key":               {line, testOrigin, 256, 300, root, other.Verifier()},
+		"kind of key":       {line, testOrigin, 256, 300, root, ed.Verifier()},
+		"no subtree":        {line, testOrigin, 255, 300, root, v},
+		"two lines":         {append(bytes.Clone(line), line...), testOrigin, 256, 300, root, v},
+		"no line":           {nil, testOrigin, 256, 300, root, v},
+		"no newline":        {line[:len(line)-1], testOrigin, 256, 300, root, v},
+		"signature changed": {corrupt(t, line), testOrigin, 256, 300, root, v},
+		"signature cut":     {[]byte("— " + testWitness + " AAAAAAA=\n"), testOrigin, 256, 300, root, v},
+	} {
+		if c, err := merkle.VerifySubtreeSignature(x.line, x.origin, x.start, x.end, x.root, x.v); err == nil {
+			t.Errorf("another %s: accepted as %+v", name, c)
 		}
-		return err
 	}
-	line, err := c.SignSubtree(head.Origin, 0, head.Size, head.Root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cosigned(line); err != nil {
-		t.Error(err)
-	}
-	if line, err = c.SignSubtree(head.Origin, 16, 32, head.Root); err != nil {
-		t.Fatal(err)
-	}
-	if cosigned(line) == nil {
-		t.Error("a subtree from the middle passes for a checkpoint")
-	}
-	if _, err := c.SignSubtree(head.Origin, 8, 24, head.Root); err == nil {
-		t.Error("signs what is no subtree")
-	}
-	skey, _, err = merkle.GenerateCosigner(seedReader(9), "witness.example/w", merkle.CosignatureEd25519)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c, err = merkle.NewCosigner(skey); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.SignSubtree(head.Origin, 0, 16, head.Root); err == nil {
+	if _, err := ed.SignSubtree(testOrigin, 256, 300, root); err == nil {
 		t.Error("an Ed25519 key signs a subtree")
+	}
+	for name, f := range map[string]func() ([]byte, error){
+		"no subtree":  func() ([]byte, error) { return w.SignSubtree(testOrigin, 255, 300, root) },
+		"empty":       func() ([]byte, error) { return w.SignSubtree(testOrigin, 256, 256, root) },
+		"no origin":   func() ([]byte, error) { return w.SignSubtree("", 256, 300, root) },
+		"long origin": func() ([]byte, error) { return w.SignSubtree(strings.Repeat("o", 256), 256, 300, root) },
+	} {
+		if line, err := f(); err == nil {
+			t.Errorf("%s: signed as %q", name, line)
+		}
 	}
 }
