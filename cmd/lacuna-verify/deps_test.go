@@ -11,12 +11,14 @@ import (
 func TestImports(t *testing.T) {
 	allowed := []string{
 		"github.com/lacunalog/lacuna/cmd/lacuna-verify",
+		"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1", // what --json prints
+		"github.com/lacunalog/lacuna/erasure/certificate",
 		"github.com/lacunalog/lacuna/ledger/envelope",
 		"github.com/lacunalog/lacuna/ledger/receipt",
 		"github.com/lacunalog/lacuna/merkle",
-		"github.com/go-json-experiment/json/", // numbers of RFC 8785
-		"github.com/transparency-dev/merkle",  // RFC 6962 hashes and proofs
-		"golang.org/x/crypto/chacha20",        // and chacha20poly1305
+		"github.com/go-json-experiment/json", // strict, and in the form of RFC 8785
+		"github.com/transparency-dev/merkle", // RFC 6962 hashes and proofs
+		"golang.org/x/crypto/chacha20",       // and chacha20poly1305
 		"golang.org/x/crypto/internal/",
 		"golang.org/x/mod/sumdb/", // signed notes, and the second opinion
 		"golang.org/x/mod/internal/",

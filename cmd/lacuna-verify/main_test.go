@@ -13,7 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/lacunalog/lacuna/cmd/lacuna-verify/verifier"
-	"github.com/lacunalog/lacuna/ledger/receipt"
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/ledger/receipt/receipttest"
 	"github.com/lacunalog/lacuna/merkle"
 )
@@ -124,20 +124,38 @@ func TestJSON(t *testing.T) {
 	if code := verifier.Run("lacuna-verify", []string{"good", "--json", "bad", "--key", "k"}, nil, &stdout, &stderr); code != 10 || stderr.Len() > 0 {
 		t.Fatalf("exit %d, %s", code, &stderr)
 	}
-	var v receipt.Verification
+	var v jsonv1.Verification
 	d := json.NewDecoder(&stdout)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&v); err != nil {
 		t.Fatal(err)
 	}
-	if v.Version != receipt.VerificationVersion || v.Verified || len(v.Reports) != 2 || v.Findings == nil {
+	if v.Version != jsonv1.VerificationVersion || v.Verified || len(v.Reports) != 2 || v.Findings == nil || v.Counts != (jsonv1.Counts{Files: 2, Verified: 1, Failed: 1}) {
 		t.Errorf("%+v", v)
 	}
 	good, bad := v.Reports[0], v.Reports[1]
-	if good.File != "good" || !good.Verified || good.Version != receipt.ReportVersion || string(good.Get("purpose")) != `"<newsletter>"` {
-		t.Errorf("the good one: %s", good.Text())
+	if good.File != "good" || !good.Verified || good.Version != jsonv1.ReportVersion || good.LeafHash != l.LeafHash(0) || good.Kind != "field" || good.Size != 1 {
+		t.Errorf("the good one: %+v", good)
 	}
-	if bad.File != "bad" || bad.Verified || bad.Failure == nil || bad.Failure.Stage != receipt.StageFile {
-		t.Errorf("the bad one: %s", bad.Text())
+	values := map[string]string{}
+	for _, m := range good.Members {
+		if m.HeldBack != (m.Value == nil) {
+			t.Errorf("member %s is neither shown nor held back", m.Name)
+		}
+		values[m.Name] = string(m.Value)
+	}
+	if values["purpose"] != `"<newsletter>"` || values["_seq"] != "" || len(values) != 4 {
+		t.Errorf("members %v", values)
+	}
+	for _, c := range good.Checks {
+		if !c.Passed || c.Text == "" {
+			t.Errorf("check %+v", c)
+		}
+	}
+	if len(good.Checks) < 7 || len(good.Lines) < 5 {
+		t.Errorf("%d checks, %d lines", len(good.Checks), len(good.Lines))
+	}
+	if bad.File != "bad" || bad.Verified || bad.Failure == nil || bad.Failure.Stage != "file" || len(bad.Checks) != 1 || bad.Checks[0].Passed {
+		t.Errorf("the bad one: %+v", bad)
 	}
 }

@@ -11,9 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// describe writes the lines of a verified receipt; others is the number of
-// signatures on the head that are not the log's.
-func (r *Report) describe(others int) {
+// describe writes the lines of a verified receipt.
+func (r *Report) describe() {
 	texts := statements(r.Get("statement"))
 	for _, s := range r.Statements {
 		// The words that the person read. The event names them by their hash.
@@ -52,16 +51,13 @@ func (r *Report) describe(others int) {
 	case n > 1:
 		r.say(Note, Proven, "%d members are held back: %s", n, strings.Join(heldBack, ", "))
 	}
+	if r.Epoch != nil {
+		r.describeEpoch()
+	}
 	r.say(OK, Proven, "entry %d of %d under the head signed by %s", r.Index, r.Size, printable(r.Origin))
 	r.say(OK, Proven, "golang.org/x/mod/sumdb/tlog agrees (not our code)")
-	switch others {
-	case 0:
-		r.say(Note, Asserted, "nobody but the operator vouches for the time: no witness countersigned")
-	case 1:
-		r.say(Note, Asserted, "nobody but the operator vouches for the time: 1 other signature was not checked, its key was not given")
-	default:
-		r.say(Note, Asserted, "nobody but the operator vouches for the time: %d other signatures were not checked, their keys were not given", others)
-	}
+	r.Head.attest(r.say, "this head", "the entry was in the log")
+	r.earlier(r.Head)
 	r.say(Note, Asserted, "that this was recorded and is unchanged is proven; that it is true is the operator's word")
 }
 

@@ -3,7 +3,6 @@ package receipt_test
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -54,14 +53,6 @@ note   that this was recorded and is unchanged is proven; that it is true is the
 		if (line.Mark == receipt.OK) != (line.Standing == receipt.Proven) && line.Mark != receipt.Detail && !strings.Contains(line.Text, "held back") {
 			t.Errorf("%q has standing %q", line.Text, line.Standing)
 		}
-	}
-	b, err := json.Marshal(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var back receipt.Report
-	if err := json.Unmarshal(b, &back); err != nil || back.Text() != want || back.Root != r.Root || !back.Members[0].HeldBack {
-		t.Errorf("the report does not survive JSON: %v", err)
 	}
 	if s := fmt.Sprintf("%v %+v %#v", r, r, r); strings.Contains(s, "newsletter") {
 		t.Error("a report prints what it shows")

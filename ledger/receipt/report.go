@@ -7,44 +7,50 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/ledger/envelope"
 	"github.com/lacunalog/lacuna/merkle"
 )
 
-// ReportVersion is the value of the member "lacuna" of a report in JSON.
-const ReportVersion = "report/v1"
-
 // A Report says what one receipt shows, for people in Lines and for programs
 // in the rest.
 type Report struct {
-	Version  string `json:"lacuna"`
-	File     string `json:"file,omitempty"` // filled in by whoever read it
-	Verified bool   `json:"verified"`
+	File     string // filled in by whoever read it
+	Verified bool
 
 	// Where the entry stands. Origin, Size and Root are those of the head;
-	// they are set once its signature is checked, the rest once all is.
-	Origin   string      `json:"origin,omitempty"`
-	Index    uint64      `json:"index"`
-	Size     uint64      `json:"size"`
-	Root     merkle.Hash `json:"root,omitzero"`
-	LeafHash merkle.Hash `json:"leaf_hash,omitzero"`
+	// they are set once its signatures are checked, the rest once all is.
+	Origin   string
+	Index    uint64
+	Size     uint64
+	Root     merkle.Hash
+	LeafHash merkle.Hash
+	Head     *Head // nil until its signatures are checked
 
 	// What the entry says.
-	Kind    envelope.Kind `json:"kind,omitempty"`
-	Members []Member      `json:"members,omitempty"`
+	Kind    envelope.Kind
+	Members []Member
 	// Statements are the public statements that the event refers to by their leaf
 	// hashes and that came with the receipt.
-	Statements []json.RawMessage `json:"statements,omitempty"`
+	Statements []json.RawMessage
+	// Epoch is what the entry says if it is the record of an epoch.
+	Epoch *certificate.Record
+	// Certificate is what was verified if it was no receipt but an erasure
+	// certificate; the rest is then about the epoch record that it hangs on.
+	Certificate *certificate.Certificate
 
-	Lines   []Line   `json:"lines"`
-	Failure *Failure `json:"failure,omitempty"`
+	Checks  []Check
+	Lines   []Line
+	Failure *Failure
+
+	statement []byte // the text of a public statement
 }
 
 // A Member is one member of the event; either Value is set or HeldBack is.
 type Member struct {
-	Name     string          `json:"name"`
-	Value    json.RawMessage `json:"value,omitempty"`
-	HeldBack bool            `json:"held_back,omitempty"`
+	Name     string
+	Value    json.RawMessage
+	HeldBack bool
 }
 
 // Get returns the value of a member, or nil if it is held back or absent.
@@ -77,6 +83,7 @@ type Mark string
 
 const (
 	OK     Mark = "ok"
+	Seen   Mark = "seen" // by a witness
 	Note   Mark = "note"
 	Failed Mark = "FAILED"
 	Detail Mark = "" // belongs to the line above
@@ -93,9 +100,9 @@ const (
 
 // A Line is one line of a report.
 type Line struct {
-	Mark     Mark     `json:"mark"`
-	Standing Standing `json:"standing,omitempty"`
-	Text     string   `json:"text"`
+	Mark     Mark
+	Standing Standing
+	Text     string
 }
 
 func (l Line) String() string { return fmt.Sprintf("%-6s %s", l.Mark, l.Text) }
@@ -114,25 +121,32 @@ func (r *Report) say(mark Mark, standing Standing, format string, args ...any) {
 	r.Lines = append(r.Lines, Line{mark, standing, fmt.Sprintf(format, args...)})
 }
 
-// A Stage is where a verification failed.
+// A Stage is a part of a verification, and where one failed.
 type Stage string
 
 const (
-	StageFile      Stage = "file"      // no tlog-proof, or a damaged one
-	StageLog       Stage = "log"       // a proof for another log
-	StageSignature Stage = "signature" // the head is not signed by the key
-	StageOpening   Stage = "opening"   // no opening, or one that is refused
-	StageLeaf      Stage = "leaf"      // the opening opens another leaf
-	StageRoot      Stage = "root"      // the leaf is not under the head
+	StageFile        Stage = "file"        // no tlog-proof, or a damaged one
+	StageLog         Stage = "log"         // a proof for another log
+	StageSignature   Stage = "signature"   // the head is not signed by the key
+	StageWitnesses   Stage = "witnesses"   // too few countersigned
+	StageOpening     Stage = "opening"     // no opening, or one that is refused
+	StageLeaf        Stage = "leaf"        // the opening opens another leaf
+	StageRoot        Stage = "root"        // the leaf is not under the head
+	StageOpinion     Stage = "2nd opinion" // other people's code disagrees
+	StageRecord      Stage = "record"      // no record of an epoch, or another one
+	StageCertificate Stage = "certificate" // none, or not what the record says
+	StageRollback    Stage = "rollback"    // the newer head is the smaller one
+	StageFork        Stage = "fork"        // one log, two histories
+	StageConsistency Stage = "consistency" // the proof belongs to other heads
 )
 
 // A Failure says where a verification failed and what differed. It is the
 // error of [Verify] for a receipt that is not to be believed.
 type Failure struct {
-	Stage    Stage  `json:"stage"`
-	Text     string `json:"text"`               // one line
-	Expected string `json:"expected,omitempty"` // hex
-	Got      string `json:"got,omitempty"`      // hex
+	Stage    Stage
+	Text     string // one line
+	Expected string // hex, as Got
+	Got      string
 	cause    error
 }
 

@@ -12,7 +12,7 @@ import (
 // reports it is about, in the order they were given.
 type Finding struct {
 	Line
-	Reports []int `json:"reports"`
+	Reports []int
 }
 
 func found(mark Mark, standing Standing, reports []int, format string, args ...any) Finding {

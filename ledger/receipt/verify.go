@@ -1,7 +1,6 @@
 package receipt
 
 import (
-	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -12,10 +11,6 @@ import (
 	"github.com/lacunalog/lacuna/ledger/envelope"
 	"github.com/lacunalog/lacuna/merkle"
 )
-
-// ErrKey is wrapped by the error of [Verify] for a public key that cannot be
-// read: nothing was verified, and nothing is wrong with the receipt.
-var ErrKey = errors.New("no public key of a log")
 
 // ErrNotVerified matches every [*Failure].
 var ErrNotVerified = errors.New("receipt not verified")
@@ -30,23 +25,35 @@ const MaxFile = 8 << 20
 // If the receipt is not to be believed, the error is a [*Failure] and the
 // report says the same. If the key is no key, the report is nil.
 func Verify(file []byte, vkey string) (*Report, error) {
-	v, err := merkle.NewVerifier(vkey)
+	t, err := NewTrust([]string{vkey}, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+		return nil, err
 	}
-	r := &Report{Version: ReportVersion}
-	if f := r.verify(file, v); f != nil {
-		r.Failure = f
-		r.Lines = []Line{{Failed, "", f.Text}}
-		return r, f
+	return t.Verify(file)
+}
+
+// Verify checks a receipt against the keys and the policy. If it is not to be
+// believed, the error is a [*Failure] and the report says the same.
+func (t *Trust) Verify(file []byte) (*Report, error) {
+	r := new(Report)
+	if f := r.verify(file, t); f != nil {
+		return r.refuse(f), f
 	}
 	r.Verified = true
 	return r, nil
 }
 
+// refuse makes a report say that all is refused, and why.
+func (r *Report) refuse(f *Failure) *Report {
+	r.Failure = f
+	r.Lines = []Line{{Failed, "", f.Text}}
+	failed(&r.Checks, f)
+	return r
+}
+
 // verify goes from the outside to the inside: the file, the head and its
-// signature, the opening and its leaf, and last the way from leaf to root.
-func (r *Report) verify(file []byte, v merkle.Verifier) *Failure {
+// signatures, the opening and its leaf, and last the way from leaf to root.
+func (r *Report) verify(file []byte, t *Trust) *Failure {
 	if len(file) > MaxFile {
 		return fail(StageFile, nil, "file: longer than %d bytes, which no receipt is", MaxFile)
 	}
@@ -54,14 +61,12 @@ func (r *Report) verify(file []byte, v merkle.Verifier) *Failure {
 	if err != nil {
 		return fail(StageFile, err, "file: %v", err)
 	}
-	head, err := merkle.OpenCheckpoint(p.Checkpoint, v.Name(), v)
-	if other, ok := errors.AsType[*merkle.OriginError](err); ok {
-		return fail(StageLog, err, "a proof for another log: it is for %q, the key is of %q", other.Got, other.Want)
+	passed(&r.Checks, StageFile, "the file has the one form of a tlog-proof, version 1")
+	head, failure := t.open(p.Checkpoint, &r.Checks)
+	if failure != nil {
+		return failure
 	}
-	if err != nil {
-		return fail(StageSignature, err, "signature: %s", reason(err))
-	}
-	r.Origin, r.Size, r.Root = head.Origin, head.Size, head.Root
+	r.Head, r.Origin, r.Size, r.Root = head, head.Origin, head.Size, head.Root
 
 	if len(p.Extra) == 0 {
 		return fail(StageOpening, nil, "opening: the file has none, so nothing says what the entry is")
@@ -77,7 +82,9 @@ func (r *Report) verify(file []byte, v merkle.Verifier) *Failure {
 	if err != nil {
 		return fail(StageOpening, err, "opening: %s", reason(err))
 	}
+	passed(&r.Checks, StageOpening, "it is an opening/v1 in its one form, of the kind %s", opening.Kind())
 	leafHash := merkle.LeafHash(leaf)
+	passed(&r.Checks, StageLeaf, "from all that the opening shows follow the %d bytes of the entry, with the leaf hash %s", len(leaf), leafHash)
 	err = merkle.VerifyInclusion(p.Index, head.Size, leafHash, p.Hashes, head.Root)
 	if mismatch, ok := errors.AsType[*merkle.RootMismatchError](err); ok {
 		return differ(StageRoot, err, "root: expected %s, the proof leads to %s", mismatch.Expected, mismatch.Calculated)
@@ -85,10 +92,12 @@ func (r *Report) verify(file []byte, v merkle.Verifier) *Failure {
 	if err != nil {
 		return fail(StageRoot, err, "root: %v", err)
 	}
+	passed(&r.Checks, StageRoot, "from that leaf at place %d and %s follows the root of the head", p.Index, count(uint64(len(p.Hashes)), "hash", "hashes"))
 	// A second opinion by code that is not ours, over the same bytes.
-	if err := checkRecord(p, head, leafHash); err != nil {
-		return fail(StageRoot, err, "root: golang.org/x/mod/sumdb/tlog disagrees with our own check: %v", err)
+	if err := checkRecord(p, head.Checkpoint, leafHash); err != nil {
+		return fail(StageOpinion, err, "root: golang.org/x/mod/sumdb/tlog disagrees with our own check: %v", err)
 	}
+	passed(&r.Checks, StageOpinion, "golang.org/x/mod/sumdb/tlog, which is not our code, follows them to the same root")
 
 	r.Index, r.LeafHash, r.Kind = p.Index, leafHash, opening.Kind()
 	for _, m := range shown.Members {
@@ -97,7 +106,11 @@ func (r *Report) verify(file []byte, v merkle.Verifier) *Failure {
 	for _, text := range opening.Statements {
 		r.Statements = append(r.Statements, text)
 	}
-	r.describe(countSignatures(p.Checkpoint) - 1)
+	r.statement = opening.Public
+	if failure := r.readEpoch(); failure != nil {
+		return failure
+	}
+	r.describe()
 	return nil
 }
 
@@ -109,17 +122,11 @@ func checkRecord(p *merkle.Proof, head merkle.Checkpoint, leaf merkle.Hash) erro
 	return tlog.CheckRecord(proof, int64(head.Size), tlog.Hash(head.Root), int64(p.Index), tlog.Hash(leaf))
 }
 
-// countSignatures counts the signature lines of a checkpoint that was opened.
-func countSignatures(checkpoint []byte) int {
-	_, signatures, _ := bytes.Cut(checkpoint, []byte("\n\n"))
-	return bytes.Count(signatures, []byte("\n"))
-}
-
 // reason is the text of an error without the words that say what was being
 // done: the stage says so already.
 func reason(err error) string {
 	text := err.Error()
-	for _, doing := range []string{"opening checkpoint: ", "not an opening: ", "verifying a field opening: ", "verifying a full opening: "} {
+	for _, doing := range []string{"opening checkpoint: ", "reading cosignatures: ", "checking the policy: ", "not an opening: ", "verifying a field opening: ", "verifying a full opening: "} {
 		text = strings.TrimPrefix(text, doing)
 	}
 	return text

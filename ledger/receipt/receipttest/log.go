@@ -21,6 +21,7 @@ import (
 type Log struct {
 	Origin    string
 	VKey      string
+	Witnesses []merkle.Signer // countersign every head from now on
 	signer    merkle.Signer
 	leaves    [][]byte
 	envelopes [][]byte // nil for public statements
@@ -111,16 +112,19 @@ func (l *Log) Chain(events ...string) (indexes []uint64) {
 	return indexes
 }
 
-// Checkpoint signs the head; further signers may countersign.
+// Checkpoint signs the head; the witnesses and further signers countersign.
 func (l *Log) Checkpoint(others ...merkle.Signer) []byte {
 	c := merkle.Checkpoint{Origin: l.Origin, Size: uint64(len(l.leaves)), Root: root(l.leaves)}
-	signed, err := merkle.SignCheckpoint(c, append([]merkle.Signer{l.signer}, others...)...)
+	signed, err := merkle.SignCheckpoint(c, slices.Concat([]merkle.Signer{l.signer}, l.Witnesses, others)...)
 	check(err)
 	return signed
 }
 
 // Proof returns the inclusion proof of an entry under the present head.
 func (l *Log) Proof(index uint64) []merkle.Hash { return path(index, l.leaves) }
+
+// Consistency returns the proof that the log of that size is the beginning of this one.
+func (l *Log) Consistency(size uint64) []merkle.Hash { return consistency(size, l.leaves, true) }
 
 // Receipt returns a receipt with a field opening, or the opening of a public
 // statement; reveal is as in [envelope.OpenFields].
@@ -175,6 +179,24 @@ func path(m uint64, leaves [][]byte) []merkle.Hash {
 		return append(path(m, leaves[:k]), root(leaves[k:]))
 	}
 	return append(path(m-uint64(k), leaves[k:]), root(leaves[:k]))
+}
+
+// consistency is SUBPROOF of RFC 6962, section 2.1.2.
+func consistency(m uint64, leaves [][]byte, whole bool) []merkle.Hash {
+	if m == 0 {
+		return nil
+	}
+	if m == uint64(len(leaves)) {
+		if whole {
+			return nil
+		}
+		return []merkle.Hash{root(leaves)}
+	}
+	k := split(len(leaves))
+	if m <= uint64(k) {
+		return append(consistency(m, leaves[:k], whole), root(leaves[k:]))
+	}
+	return append(consistency(m-uint64(k), leaves[k:], false), root(leaves[:k]))
 }
 
 // split is the largest power of two below n.
