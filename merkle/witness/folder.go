@@ -71,9 +71,9 @@ func openFolder(dir string) (*folder, error) {
 
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
 
-func (f *folder) read(name string) ([]byte, error) { return os.ReadFile(f.path(name)) }
+func (f *folder) Read(name string) ([]byte, error) { return os.ReadFile(f.path(name)) }
 
-func (f *folder) write(name string, b []byte) error {
+func (f *folder) Write(name string, b []byte) error {
 	w, err := os.OpenFile(f.path(name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
@@ -85,9 +85,9 @@ func (f *folder) write(name string, b []byte) error {
 	return errors.Join(err, w.Close())
 }
 
-func (f *folder) rename(from, to string) error { return os.Rename(f.path(from), f.path(to)) }
+func (f *folder) Rename(from, to string) error { return os.Rename(f.path(from), f.path(to)) }
 
-func (f *folder) sync(name string) error {
+func (f *folder) Sync(name string) error {
 	w, err := os.OpenFile(f.path(name), os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -95,6 +95,6 @@ func (f *folder) sync(name string) error {
 	return errors.Join(w.Sync(), w.Close())
 }
 
-func (f *folder) syncNames() error { return syncDir(f.dir) }
+func (f *folder) SyncNames() error { return syncDir(f.dir) }
 
-func (f *folder) close() error { return f.lock.Close() }
+func (f *folder) Close() error { return f.lock.Close() }

@@ -66,7 +66,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s, err := newServer(o, f)
 	if err != nil {
-		return nil, errors.Join(err, f.close())
+		return nil, errors.Join(err, f.Close())
 	}
 	return s, nil
 }
@@ -110,7 +110,7 @@ func newServer(o Options, f files) (*Server, error) {
 }
 
 // Close gives the folder free. No request may be under way, and later ones fail.
-func (s *Server) Close() error { return s.store.files.close() }
+func (s *Server) Close() error { return s.store.files.Close() }
 
 // An answer is what a request ends with.
 type answer struct {

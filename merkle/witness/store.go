@@ -21,17 +21,17 @@ type store struct{ files files }
 
 // files are the operations on the one folder of a store, by the names of files.
 type files interface {
-	// read returns fs.ErrNotExist if there is no such file.
-	read(name string) ([]byte, error)
-	// write replaces a file and makes its content durable, though perhaps not its
+	// Read returns fs.ErrNotExist if there is no such file.
+	Read(name string) ([]byte, error)
+	// Write replaces a file and makes its content durable, though perhaps not its
 	// name.
-	write(name string, b []byte) error
-	// rename replaces one file by another at once, though perhaps not durably.
-	rename(from, to string) error
-	// sync makes the content of a file durable, syncNames all names.
-	sync(name string) error
-	syncNames() error
-	close() error
+	Write(name string, b []byte) error
+	// Rename replaces one file by another at once, though perhaps not durably.
+	Rename(from, to string) error
+	// Sync makes the content of a file durable, SyncNames all names.
+	Sync(name string) error
+	SyncNames() error
+	Close() error
 }
 
 // fileName is how the file of a log is called, and what monitors ask for.
@@ -44,17 +44,17 @@ func fileName(origin string) string {
 // process that wrote it may have ended before it was.
 func (s *store) load(origin string) ([]byte, error) {
 	name := fileName(origin)
-	b, err := s.files.read(name)
+	b, err := s.files.Read(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := s.files.sync(name); err != nil {
+	if err := s.files.Sync(name); err != nil {
 		return nil, err
 	}
-	return b, s.files.syncNames()
+	return b, s.files.SyncNames()
 }
 
 // save stores a checkpoint instead of the one before. If it is interrupted
@@ -70,13 +70,13 @@ func (s *store) load(origin string) ([]byte, error) {
 // errUnknown, and the store must be loaded anew.
 func (s *store) save(origin string, signed []byte) error {
 	name := fileName(origin)
-	if err := s.files.write(name+".new", signed); err != nil {
+	if err := s.files.Write(name+".new", signed); err != nil {
 		return err
 	}
-	if err := s.files.rename(name+".new", name); err != nil {
+	if err := s.files.Rename(name+".new", name); err != nil {
 		return fmt.Errorf("%w: %w", errUnknown, err)
 	}
-	if err := s.files.syncNames(); err != nil {
+	if err := s.files.SyncNames(); err != nil {
 		return fmt.Errorf("%w: %w", errUnknown, err)
 	}
 	return nil

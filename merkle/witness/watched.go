@@ -128,15 +128,13 @@ func (s *Server) update(w *watched, r *addRequest, text []byte, c merkle.Checkpo
 
 // extends says whether a checkpoint continues the one that was cosigned last.
 func (w *watched) extends(r *addRequest, c merkle.Checkpoint) error {
-	switch {
-	case r.old == 0 && c.Size > 0:
-		// The first one that is seen is taken on trust.
+	if r.old == 0 {
+		// The first one that is seen is taken on trust, and the empty log has
+		// only one root.
 		if len(r.proof) > 0 {
 			return errors.New("from size 0 there is nothing to prove")
 		}
 		return nil
-	case w.signed == nil:
-		return nil // of an empty log, which has only one root
 	}
 	return merkle.VerifyConsistency(w.last.Size, c.Size, r.proof, w.last.Root, c.Root)
 }
