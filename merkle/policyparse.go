@@ -154,7 +154,7 @@ func (p *policyParser) key(words []string, algorithms ...Algorithm) (*verifier, 
 
 func (p *policyParser) group(words []string) error {
 	if len(words) < 3 {
-		return errors.New("want: group <name> all|any|<k> <name>...")
+		return errors.New("want: group <name> all|any|<k> <names>")
 	}
 	name, threshold, names := words[0], words[1], words[2:]
 	m := policyMember{name: name, witness: -1}
