@@ -77,7 +77,7 @@ type fatal struct{ error }
 
 func (o *Options) pebble(e *ears, lock *pebble.Lock) *pebble.Options {
 	p := &pebble.Options{
-		FS:        o.FS,
+		FS:        tableFS{o.FS},
 		Lock:      lock,
 		ReadOnly:  o.ReadOnly,
 		Cleaner:   noRecycle{},
@@ -91,8 +91,11 @@ func (o *Options) pebble(e *ears, lock *pebble.Lock) *pebble.Options {
 		MemTableStopWritesThreshold: 6,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
-		CompactionConcurrencyRange:  func() (int, int) { return 1, min(2, runtime.GOMAXPROCS(0)) },
-		Logger:                      e,
+		// Below this size a level is not split in two. The default, an eighth of it,
+		// rewrites every row once more from the first hundred thousand on.
+		LBaseMaxBytes:              512 << 20,
+		CompactionConcurrencyRange: func() (int, int) { return 1, min(2, runtime.GOMAXPROCS(0)) },
+		Logger:                     e,
 		EventListener: &pebble.EventListener{
 			BackgroundError: e.hearError,
 			// Without a listener the engine's answer to a damaged file is Fatalf.

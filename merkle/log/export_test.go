@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // OnStep makes f be called by the sequencer between the steps of a commit:
@@ -143,3 +144,6 @@ func Forgets(first, second [2]uint64) bool {
 	}
 	return n.get(int(first[0]), first[1]) == nil && n.get(int(second[0]), second[1]) != nil
 }
+
+// TableFS is how the engine writes its tables.
+func TableFS(fs vfs.FS) vfs.FS { return tableFS{fs} }
