@@ -34,7 +34,7 @@ func decode64[T string | []byte](dst []byte, s T) ([]byte, error) {
 // canonical already and names need no escapes.
 func appendTriple(dst, salt, name, value []byte) []byte {
 	dst = append(dst, '[', '"')
-	dst = b64.AppendEncode(dst, salt)
+	dst = appendEncode64(dst, salt)
 	dst = append(dst, '"', ',', '"')
 	dst = append(dst, name...)
 	dst = append(dst, '"', ',')

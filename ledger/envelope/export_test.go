@@ -7,3 +7,6 @@ func SealWith(k Keys, suite Suite, origin [32]byte, event []byte, e [16]byte) (S
 }
 
 var PaddedSize = paddedSize
+
+// AppendEncode64 is what seals encode members with.
+var AppendEncode64 = appendEncode64

@@ -163,8 +163,9 @@ func validName(name string) bool {
 }
 
 // join appends the event made of members to dst, which is empty, and fills s.
-// The whole is scanned like any other event: a value that is not canonical
-// would be sealed for ever and could be opened by nobody.
+// Every piece is scanned: a value that is not canonical would be sealed for ever
+// and could be opened by nobody, and one that is more than one value would smuggle
+// in a member, or swallow one.
 func (s *spans) join(dst []byte, members []Member) ([]byte, error) {
 	switch {
 	case len(members) == 0:
@@ -175,29 +176,34 @@ func (s *spans) join(dst []byte, members []Member) ([]byte, error) {
 		return nil, errTooBig
 	}
 	for i := range members {
+		m := &members[i]
+		if !validName(m.Name) {
+			return nil, errName
+		}
+		if i > 0 && members[i-1].Name >= m.Name {
+			return nil, errOrder
+		}
+		end, err := scanValue(m.Value, 0, 1)
+		if err != nil {
+			return nil, err
+		}
+		if end != len(m.Value) {
+			return nil, errPieces
+		}
 		if i == 0 {
 			dst = append(dst, '{', '"')
 		} else {
 			dst = append(dst, ',', '"')
 		}
-		dst = append(dst, members[i].Name...)
+		name := len(dst)
+		dst = append(dst, m.Name...)
+		nameEnd := len(dst)
 		dst = append(dst, '"', ':')
-		dst = append(dst, members[i].Value...)
+		dst = append(dst, m.Value...)
+		s.at[i] = span{uint32(name), uint32(nameEnd), uint32(len(dst))}
 	}
-	dst = append(dst, '}')
-	if err := s.split(dst); err != nil {
-		return nil, err
-	}
-	// A value that smuggles in a member, or swallows one, is found here.
-	if s.n != len(members) {
-		return nil, errPieces
-	}
-	for i := range members {
-		if string(s.name(dst, i)) != members[i].Name || len(s.value(dst, i)) != len(members[i].Value) {
-			return nil, errPieces
-		}
-	}
-	return dst, nil
+	s.n = len(members)
+	return append(dst, '}'), nil
 }
 
 // joinedSize is the length of the event made of members.

@@ -176,7 +176,7 @@ func (w *work) membersHash(suite Suite, event []byte) [32]byte {
 // disclose writes D_i into w.enc.
 func (w *work) disclose(salts, event []byte, i int) {
 	w.json = appendTriple(w.json[:0], salts[i*saltSize:(i+1)*saltSize], w.spans.name(event, i), w.spans.value(event, i))
-	w.enc = b64.AppendEncode(w.enc[:0], w.json)
+	w.enc = appendEncode64(w.enc[:0], w.json)
 }
 
 // envelopeHash computes d_E = SHA-256("lacuna/v1/envelope" || E).
