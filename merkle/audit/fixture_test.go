@@ -1,11 +1,15 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -268,4 +272,36 @@ func tree(t testing.TB, dir string) files {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// answering is a server without a network that answers one path as it is told.
+type answering struct {
+	files
+	path     string
+	body     []byte
+	status   int
+	encoding string
+}
+
+func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	path := strings.TrimPrefix(r.URL.Path, "/")
+	body, ok := a.files[path]
+	status, head := http.StatusOK, http.Header{}
+	switch {
+	case path == a.path:
+		body, status = a.body, a.status
+		head.Set("Content-Encoding", a.encoding)
+	case !ok:
+		status = http.StatusNotFound
+	}
+	return &http.Response{StatusCode: status, Header: head, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: -1, Request: r}, nil
+}
+
+func mustURL(t testing.TB, s string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }
