@@ -28,8 +28,11 @@
 //
 // A [Checkpoint] is origin, size and root of a log; signed, it is a note
 // (https://c2sp.org/signed-note) and the promise of the log that there is only
-// one such tree. A [Proof] is a text file that joins entry index, inclusion
-// proof and signed checkpoint (https://c2sp.org/tlog-proof).
+// one such tree. A [Cosigner] is the key of somebody else who signs it together
+// with the time (https://c2sp.org/tlog-cosignature), and a [Policy] is the text
+// file that says who must have (https://c2sp.org/tlog-policy). A [Proof] is a
+// text file that joins entry index, inclusion proof and signed checkpoint
+// (https://c2sp.org/tlog-proof).
 //
 // # Use
 //
@@ -49,10 +52,15 @@
 //
 // A proof that verifies says that the entry is in the tree whose root the log
 // signed. It does not say when, and it does not say that the log showed
-// everybody the same tree: for that, compare checkpoints with others and ask
-// for a consistency proof. Functions that compute proofs from tiles trust the
-// tiles; only a Verify function against a root from a signed checkpoint does not.
+// everybody the same tree: for that, ask for cosignatures of witnesses, or
+// compare checkpoints with others and ask for a consistency proof. A
+// cosignature is the word of its maker, time included: choose witnesses that do
+// not answer to the log.
+//
+// Functions that compute proofs from tiles trust the tiles; only a Verify
+// function against a root from a signed checkpoint does not.
 //
 // Parsers are strict. Of two texts with the same meaning only one is accepted,
-// so that a file cannot be altered without notice.
+// so that a file cannot be altered without notice; only policies, which people
+// write, have comments and free white space.
 package merkle
