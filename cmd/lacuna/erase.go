@@ -28,7 +28,7 @@ func eraseCommand() *cli.Command {
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask (for scripts)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "only show what would be erased"},
 			&cli.BoolFlag{Name: "everything", Usage: "also erase what has a reason to stay (consent evidence, invoices)"},
-			&cli.StringFlag{Name: "certificate", Usage: "write the subject's certificate to this file; its opening is handed out only now"},
+			&cli.StringFlag{Name: "certificate", Usage: "write the subject's certificate to this file, and the proof of its epoch record to FILE.tlog-proof; its opening is handed out only now"},
 		),
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
@@ -62,6 +62,13 @@ func eraseCommand() *cli.Command {
 				}
 				if err := out.write(cert); err != nil {
 					return fmt.Errorf("the data is erased, but its certificate could not be written: %w", err)
+				}
+				if out.f != nil {
+					name := out.f.Name() + besidesCertificate
+					if err := proveRecord(c, l, cert, name); err != nil {
+						return withHint(fmt.Errorf("the data is erased and its certificate written, but not the proof of its epoch record: %w", err),
+							fmt.Sprintf("lacuna prove --index %d -o %s", cert.Record.Index, name))
+					}
 				}
 				return printPlan(c, p, cert, time.Since(start))
 			})

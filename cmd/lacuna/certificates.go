@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
+	"github.com/lacunalog/lacuna/erasure"
+	"github.com/lacunalog/lacuna/ledger"
+)
+
+// besidesCertificate is what is added to the name of a certificate's file for the proof
+// of its epoch record; the verifier looks there.
+const besidesCertificate = ".tlog-proof"
+
+func certificatesCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "certificates",
+		Usage: "list what was erased, by its certificates",
+		Description: "The officer's copies, which name nobody, in the order of the epochs. With -o each is written to a file of its own, with the proof of its epoch\n" +
+			"record beside it, so that lacuna verify --key log.vkey FOLDER/*.json verifies them. Running it again adds what is new.",
+		Flags: ledgerFlags(&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder to write them to"}),
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			return withLedger(c, func(l *ledger.Ledger) error {
+				certs, err := l.Certificates(c.Context)
+				if err != nil {
+					return err
+				}
+				if folder := c.String("output"); folder != "" {
+					if err := writeCertificates(c, l, certs, folder); err != nil {
+						return err
+					}
+				}
+				return printCertificates(c, certs)
+			})
+		},
+	}
+}
+
+func printCertificates(c *cli.Context, certs []*erasure.Certificate) error {
+	if c.Bool("json") {
+		out := jsonv1.Certificates{Version: jsonv1.CertificatesVersion, Certificates: []jsonv1.Certificate{}}
+		for _, cert := range certs {
+			text, err := cert.Marshal()
+			if err != nil {
+				return err
+			}
+			out.Certificates = append(out.Certificates, jsonv1.Certificate{File: certificateName(cert), Text: string(text)})
+		}
+		return printJSON(c.App.Writer, out)
+	}
+	for _, cert := range certs {
+		t := cert.Terms
+		var parts []string
+		for i, p := range t.Erased {
+			if i == 5 {
+				parts = append(parts, fmt.Sprintf("and %d more", len(t.Erased)-i))
+				break
+			}
+			parts = append(parts, strings.TrimSpace(p.Compartment+" "+p.Cohort))
+		}
+		_, err := fmt.Fprintf(c.App.Writer, "epoch %-4d %s  %-9s  level %s  %6d %-7s  record %-8d  %s\n", t.Epoch, t.KeysDestroyedAt, t.Reason, t.Level,
+			cert.Entries, entriesOf(cert.Entries), cert.Record.Index, strings.Join(parts, ", "))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func entriesOf(n uint64) string {
+	if n == 1 {
+		return "entry"
+	}
+	return "entries"
+}
+
+// certificateName is the name of a certificate's file: an epoch has one certificate
+// for each place in its requests tree.
+func certificateName(cert *erasure.Certificate) string {
+	return fmt.Sprintf("epoch-%d-%d.json", cert.Terms.Epoch, cert.Place)
+}
+
+// writeCertificates writes certificates and the proofs of their records. What is there
+// already stays; a file of that name with something else in it stops it.
+func writeCertificates(c *cli.Context, l *ledger.Ledger, certs []*erasure.Certificate, folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	for _, cert := range certs {
+		text, err := cert.Marshal()
+		if err != nil {
+			return err
+		}
+		name := filepath.Join(folder, certificateName(cert))
+		old, err := os.ReadFile(name)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			err = os.WriteFile(name, text, 0o600)
+		case err == nil && !bytes.Equal(old, text):
+			err = fmt.Errorf("%s exists and is another file", name)
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(name + besidesCertificate); err == nil {
+			continue
+		}
+		if err := proveRecord(c, l, cert, name+besidesCertificate); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// proveRecord writes the proof of the epoch record that a certificate hangs on.
+func proveRecord(c *cli.Context, l *ledger.Ledger, cert *erasure.Certificate, name string) error {
+	p, err := l.Prove(c.Context, cert.Record.Index, ledger.ProveOptions{NoAssertion: true})
+	if err != nil {
+		return err
+	}
+	return writeProof(c, name, p.File)
+}
