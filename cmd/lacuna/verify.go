@@ -10,9 +10,9 @@ import (
 // no storage, whichever program it is called from.
 func verifyCommand() *cli.Command {
 	return &cli.Command{
-		Name:            "verify",
-		Usage:           "verify proofs, erasure certificates and heads offline",
-		ArgsUsage:       "(--key VKEYFILE | --policy FILE) [--chain] [--explain] [--json] FILE…",
+		Name:      "verify",
+		Usage:     "verify proofs, erasure certificates and heads offline",
+		ArgsUsage: "(--key VKEYFILE | --policy FILE) [--chain] [--explain] [--json] FILE…",
 		Description: "Takes .tlog-proof files and erasure certificates, any number of them; - is standard input. --key names a file with public keys of the log,\n" +
 			"all of which must have signed; --policy one after C2SP tlog-policy, with the witnesses who must have countersigned. --explain says of each check\n" +
 			"what was compared with what. `lacuna verify consistency --old HEAD --new HEAD (--proof FILE | --tiles FOLDER)` compares two signed heads of one log.\n" +

@@ -25,6 +25,7 @@ type Log struct {
 	signer    merkle.Signer
 	leaves    [][]byte
 	envelopes [][]byte // nil for public statements
+	epoch     uint64   // of the last erasure
 }
 
 // NewLog returns an empty log with a fresh key.
@@ -93,6 +94,16 @@ func (l *Log) Fork() *Log {
 	f.leaves, f.envelopes = slices.Clone(l.leaves), slices.Clone(l.envelopes)
 	return &f
 }
+
+// Cut returns the log as it was with so many entries.
+func (l *Log) Cut(size uint64) *Log {
+	f := l.Fork()
+	f.leaves, f.envelopes = f.leaves[:size], f.envelopes[:size]
+	return f
+}
+
+// Rewrite puts another leaf in the place of one that was logged.
+func (l *Log) Rewrite(index uint64, leaf []byte) { l.leaves[index], l.envelopes[index] = leaf, nil }
 
 // Leaf returns leaf and envelope of an entry.
 func (l *Log) Leaf(index uint64) (leaf, env []byte) { return l.leaves[index], l.envelopes[index] }
