@@ -45,6 +45,8 @@ var (
 	// ErrHeadCopy: the copy of the newest head could not be read or is no
 	// checkpoint of this log.
 	ErrHeadCopy = errors.New("unusable copy of the newest head")
+	// ErrUnpublished: there is a policy, and no head satisfies it yet.
+	ErrUnpublished = errors.New("no head that satisfies the policy")
 	// ErrSpace: a key outside the spaces that the caller may use.
 	ErrSpace = errors.New("key outside the caller's spaces")
 	// ErrInvalid: an entry or a change that can never be stored.
@@ -57,9 +59,15 @@ var (
 type ErrRolledBack struct {
 	// Have is what the database holds, Known what the head copy proves.
 	Have, Known merkle.Checkpoint
+	// Witness is the name of the witness who knows it, of whose tree only the size
+	// is known; empty if it is the head copy.
+	Witness string
 }
 
 func (e ErrRolledBack) Error() string {
+	if e.Witness != "" {
+		return fmt.Sprintf("rolled back: the log has %d entries, but witness %q has cosigned a head of %d", e.Have.Size, e.Witness, e.Known.Size)
+	}
 	if e.Known.Size > e.Have.Size {
 		return fmt.Sprintf("rolled back: the log has %d entries, but a head of %d entries was signed", e.Have.Size, e.Known.Size)
 	}

@@ -13,9 +13,9 @@ import (
 	"github.com/lacunalog/lacuna/merkle"
 )
 
-// Export writes the log at its newest head into a folder that any static web
-// server can serve (https://c2sp.org/tlog-tiles): bundles, tiles, and at last
-// the checkpoint. Every file appears whole or not at all, and the checkpoint
+// Export writes the log at its newest published head into a folder that any
+// static web server can serve (https://c2sp.org/tlog-tiles): bundles, tiles, and
+// at last the checkpoint. Every file appears whole or not at all, and the checkpoint
 // only after all that it speaks of is durable. An export that was interrupted,
 // or is repeated after the log has grown, writes only what is missing; a file
 // that differs from what the log says is never overwritten.
@@ -30,19 +30,25 @@ func (l *Log) Export(ctx context.Context, dir string, progress func(done, total 
 	return nil
 }
 
-// Export is [Log.Export] at the head of the snapshot.
+// Export is [Log.Export] at the newest head that was published when the snapshot
+// was taken; without a policy, that is the head of the snapshot. If there is none
+// it returns ErrUnpublished.
 func (s *Snapshot) Export(ctx context.Context, dir string, progress func(done, total uint64)) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	x := &exporter{s: s, fs: s.log.opts.FS, dir: dir, made: map[string]bool{}}
+	head, err := s.published()
+	if err != nil {
+		return err
+	}
+	x := &exporter{s: s, head: head, fs: s.log.opts.FS, dir: dir, made: map[string]bool{}}
 	if err := x.mkdir(dir); err != nil {
 		return err
 	}
 	if err := x.checkOld(ctx); err != nil {
 		return err
 	}
-	size := s.v.edge.size
+	size := head.Size
 	total := uint64(1)
 	for t := range merkle.TilesOf(size) {
 		total++
@@ -81,7 +87,7 @@ func (s *Snapshot) Export(ctx context.Context, dir string, progress func(done, t
 	if err := x.syncDirs(); err != nil {
 		return err
 	}
-	if err := x.write("checkpoint", s.v.head.Signed); err != nil {
+	if err := x.write("checkpoint", head.Signed); err != nil {
 		return err
 	}
 	if err := x.syncDirs(); err != nil {
@@ -94,6 +100,7 @@ func (s *Snapshot) Export(ctx context.Context, dir string, progress func(done, t
 // An exporter writes files below one folder.
 type exporter struct {
 	s    *Snapshot
+	head Head
 	fs   vfs.FS
 	dir  string
 	made map[string]bool // directories known to exist; true if they must be synced
@@ -114,6 +121,9 @@ func (x *exporter) checkOld(ctx context.Context) error {
 	}
 	if have := x.s.v.head.Checkpoint; c.Size > have.Size {
 		return fmt.Errorf("the folder holds a newer state: %w", ErrRolledBack{Have: have, Known: c})
+	}
+	if c.Size > x.head.Size {
+		return fmt.Errorf("%w: the folder shows a head of size %d, the newest published one has %d", ErrUnpublished, c.Size, x.head.Size)
 	}
 	root, err := x.s.RootAt(ctx, c.Size)
 	if err != nil {

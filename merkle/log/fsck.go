@@ -59,7 +59,7 @@ func (l *Log) Fsck(ctx context.Context, progress func(done, total uint64)) error
 	f := &fsck{
 		rows: rowReader{s.v.snap}, meta: l.meta, verifier: l.verifier, ready: s.ready,
 		size: s.v.edge.size, head: &s.v.head, edge: &s.v.edge,
-		lags: l.opts.ReadOnly,
+		lags: l.opts.ReadOnly, behind: l.RolledBack(),
 	}
 	return f.check(ctx, progress)
 }
@@ -99,6 +99,8 @@ type fsck struct {
 	head *Head // of an open log, nil otherwise
 	edge *edge // same
 	lags bool  // rows of one more group than the head's may be there
+	// behind is set if a witness has seen more of the log.
+	behind error
 
 	faults []Fault
 	more   bool
@@ -108,6 +110,8 @@ type fsck struct {
 	// levels[l] has the hashes of level l that the next tile is made of.
 	levels [maxLevels][]merkle.Hash
 	stored *merkle.Checkpoint
+	// archived are the published heads that the range has not reached.
+	archived []merkle.Checkpoint
 }
 
 func (f *fsck) check(ctx context.Context, progress func(done, total uint64)) error {
@@ -129,6 +133,9 @@ func (f *fsck) fault(place, format string, args ...any) {
 }
 
 func (f *fsck) run(ctx context.Context, progress func(done, total uint64)) error {
+	if err := f.readArchive(ctx); err != nil {
+		return err
+	}
 	if err := f.readHead(); err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func (f *fsck) strays(ctx context.Context) error {
 		return err
 	}
 	return f.each(ctx, spaceHead, []byte{spaceHead}, func(key, _ []byte) {
-		if !bytes.Equal(key, headKey) && !bytes.Equal(key, metaKey) {
+		if !bytes.Equal(key, headKey) && !bytes.Equal(key, metaKey) && !isArchiveKey(key) {
 			f.fault(fmt.Sprintf("row %x", key), "unknown row")
 		}
 	})

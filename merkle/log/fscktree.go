@@ -45,6 +45,7 @@ func (f *fsck) unreadable(place string, err error) error {
 
 // passed compares the stored checkpoint when the range has reached its size.
 func (f *fsck) passed() {
+	f.passedArchived()
 	if f.stored == nil || f.rng.Size() != f.stored.Size || f.broke {
 		return
 	}

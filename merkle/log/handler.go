@@ -15,9 +15,10 @@ import (
 
 // Handler serves the log as https://c2sp.org/tlog-tiles describes, for reading
 // only: /checkpoint, /tile/<level>/<index> and /tile/entries/<index>. It serves
-// the head, never more, and every partial tile that some head had. It holds
-// nothing about persons, so it may stand in the open; mount it below a prefix
-// with http.StripPrefix.
+// the tiles of the newest head, never more, and every partial tile that some head
+// had. The checkpoint is the one that Published returns: with a policy, no other is
+// ever shown. It holds nothing about persons, so it may stand in the open; mount it
+// below a prefix with http.StripPrefix.
 func (l *Log) Handler() http.Handler { return handler{l} }
 
 type handler struct{ log *Log }
@@ -66,12 +67,12 @@ func (h handler) checkpoint(w http.ResponseWriter, r *http.Request) {
 		failed(w, ErrClosed)
 		return
 	}
-	signed := h.log.Head().Signed
-	if len(signed) == 0 {
+	head, ok := h.log.Published()
+	if !ok || len(head.Signed) == 0 {
 		notFound(w)
 		return
 	}
-	serve(w, r, signed, textPlain, noCache, "")
+	serve(w, r, head.Signed, textPlain, noCache, "")
 }
 
 func (h handler) tile(w http.ResponseWriter, r *http.Request, t merkle.Tile, entries bool) {

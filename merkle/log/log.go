@@ -22,6 +22,8 @@ type Log struct {
 	engine *engine
 	queue  *queue
 	copier *copier
+	// publisher decides which head strangers see.
+	publisher *publisher
 	// commit is held while a group is between the engine's memory and the disk:
 	// a lock that can be waited for with a context.
 	commit chan struct{}
@@ -173,11 +175,17 @@ func open(ctx context.Context, dir string, o Options) (_ *Log, err error) {
 	if err := l.readMeta(); err != nil {
 		return nil, err
 	}
+	if l.publisher, err = newPublisher(l); err != nil {
+		return nil, err
+	}
 	r, err := l.recover()
 	if err != nil {
 		return nil, err
 	}
 	if err := l.checkHeadCopy(r); err != nil {
+		return nil, err
+	}
+	if err := l.publisher.load(r); err != nil {
 		return nil, err
 	}
 	l.publish(r.head, r.edge)

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,6 +43,8 @@ type Options struct {
 	// HeadCopy keeps a copy of the newest signed head away from the directory;
 	// without one a log cannot notice that its directory is an old copy.
 	HeadCopy HeadCopy
+	// Publishing says which heads strangers see, and whose cosignatures they need.
+	Publishing Publishing
 
 	// MaxGroupBytes limits one commit group, and so one call of Enqueue. Default
 	// and maximum 4 MiB: the engine handles larger batches outside its
@@ -131,7 +134,7 @@ func (o *Options) fill() error {
 		o.seams = &seams{}
 	}
 	o.seams.fill()
-	return nil
+	return o.Publishing.fill()
 }
 
 // seams hold what only tests set.
@@ -148,6 +151,13 @@ type seams struct {
 	recycle bool
 	// lingering is called when the sequencer starts to wait for more.
 	lingering func()
+	// publishing is called by Publish between its steps.
+	publishing func(string)
+	// pause waits between two heads that are signed to be published.
+	pause func(context.Context, time.Duration) error
+	// showEarly shows a head before it is archived: the draft that loses a head
+	// that somebody has seen.
+	showEarly bool
 }
 
 func (t *seams) fill() {
@@ -156,5 +166,11 @@ func (t *seams) fill() {
 	}
 	if t.copyPause == nil {
 		t.copyPause = func() <-chan time.Time { return time.After(time.Second) }
+	}
+	if t.publishing == nil {
+		t.publishing = func(string) {}
+	}
+	if t.pause == nil {
+		t.pause = pause
 	}
 }

@@ -1,0 +1,44 @@
+package log
+
+import (
+	"context"
+	"time"
+)
+
+// NoPause lets heads be signed to be published without a second between them.
+func NoPause(o *Options) {
+	setSeams(o)
+	o.seams.pause = func(context.Context, time.Duration) error { return nil }
+}
+
+// OnPublishPause makes f wait between two heads that are signed to be published.
+func OnPublishPause(o *Options, f func(context.Context, time.Duration) error) {
+	setSeams(o)
+	o.seams.pause = f
+}
+
+// OnPublishing makes f be called by Publish between its steps: signed, answered,
+// archiving, archived, shown.
+func OnPublishing(o *Options, f func(step string)) {
+	setSeams(o)
+	o.seams.publishing = f
+}
+
+// ShowEarly makes a head be shown before it is archived.
+func ShowEarly(o *Options) {
+	setSeams(o)
+	o.seams.showEarly = true
+}
+
+// Keys of the rows of published heads.
+var (
+	ArchiveKey = archiveKey
+	PolicyKey  = policyKey
+	AheadKey   = aheadKey
+)
+
+// ParseAheadRow returns the witness and the size of the row that says that one is ahead.
+func ParseAheadRow(b []byte) (witness string, size uint64, err error) {
+	a, err := parseAheadRow(b)
+	return a.witness, a.size, err
+}

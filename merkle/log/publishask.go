@@ -1,0 +1,196 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lacunalog/lacuna/merkle"
+)
+
+// An AheadError says that a witness has cosigned a larger tree of this log than
+// the one it was asked for. If it is larger than the log itself, the log is an
+// old copy, or there are two of it.
+type AheadError struct{ Size uint64 }
+
+func (e *AheadError) Error() string { return fmt.Sprintf("has cosigned a tree of size %d", e.Size) }
+
+// A RefusedError says that a witness answered, but not with a cosignature.
+type RefusedError struct {
+	Status int // of the HTTP answer, 0 if the answer was not well formed
+	Err    error
+}
+
+func (e *RefusedError) Error() string { return e.Err.Error() }
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// An UnwitnessedError says that a head does not satisfy the policy yet.
+type UnwitnessedError struct {
+	Size uint64
+	// Why is what the policy lacks.
+	Why error
+	// Failed has the names of the witnesses that were asked in vain, and why.
+	Failed map[string]error
+}
+
+func (e *UnwitnessedError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "the head of size %d has not enough cosignatures: %v", e.Size, e.Why)
+	for _, name := range sortedNames(e.Failed) {
+		fmt.Fprintf(&b, "; %s: %s", name, firstLine(e.Failed[name].Error()))
+	}
+	return b.String()
+}
+
+func (e *UnwitnessedError) Unwrap() error { return e.Why }
+
+func sortedNames(m map[string]error) []string {
+	var names []string
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// An Alarm is a change that an operator should hear of.
+type Alarm struct {
+	// Witness is the name of the one that it is about; empty if it is about the
+	// policy.
+	Witness string
+	// Err says what is wrong, nil if it is well again.
+	Err error
+}
+
+// answer is what one witness said.
+type answer struct {
+	witness int
+	lines   []byte
+	err     error
+}
+
+// askAll asks every witness that has not answered for the pending head, and
+// archives it as soon as the policy is satisfied. It returns who failed.
+func (p *publisher) askAll(ctx context.Context) (map[string]error, error) {
+	answers := make(chan answer)
+	asked := 0
+	ctx, cancel := context.WithCancel(ctx)
+	h := Head{Checkpoint: p.pending.head.Checkpoint, Signed: p.pending.own}
+	for i := range p.o.Witnesses {
+		if p.pending.answered[i] {
+			continue
+		}
+		asked++
+		old := min(p.known[i], h.Size)
+		go func() {
+			lines, err := p.ask(ctx, p.o.Witnesses[i].Ask, h, old)
+			answers <- answer{i, lines, err}
+		}()
+	}
+	defer func() { // every goroutine started here has ended when we return
+		cancel()
+		for ; asked > 0; asked-- {
+			<-answers
+		}
+	}()
+
+	failed := map[string]error{}
+	for asked > 0 {
+		a := <-answers
+		asked--
+		err := a.err
+		if err == nil {
+			err = p.take(a)
+		}
+		if ahead, ok := errors.AsType[*AheadError](err); ok {
+			if head := p.Head(); ahead.Size > head.Size {
+				return nil, p.stopSigning(ErrRolledBack{
+					Have:    head.Checkpoint,
+					Known:   merkle.Checkpoint{Origin: p.meta.origin, Size: ahead.Size},
+					Witness: p.o.Witnesses[a.witness].Name,
+				})
+			}
+			p.known[a.witness] = ahead.Size
+			p.pending.passed = true
+		}
+		if context.Cause(ctx) == nil {
+			p.tell(a.witness, p.o.Witnesses[a.witness].Name, err)
+		}
+		if err != nil {
+			failed[p.o.Witnesses[a.witness].Name] = err
+			continue
+		}
+		p.opts.seams.publishing("answered")
+		if err := p.archiveIfSatisfied(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return failed, nil
+}
+
+func (p *publisher) ask(ctx context.Context, c Cosigner, h Head, old uint64) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.o.Timeout, fmt.Errorf("no answer within %s", p.o.Timeout))
+	defer cancel()
+	lines, err := c.Cosign(ctx, slices.Clone(h.Signed), old, func(ctx context.Context, old uint64) ([]merkle.Hash, error) {
+		return p.ConsistencyProof(ctx, old, h.Size)
+	})
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
+		err = cause // which says what took too long
+	}
+	return lines, err
+}
+
+// take adds an answer to the pending head: lines of that witness only, which must
+// verify, so that nobody can make a note invalid by a line in another's name.
+func (p *publisher) take(a answer) error {
+	w := &p.o.Witnesses[a.witness]
+	note, err := merkle.AddSignatures(p.pending.own, a.lines)
+	if err != nil {
+		return &RefusedError{Err: err}
+	}
+	_, cs, err := merkle.Cosignatures(note, w.Verifiers...)
+	if err == nil && len(cs) == 0 {
+		err = errors.New("the answer has no cosignature of its keys")
+	}
+	if err == nil {
+		note, err = addLines(p.pending.head.Signed, note, w.Verifiers...)
+	}
+	if err != nil {
+		return &RefusedError{Err: err}
+	}
+	p.pending.head.Signed = note
+	p.pending.answered[a.witness] = true
+	p.known[a.witness] = p.pending.head.Size
+	return nil
+}
+
+// tell raises an alarm if the state of a witness, or of the policy, has changed.
+func (p *publisher) tell(i int, name string, err error) {
+	state := ""
+	if err != nil {
+		state = "unreachable"
+		if refused, ok := errors.AsType[*RefusedError](err); ok {
+			state = fmt.Sprint("refused ", refused.Status)
+		}
+	}
+	if p.states[i] == state {
+		return
+	}
+	p.states[i] = state
+	log := p.opts.Logger
+	switch {
+	case err == nil && name == "":
+		log.Info("heads satisfy the policy again")
+	case err == nil:
+		log.Info("a witness cosigns again", "witness", name)
+	case name == "":
+		log.Error("the newest head does not satisfy the policy, an older one is shown", "err", firstLine(err.Error()))
+	default:
+		log.Warn("a witness does not cosign", "witness", name, "err", firstLine(err.Error()))
+	}
+	if f := p.o.Alarm; f != nil {
+		f(Alarm{Witness: name, Err: err})
+	}
+}

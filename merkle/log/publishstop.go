@@ -1,0 +1,113 @@
+package log
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/lacunalog/lacuna/merkle"
+)
+
+// A witness that has cosigned a larger tree of this log than there is proves that
+// this is an old copy, or that there are two of it. From then on nothing is signed.
+
+var aheadKey = []byte{spaceHead, 'a', 'h', 'e', 'a', 'd'}
+
+// aheadRow says that a witness has seen more of this log than there was.
+type aheadRow struct {
+	witness string
+	size    uint64
+}
+
+func (a aheadRow) bytes() []byte { return fmt.Appendf(nil, "%s\n%d\n", a.witness, a.size) }
+
+func parseAheadRow(b []byte) (aheadRow, error) {
+	name, rest, _ := strings.Cut(string(b), "\n")
+	n, rest, ok := strings.Cut(rest, "\n")
+	size, err := strconv.ParseUint(n, 10, 63)
+	if name == "" || !ok || rest != "" || err != nil || strconv.FormatUint(size, 10) != n {
+		return aheadRow{}, errors.New("row of a witness that is ahead: want a name and a size")
+	}
+	return aheadRow{name, size}, nil
+}
+
+// stopSigning ends all writing for good, because this log is an old copy. What
+// waits in the queue is refused; the last thing that is written is why, so that
+// the next Open does not start again.
+func (p *publisher) stopSigning(err ErrRolledBack) error {
+	if !p.behind.CompareAndSwap(nil, &err) {
+		return *p.behind.Load()
+	}
+	p.opts.Logger.Error("a witness has seen more of this log than there is: this is an old copy, or there are two; nothing is signed any more",
+		"witness", err.Witness, "size", err.Known.Size, "have", err.Have.Size)
+	row := aheadRow{err.Witness, err.Known.Size}
+	written := p.queue.end(err, &Change{Set: []Row{{Key: aheadKey, Value: row.bytes()}}})
+	if f := p.o.Alarm; f != nil {
+		f(Alarm{Witness: err.Witness, Err: err})
+	}
+	select {
+	case <-written:
+	case <-p.stopped: // closed or broken before it could be written; the witness will say it again
+	}
+	return err
+}
+
+// RolledBack returns why this log signs nothing: a witness has seen more of it
+// than there is. Nil if it is well.
+func (l *Log) RolledBack() error {
+	if err := l.publisher.behind.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// end refuses what waits and what comes with err, but for one last change. The
+// channel is closed when that is written, or will not be.
+func (q *queue) end(err error, last *Change) <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	g := newGroup(nil)
+	if q.err != nil {
+		close(g.done)
+		return g.done
+	}
+	for _, waiting := range q.groups {
+		waiting.err = err
+		close(waiting.done)
+	}
+	g.ops, g.bytes = []op{{change: last}}, changeBytes(last)
+	q.groups, q.entries, q.bytes = []*group{g}, 0, g.bytes
+	q.err = err
+	q.wakeSequencer()
+	return g.done
+}
+
+// loadAhead refuses to go on with a copy that a witness has found to be old. Who
+// no longer believes that witness takes it out of the policy.
+func (p *publisher) loadAhead(d rowReader, r *recovered) error {
+	b, err := get(d, aheadKey)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading what a witness said: %w", err)
+	}
+	row, err := parseAheadRow(b)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	asked := false
+	for _, w := range p.o.Witnesses {
+		asked = asked || w.Name == row.witness
+	}
+	if !asked || row.size <= r.edge.size {
+		return nil
+	}
+	rolled := ErrRolledBack{Have: r.head.Checkpoint, Known: merkle.Checkpoint{Origin: p.meta.origin, Size: row.size}, Witness: row.witness}
+	if !p.opts.ReadOnly {
+		return rolled
+	}
+	p.behind.Store(&rolled)
+	return nil
+}
