@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/lacunalog/lacuna/cmd/lacuna-verify/verifier"
 	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
+	"github.com/lacunalog/lacuna/ledger/receipt"
 	"github.com/lacunalog/lacuna/ledger/receipt/receipttest"
 	"github.com/lacunalog/lacuna/merkle"
 )
@@ -104,8 +106,75 @@ func setup(env *testscript.Env) error {
 	})
 	change("wrong-index.tlog-proof", func(p *merkle.Proof) { p.Index++ })
 	change("no-opening.tlog-proof", func(p *merkle.Proof) { p.Extra = nil })
+	change("next-opening.tlog-proof", func(p *merkle.Proof) { p.Extra = bytes.Replace(p.Extra, []byte("opening/v1"), []byte("opening/v2"), 1) })
 	write("truncated.tlog-proof", leonie[:len(leonie)-100])
 	write("crlf.tlog-proof", bytes.ReplaceAll(leonie, []byte("\n"), []byte("\r\n")))
+	return errors.Join(setupPolicy(write, l, c[1]), setupErasure(write), setupHeads(env.WorkDir, write))
+}
+
+// setupPolicy writes policies, and receipts that witnesses countersigned.
+func setupPolicy(write func(string, []byte), l *receipttest.Log, index uint64) error {
+	press := receipttest.NewWitness("press.example/w", merkle.CosignatureEd25519)
+	union := receipttest.NewWitness("union.example/w", merkle.CosignatureMLDSA44)
+	logs := []*receipttest.Log{l}
+	write("two.policy", receipttest.Policy(logs, 2, press, union))
+	write("none.policy", receipttest.Policy(logs, 0, press, union))
+	write("witnesses.policy", receipttest.Policy(nil, 2, press, union))
+	write("broken.policy", append(receipttest.Policy(logs, 2, press, union), "group\n"...))
+	const noon = 1777896000 // 2026-05-04T12:00:00Z
+	own := receipttest.NewWitness(l.Origin, merkle.CosignatureMLDSA44)
+	write("both.vkey", []byte(l.VKey+"\n"+own.VKey()+"\n"))
+	for name, signers := range map[string][]merkle.Signer{
+		"seen":     {press.At(noon + 7), union.At(noon)},
+		"one":      {press.At(noon)},
+		"quantum":  {own.At(noon)},
+		"stranger": {receipttest.NewWitness("press.example/w", merkle.CosignatureEd25519).At(noon)},
+	} {
+		w := l.Fork()
+		w.Witnesses = signers
+		write(name+".tlog-proof", w.Receipt(index, nil))
+	}
+	return nil
+}
+
+// setupErasure writes certificates, and receipts of the epoch records they hang on.
+func setupErasure(write func(string, []byte)) error {
+	l := receipttest.NewLog("shop.example")
+	l.Fill(5)
+	first, a := l.Erase("c-2", nil, nil)
+	second, b := l.Erase("c-3", &first, nil)
+	write("shop.vkey", []byte(l.VKey))
+	write("c-2.json", receipttest.Marshal(a))
+	write("c-2.json.tlog-proof", l.Receipt(first, nil))
+	write("c-3.json", receipttest.Marshal(b.Officer()))
+	write("second.tlog-proof", l.Receipt(second, nil))
+	liar := l.Fork()
+	other, _ := liar.Erase("c-4", &first, nil)
+	write("other.tlog-proof", liar.Receipt(other, nil))
+	return nil
+}
+
+// setupHeads writes heads of a log that grows, heads of one that was rewritten, and
+// static copies of both.
+func setupHeads(dir string, write func(string, []byte)) error {
+	l := receipttest.NewLog("demo.lacuna.test")
+	l.Fill(300)
+	write("heads.vkey", []byte(l.VKey))
+	write("300.head", l.Checkpoint())
+	fork := l.Fork()
+	fork.Rewrite(7, []byte("another entry"))
+	write("300-rewritten.head", fork.Checkpoint())
+	for name, log := range map[string]*receipttest.Log{"tiles": l, "rewritten": fork} {
+		log.Fill(300)
+		if err := log.Export(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	write("600.head", l.Checkpoint())
+	write("600-rewritten.head", fork.Checkpoint())
+	write("proof", receipt.AppendProof(nil, l.Consistency(300)))
+	write("empty", nil)
+	write("head-of-nothing", receipttest.NewLog("x.example").Checkpoint())
 	return nil
 }
 

@@ -67,7 +67,7 @@ func TestTwoRecords(t *testing.T) {
 	l, records, _ := erasing(t)
 	fork := l.Fork()
 	third, _ := l.Erase("c-4", &records[0], nil) // follows the first, as the second does
-	fork.Erase("c-5", nil, nil) // epoch 3, too
+	fork.Erase("c-5", nil, nil)                  // epoch 3, too
 	again, _ := fork.Erase("c-6", nil, func(terms *certificate.Terms) { terms.Epoch = 2 })
 	backwards, _ := fork.Erase("c-7", &again, func(terms *certificate.Terms) { terms.Epoch = 1 })
 	for _, c := range []struct {

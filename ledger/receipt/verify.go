@@ -75,6 +75,7 @@ func (r *Report) verify(file []byte, t *Trust) *Failure {
 	if err != nil {
 		return fail(StageOpening, err, "opening: %s", reason(err))
 	}
+	passed(&r.Checks, StageOpening, "it is an opening/v1 in its one form, of the kind %s", opening.Kind())
 	leaf, shown, err := opening.Verify(envelope.Origin(head.Origin))
 	if mismatch, ok := errors.AsType[*envelope.LeafError](err); ok {
 		return differ(StageLeaf, err, "leaf: expected %s, got %s", mismatch.Expected, mismatch.Got)
@@ -82,7 +83,6 @@ func (r *Report) verify(file []byte, t *Trust) *Failure {
 	if err != nil {
 		return fail(StageOpening, err, "opening: %s", reason(err))
 	}
-	passed(&r.Checks, StageOpening, "it is an opening/v1 in its one form, of the kind %s", opening.Kind())
 	leafHash := merkle.LeafHash(leaf)
 	passed(&r.Checks, StageLeaf, "from all that the opening shows follow the %d bytes of the entry, with the leaf hash %s", len(leaf), leafHash)
 	err = merkle.VerifyInclusion(p.Index, head.Size, leafHash, p.Hashes, head.Root)

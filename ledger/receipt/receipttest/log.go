@@ -8,6 +8,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -168,6 +170,32 @@ func (l *Log) Build(index uint64, o *envelope.Opening) []byte {
 
 // All reveals every member, _seq and _prev included.
 func All(string) bool { return true }
+
+// Export writes a static copy of the tree into a folder, as C2SP tlog-tiles has it.
+func (l *Log) Export(folder string) error {
+	hashes := make([]merkle.Hash, len(l.leaves))
+	for i, leaf := range l.leaves {
+		hashes[i] = merkle.LeafHash(leaf)
+	}
+	for level := 0; len(hashes) > 0; level++ {
+		var above []merkle.Hash
+		for i := 0; i < len(hashes); i += merkle.TileWidth {
+			tile := hashes[i:min(i+merkle.TileWidth, len(hashes))]
+			name := filepath.Join(folder, merkle.Tile{Level: level, Index: uint64(i / merkle.TileWidth), Width: len(tile)}.Path())
+			if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+				return err
+			}
+			if err := os.WriteFile(name, merkle.AppendTile(nil, tile), 0o600); err != nil {
+				return err
+			}
+			if len(tile) == merkle.TileWidth {
+				above = append(above, merkle.HashTile(tile))
+			}
+		}
+		hashes = above
+	}
+	return nil
+}
 
 // root and path are MTH and PATH of RFC 6962, section 2.1.
 func root(leaves [][]byte) merkle.Hash {
