@@ -69,10 +69,14 @@ func (s *Sandbox) Name() string { return "whole" }
 
 // Caller implements [Path]: text in, recorded event out.
 func (s *Sandbox) Caller(size, window int, seed uint64) func(context.Context) (int, error) {
-	events := NewEvents(size, s.People, seed)
+	return s.window(NewEvents(size, s.People, seed).Next, window)
+}
+
+// window records so many events at a time.
+func (s *Sandbox) window(next func() []byte, window int) func(context.Context) (int, error) {
 	if window == 1 {
 		return func(ctx context.Context) (int, error) {
-			ev, err := event.Parse(events.Next())
+			ev, err := event.Parse(next())
 			if err != nil {
 				return 0, err
 			}
@@ -84,7 +88,7 @@ func (s *Sandbox) Caller(size, window int, seed uint64) func(context.Context) (i
 	waiting := make([]*ledger.Submission, window)
 	return func(ctx context.Context) (int, error) {
 		for i := range waiting {
-			ev, err := event.Parse(events.Next())
+			ev, err := event.Parse(next())
 			if err != nil {
 				return 0, err
 			}

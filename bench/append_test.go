@@ -3,11 +3,9 @@ package bench_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/lacunalog/lacuna/bench"
-	"github.com/lacunalog/lacuna/ledger"
 )
 
 // people have their keys before anything is measured.
@@ -88,10 +86,4 @@ func closing(b testing.TB, c interface{ Close() error }) {
 	if err := c.Close(); err != nil {
 		b.Error(err)
 	}
-}
-
-// TestMain measures with the memory that the commands have.
-func TestMain(m *testing.M) {
-	ledger.TuneMemory()
-	os.Exit(m.Run())
 }

@@ -70,7 +70,8 @@ func settle(ctx context.Context) error {
 // Spread is the median of some figures and their range.
 type Spread struct{ Least, Median, Most float64 }
 
-func spread(v []float64) Spread {
+// SpreadOf returns the spread of some figures, zero where there are none.
+func SpreadOf(v []float64) Spread {
 	if len(v) == 0 {
 		return Spread{}
 	}
@@ -88,7 +89,7 @@ func (c *Comparison) Of(path int, unit string) Spread {
 	for _, round := range c.Rounds {
 		v = append(v, round[path].Metric(unit))
 	}
-	return spread(v)
+	return SpreadOf(v)
 }
 
 // Ratio returns the spread of a figure of one path over that of another, round by
@@ -100,7 +101,7 @@ func (c *Comparison) Ratio(path, to int, unit string) Spread {
 			v = append(v, round[path].Metric(unit)/d)
 		}
 	}
-	return spread(v)
+	return SpreadOf(v)
 }
 
 // busy says how busy others were at their busiest.

@@ -49,6 +49,9 @@ type Events struct {
 	large  bool
 	rng    *rand.Rand
 	buf    []byte
+
+	here []uint64 // who is here now, where people come for more than one event
+	stay uint64   // events that somebody stays for, on average
 }
 
 // NewEvents returns a source of events of a size, about so many people.
@@ -59,9 +62,35 @@ func NewEvents(size, people int, seed uint64) *Events {
 // Person is the identifier of one of the people.
 func Person(n int) string { return fmt.Sprintf("p-%07d", n) }
 
+// Visits lets people come, stay for so many events on average, and go: at any time
+// a thousand are here, and an event is about one of them. That is what a service
+// sees. With 1, or without Visits, each event is about anybody, which is the worst
+// that can happen to what a ledger keeps in memory.
+func (e *Events) Visits(stay int) *Events {
+	if stay > 1 {
+		e.stay, e.here = uint64(stay), make([]uint64, 1000)
+		for i := range e.here {
+			e.here[i] = e.rng.Uint64N(e.people)
+		}
+	}
+	return e
+}
+
 // Next returns an event about a person drawn at random. The bytes are valid until
 // the next call.
-func (e *Events) Next() []byte { return e.About(int(e.rng.Uint64N(e.people))) }
+func (e *Events) Next() []byte { return e.About(e.person()) }
+
+func (e *Events) person() int {
+	if e.here == nil {
+		return int(e.rng.Uint64N(e.people))
+	}
+	i := e.rng.IntN(len(e.here))
+	p := e.here[i]
+	if e.rng.Uint64N(e.stay) == 0 {
+		e.here[i] = e.rng.Uint64N(e.people)
+	}
+	return int(p)
+}
 
 // About returns an event about a person.
 func (e *Events) About(person int) []byte {

@@ -32,23 +32,36 @@ type Sandbox struct {
 // the people, so that their keys exist: making a key is measured apart.
 func NewSandbox(ctx context.Context, dir string, people int) (*Sandbox, error) {
 	s := &Sandbox{Dir: filepath.Join(dir, "ledger")}
-	if err := ledger.Init(ctx, ledger.InitOptions{Dir: s.Dir, Origin: origin}); err != nil {
-		return nil, fmt.Errorf("creating a ledger to measure: %w", err)
-	}
-	if err := s.open(ctx); err != nil {
+	if err := s.create(ctx); err != nil {
 		return nil, err
-	}
-	for _, line := range register {
-		if _, err := s.record(ctx, []byte(line)); err != nil {
-			s.Close()
-			return nil, fmt.Errorf("declaring the register: %w", err)
-		}
 	}
 	if _, err := s.Populate(ctx, people); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("recording the first event of %d people: %w", people, err)
 	}
 	return s, nil
+}
+
+// create makes the ledger and declares the register.
+func (s *Sandbox) create(ctx context.Context) error {
+	if err := ledger.Init(ctx, ledger.InitOptions{Dir: s.Dir, Origin: origin}); err != nil {
+		return fmt.Errorf("creating a ledger to measure: %w", err)
+	}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	return s.declare(ctx)
+}
+
+// declare declares the register, and closes the ledger where that fails.
+func (s *Sandbox) declare(ctx context.Context) error {
+	for _, line := range register {
+		if _, err := s.record(ctx, []byte(line)); err != nil {
+			s.Close()
+			return fmt.Errorf("declaring the register: %w", err)
+		}
+	}
+	return nil
 }
 
 func (s *Sandbox) open(ctx context.Context) (err error) {

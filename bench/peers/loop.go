@@ -78,7 +78,7 @@ func newLoop(dir string, size int) (*bareLoop, error) {
 // wants done at a commit.
 func newLoopOn(fs vfs.FS, commit *pebble.WriteOptions, dir string, size int) (*bareLoop, error) {
 	o := &pebble.Options{
-		FS: fs,
+		FS:                 fs,
 		FormatMajorVersion: pebble.FormatWALSyncChunks, CacheSize: 64 << 20,
 		MemTableSize: 16 << 20, MemTableStopWritesThreshold: 6, L0CompactionThreshold: 4, L0StopWritesThreshold: 24,
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },

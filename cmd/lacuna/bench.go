@@ -17,6 +17,7 @@ import (
 
 func benchCommand() *cli.Command {
 	shared := []cli.Flag{
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "also write records to a file, from which lacuna bench report makes tables and plots"},
 		&cli.StringFlag{Name: "dir", Usage: "folder to measure in, on the disk that matters; default: a temporary one"},
 		&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 		&cli.StringFlag{Name: "cpuprofile", Usage: "write a CPU profile of what is measured to `FILE`"},
@@ -24,7 +25,7 @@ func benchCommand() *cli.Command {
 	}
 	return &cli.Command{
 		Name:        "bench",
-		Usage:       "measure this machine: appends, erasures, proofs",
+		Usage:       "measure this machine: appends, growth, erasures, proofs",
 		Description: "Every figure is with a sync to disk. Lines on stdout can be read by benchstat; tables go to stderr.",
 		Subcommands: []*cli.Command{
 			{
@@ -33,7 +34,7 @@ func benchCommand() *cli.Command {
 				Flags: append([]cli.Flag{
 					&cli.IntFlag{Name: "size", Usage: "bytes of an event: 256 or 1024", Value: bench.Small},
 					&cli.IntSliceFlag{Name: "callers", Usage: "callers, each in a closed loop", Value: cli.NewIntSlice(1, 64, 1024)},
-					&cli.IntFlag{Name: "window", Usage: "events that a caller submits before it waits for all", Value: 1},
+					&cli.IntSliceFlag{Name: "window", Usage: "events that a caller submits before it waits for all", Value: cli.NewIntSlice(1)},
 					&cli.IntFlag{Name: "people", Usage: "people whom the events are about", Value: 10_000},
 					&cli.IntFlag{Name: "rounds", Usage: "rounds of turns", Value: 3},
 					&cli.DurationFlag{Name: "for", Usage: "length of a turn", Value: 2 * time.Second},
@@ -61,6 +62,7 @@ func benchCommand() *cli.Command {
 				}, shared...),
 				Action: measure(benchProof),
 			},
+			growCommand(shared), reportCommand(),
 		},
 	}
 }
@@ -68,8 +70,10 @@ func benchCommand() *cli.Command {
 // measurement is one run of a bench command.
 type measurement struct {
 	*cli.Context
-	dir   string
-	start func() // the part that is profiled
+	dir     string
+	machine bench.Machine
+	start   func() // the part that is profiled
+	records io.Writer
 }
 
 // measure gives a bench command a folder of its own, the header that says which
@@ -79,28 +83,19 @@ func measure(run func(m *measurement) error) cli.ActionFunc {
 		if err := noArguments(c); err != nil {
 			return err
 		}
-		for _, f := range c.Command.Flags {
-			// A figure of nothing would divide by it.
-			name := f.Names()[0]
-			if _, ok := f.(*cli.IntFlag); ok && c.Int(name) < 1 {
-				return usage(fmt.Errorf("--%s is less than 1", name))
-			}
-			for _, n := range c.IntSlice(name) {
-				if n < 1 {
-					return usage(fmt.Errorf("--%s is less than 1", name))
-				}
-			}
+		if err := positive(c); err != nil {
+			return err
 		}
 		m := &measurement{Context: c}
 		if m.dir, err = os.MkdirTemp(c.String("dir"), "lacuna-bench-"); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(m.dir)) }()
-		if !c.Bool("json") {
-			if _, err := bench.ThisMachine(m.dir).WriteTo(c.App.Writer); err != nil {
-				return err
-			}
+		closeRecords, err := m.begin(m.dir, os.O_TRUNC)
+		if err != nil {
+			return err
 		}
+		defer func() { err = errors.Join(err, closeRecords()) }()
 		stop := func() error { return nil }
 		m.start = func() {
 			m.start = func() {}
@@ -111,6 +106,43 @@ func measure(run func(m *measurement) error) cli.ActionFunc {
 		}
 		return errors.Join(err, stop())
 	}
+}
+
+// positive refuses numbers below 1: a figure of nothing would divide by it.
+func positive(c *cli.Context) error {
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		if _, ok := f.(*cli.IntFlag); ok && c.Int(name) < 1 {
+			return usage(fmt.Errorf("--%s is less than 1", name))
+		}
+		for _, n := range c.IntSlice(name) {
+			if n < 1 {
+				return usage(fmt.Errorf("--%s is less than 1", name))
+			}
+		}
+	}
+	return nil
+}
+
+// begin says which machine this is, and opens the file for the records. dir is
+// where the run writes, how is os.O_TRUNC or os.O_APPEND.
+func (m *measurement) begin(dir string, how int) (end func() error, err error) {
+	m.machine, m.records = bench.ThisMachine(dir), io.Discard
+	if !m.Bool("json") {
+		if _, err := m.machine.WriteTo(m.App.Writer); err != nil {
+			return nil, err
+		}
+	}
+	name := m.String("output")
+	if name == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|how, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	m.records = f
+	return f.Close, nil
 }
 
 // profiles begins what profiles were asked for.
@@ -156,15 +188,15 @@ func write(name string, f func(io.Writer) error) error {
 
 // print prints one result.
 func (m *measurement) print(r *bench.Result) error {
-	if !m.Bool("json") {
-		_, err := fmt.Fprintln(m.App.Writer, r)
+	rec := bench.NewRecord(r, m.machine)
+	if err := bench.WriteRecord(m.records, rec); err != nil {
 		return err
 	}
-	figures := make(map[string]float64, len(r.Metrics))
-	for _, f := range r.Metrics {
-		figures[f.Unit] = f.Value
+	if m.Bool("json") {
+		return bench.WriteRecord(m.App.Writer, rec)
 	}
-	return printJSON(m.App.Writer, map[string]any{"name": r.Name, "n": r.N, "figures": figures})
+	_, err := fmt.Fprintln(m.App.Writer, r)
+	return err
 }
 
 func benchAppend(m *measurement) error {
@@ -177,15 +209,17 @@ func benchAppend(m *measurement) error {
 		return err
 	}
 	m.start()
-	for _, callers := range m.IntSlice("callers") {
-		load := bench.Load{Size: m.Int("size"), Callers: callers, Window: m.Int("window"), For: m.Duration("for")}
-		var failed error
-		c, err := bench.Compare(m.Context.Context, paths, load, m.Int("rounds"), func(r *bench.Result) { failed = errors.Join(failed, m.print(r)) })
-		if err = errors.Join(err, failed); err != nil {
-			return err
-		}
-		if err := c.WriteTable(m.App.ErrWriter); err != nil {
-			return err
+	for _, window := range m.IntSlice("window") {
+		for _, callers := range m.IntSlice("callers") {
+			load := bench.Load{Size: m.Int("size"), Callers: callers, Window: window, For: m.Duration("for")}
+			var failed error
+			c, err := bench.Compare(m.Context.Context, paths, load, m.Int("rounds"), func(r *bench.Result) { failed = errors.Join(failed, m.print(r)) })
+			if err = errors.Join(err, failed); err != nil {
+				return err
+			}
+			if err := c.WriteTable(m.App.ErrWriter); err != nil {
+				return err
+			}
 		}
 	}
 	if s, ok := paths[0].(*bench.Sandbox); ok && m.Bool("disk") {

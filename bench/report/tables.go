@@ -1,0 +1,127 @@
+package report
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lacunalog/lacuna/bench"
+)
+
+// machineTable says where and when, and how busy others were: figures of a busy
+// machine are marked by it.
+func machineTable(b *bytes.Buffer, recs []bench.Record) error {
+	type run struct{ what, machine string }
+	var order []run
+	of := make(map[run][]bench.Record)
+	for _, r := range recs {
+		m := r.Machine
+		c := "cgo"
+		if !m.CGO {
+			c = "pure Go"
+		}
+		k := run{r.Kind(), fmt.Sprintf("%s, %d processors, %s, %s %s, %s, %s", m.CPU, m.Cores, m.FileSystem, m.OS, m.Kernel, m.Go, c)}
+		if of[k] == nil {
+			order = append(order, k)
+		}
+		of[k] = append(of[k], r)
+	}
+	b.WriteString("| what | when (UTC) | machine | processors that others used: median, most |\n| --- | --- | --- | --- |\n")
+	for _, k := range order {
+		rs := of[k]
+		busy := "not known"
+		if s := spreadOf(rs, bench.UnitOthers); s != (bench.Spread{}) || rs[0].Busy.Known {
+			worst := slices.MaxFunc(rs, func(x, y bench.Record) int { return cmp.Compare(x.Busy.Others, y.Busy.Others) })
+			busy = fmt.Sprintf("%.2f, %.2f", s.Median, s.Most)
+			if len(worst.Busy.Names) > 0 {
+				busy += " (" + strings.Join(worst.Busy.Names, ", ") + ")"
+			}
+		}
+		fmt.Fprintf(b, "| %s, %d runs | %s to %s | %s | %s |\n", k.what, len(rs),
+			rs[0].Time.Format("2006-01-02 15:04"), rs[len(rs)-1].Time.Format("15:04"), k.machine, busy)
+	}
+	return nil
+}
+
+// leaves is the size of the log that a record speaks of.
+func leaves(r bench.Record) float64 {
+	n, _ := strconv.ParseFloat(r.Label("leaves"), 64)
+	return n
+}
+
+func build(r bench.Record) string {
+	if r.Machine.CGO {
+		return "cgo"
+	}
+	return "pure Go"
+}
+
+// of returns the records of a kind.
+func of(recs []bench.Record, kind string) (out []bench.Record) {
+	for _, r := range recs {
+		if r.Kind() == kind {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func growTable(b *bytes.Buffer, recs []bench.Record) error {
+	b.WriteString("| build | leaves | events/s | CPU µs/event | compaction debt MiB | L0 sublevels | resident MiB | highest MiB | bytes/event | above the padded plaintext |\n" +
+		"| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	for _, r := range of(recs, "Grow") {
+		f := r.Figures
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %.0f | %.0f | %.0f | %.0f | %.0f |\n", build(r), group(leaves(r)), group(f[bench.UnitRate]), figure(f[bench.UnitCPU]),
+			figure(f[bench.UnitDebt]), f[bench.UnitLevels], f[bench.UnitMemory], f[bench.UnitPeak], f[bench.UnitDisk], f[bench.UnitAbove])
+	}
+	return nil
+}
+
+func openTable(b *bytes.Buffer, recs []bench.Record) error {
+	b.WriteString("| build | after | leaves | times | opened after ms | resident MiB then |\n| --- | --- | --- | --- | --- | --- |\n")
+	for _, c := range []string{"cgo", "pure Go"} {
+		for _, after := range []string{"clean", "kill"} {
+			var rs []bench.Record
+			for _, r := range of(recs, "Open") {
+				if build(r) == c && r.Label("after") == after {
+					rs = append(rs, r)
+				}
+			}
+			if len(rs) == 0 {
+				continue
+			}
+			s := spreadOf(rs, bench.UnitOpen)
+			how := "a clean stop"
+			if after == "kill" {
+				how = "`kill -9`"
+			}
+			fmt.Fprintf(b, "| %s | %s | %s | %d | %s [%s–%s] | %.0f |\n", c, how, group(leaves(rs[0])), len(rs),
+				figure(s.Median), figure(s.Least), figure(s.Most), spreadOf(rs, bench.UnitMemory).Median)
+		}
+	}
+	return nil
+}
+
+func proofTable(b *bytes.Buffer, recs []bench.Record) error {
+	b.WriteString("| build | leaves | prove p50 µs | p99 | verify p50 µs | p99 |\n| --- | --- | --- | --- | --- | --- |\n")
+	for _, r := range of(recs, "Proof") {
+		f := r.Figures
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", build(r), group(leaves(r)),
+			figure(f[bench.UnitProveP50]), figure(f[bench.UnitProveP99]), figure(f[bench.UnitVerifyP50]), figure(f[bench.UnitVerifyP99]))
+	}
+	return nil
+}
+
+func eraseTable(b *bytes.Buffer, recs []bench.Record) error {
+	b.WriteString("| people | at once | destroyed p50 ms | p99 | recorded p50 ms | p99 |\n| --- | --- | --- | --- | --- | --- |\n")
+	for _, r := range of(recs, "Erase") {
+		f := r.Figures
+		people, _ := strconv.ParseFloat(r.Label("people"), 64)
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", group(people), r.Label("at-once"),
+			figure(f[bench.UnitDestroyedP50]), figure(f[bench.UnitDestroyedP99]), figure(f[bench.UnitRecordedP50]), figure(f[bench.UnitRecordedP99]))
+	}
+	return nil
+}
