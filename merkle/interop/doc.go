@@ -7,6 +7,8 @@
 //   - Tessera's hammer, as a program: loads a log, and checks that it only grows
 //   - golang.org/x/mod/sumdb: the client code of the Go checksum database
 //   - torchwood: tile client, policies and proof files
+//   - litewitness and omniwitness, as programs: witnesses, which our client asks;
+//     and Tessera and the client of omniwitness, which ask ours
 //
 // Each is shown the same logs: as a folder that merkle alone has written, as a
 // folder exported by merkle/log, and over HTTP by its handler.

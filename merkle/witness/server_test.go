@@ -2,9 +2,11 @@ package witness_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -521,4 +523,38 @@ func textOf(t *testing.T, signed []byte) []byte {
 		t.Fatalf("no note: %q", signed)
 	}
 	return signed[:i+1]
+}
+
+// Two checkpoints of one size are evidence against the log, and the operator is
+// given both.
+func TestServerEvidence(t *testing.T) {
+	log := newTree(t, origin, 9)
+	var said bytes.Buffer
+	o := options(t, log)
+	o.Logger = slog.New(slog.NewJSONHandler(&said, nil))
+	s, err := witness.NewServerOn(o, newDisk())
+	if err != nil {
+		t.Fatal(err)
+	}
+	post(s, log.add(0, 7))
+	post(s, log.add(0, 8)) // who asks for the size is no cheat
+	if said.Len() > 0 {
+		t.Errorf("without a reason it says %s", said.String())
+	}
+	post(s, witness.AddRequest(witness.NewAdd(7, nil, log.fork(2).signed(7))))
+	var line struct{ Level, Msg, Cosigned, Refused string }
+	if err := json.NewDecoder(&said).Decode(&line); err != nil {
+		t.Fatal(err)
+	}
+	one, err := merkle.OpenCheckpoint([]byte(line.Cosigned), origin, log.verifier())
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := merkle.OpenCheckpoint([]byte(line.Refused), origin, log.verifier())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line.Level != "ERROR" || one.Size != 7 || two.Size != 7 || one.Root == two.Root {
+		t.Errorf("%s: %v and %v", line.Msg, one, two)
+	}
 }

@@ -1,11 +1,14 @@
 package witness
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,9 +82,15 @@ func (s *Server) addCheckpoint(body []byte) answer {
 		return *refused
 	}
 	a := s.update(w, r, text, c)
-	if a.status != http.StatusOK {
-		s.log.Warn("checkpoint not cosigned", "origin", w.origin, "old", r.old, "size", c.Size, "status", a.status, "reason", a.body)
+	level := slog.LevelWarn
+	switch a.status {
+	case http.StatusOK:
+		return a
+	case http.StatusConflict:
+		level = slog.LevelDebug // who does not know the size asks for it in this way
 	}
+	s.log.Log(context.Background(), level, "checkpoint not cosigned",
+		"origin", w.origin, "old", r.old, "size", c.Size, "status", a.status, "reason", strings.TrimSpace(a.body))
 	return a
 }
 
@@ -109,6 +118,10 @@ func (s *Server) update(w *watched, r *addRequest, text []byte, c merkle.Checkpo
 	}
 	if r.old != w.last.Size {
 		return answer{http.StatusConflict, sizeType, strconv.FormatUint(w.last.Size, 10) + "\n"}
+	}
+	if c.Size == w.last.Size && w.signed != nil && c.Root != w.last.Root {
+		s.log.Error("a log has signed two trees of one size: these two checkpoints are the evidence",
+			"origin", w.origin, "cosigned", string(w.signed), "refused", string(r.checkpoint))
 	}
 	if err := w.extends(r, c); err != nil {
 		return refuse(http.StatusUnprocessableEntity, "%v", err)
