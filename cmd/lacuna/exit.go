@@ -108,6 +108,9 @@ func classify(err error) (code int, hint string) {
 		config   *ledger.ConfigError
 		rolled   log.ErrRolledBack
 	)
+	if code, hint, ok := classifyAudit(err); ok {
+		return code, hint
+	}
 	switch {
 	case errors.As(err, &u):
 		if u.hint != "" {

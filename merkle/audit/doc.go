@@ -36,7 +36,7 @@
 // # Use
 //
 //	src, err := audit.Open("https://log.example/customers", audit.Options{})
-//	log, err := audit.NewLog(vkey, "", nil)
+//	log, err := audit.NewLog([]string{vkey}, "", nil)
 //	file, err := audit.OpenState("customers.state", log)
 //	a := &audit.Auditor{Source: src, Log: log, State: file}
 //	report, err := a.Round(ctx)

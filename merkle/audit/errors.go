@@ -41,14 +41,14 @@ func (e *ConflictError) Error() string {
 	return s
 }
 
-// A StateError says that a remembered state cannot be used: it is damaged, or
-// it is of another log.
+// A StateError says that what is remembered cannot be used: it is damaged, or it
+// is of another log. File is empty for a state that lives in memory.
 type StateError struct {
 	File string
 	Err  error
 }
 
-func (e *StateError) Error() string { return fmt.Sprintf("state %s: %v", e.File, e.Err) }
+func (e *StateError) Error() string { return fmt.Sprintf("remembered in %s: %v", e.File, e.Err) }
 func (e *StateError) Unwrap() error { return e.Err }
 
 // A LockedError says that another process works with the same file or folder.

@@ -185,7 +185,7 @@ func (r *recorder) Fetch(ctx context.Context, path string, limit int) ([]byte, e
 
 func testLog(t testing.TB, h *history) *Log {
 	t.Helper()
-	l, err := NewLog(h.vkey, "", nil)
+	l, err := NewLog([]string{h.vkey}, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,30 +16,43 @@ type Log struct {
 	// VKey is the log's public key, as it is handed out.
 	VKey string
 
-	verifier merkle.Verifier
-	policy   *merkle.Policy
+	verifiers []merkle.Verifier // VKey's first
+	policy    *merkle.Policy
 }
 
-// NewLog returns the log with that public key. The origin is the name of the key
-// if it is empty, as it is with every log that follows the recommendation of
-// https://c2sp.org/tlog-checkpoint. If a policy is given, a head is accepted
-// only with the cosignatures that it asks for.
-func NewLog(vkey, origin string, policy *merkle.Policy) (*Log, error) {
-	v, err := merkle.NewVerifier(vkey)
-	if err != nil {
-		return nil, err
+// NewLog returns the log with these public keys, of which there usually is one.
+// Each head must be signed by the first; a signature by one of the others, which
+// a log may have of another kind, must not be wrong. The origin is the name of
+// the first key if it is empty, as it is with every log that follows the
+// recommendation of https://c2sp.org/tlog-checkpoint. If a policy is given, a
+// head is accepted only with the cosignatures that it asks for.
+func NewLog(vkeys []string, origin string, policy *merkle.Policy) (*Log, error) {
+	if len(vkeys) == 0 {
+		return nil, errors.New("no public key of the log")
+	}
+	l := &Log{Origin: origin, VKey: vkeys[0], policy: policy}
+	for _, vkey := range vkeys {
+		v, err := merkle.NewVerifier(vkey)
+		if err != nil {
+			return nil, err
+		}
+		l.verifiers = append(l.verifiers, v)
 	}
 	if origin == "" {
-		origin = v.Name()
+		l.Origin = l.verifiers[0].Name()
 	}
-	return &Log{Origin: origin, VKey: vkey, verifier: v, policy: policy}, nil
+	return l, nil
 }
 
 // open verifies a head that is remembered or stands in an evidence: the log must
 // have signed it. Whether witnesses had is not asked, since a policy may change,
 // and what a log has signed binds it without any of them.
 func (l *Log) open(signed []byte) (merkle.Checkpoint, error) {
-	return merkle.OpenCheckpoint(signed, l.Origin, l.verifier)
+	c, err := merkle.OpenCheckpoint(signed, l.Origin, l.verifiers[0])
+	if err == nil && len(l.verifiers) > 1 {
+		c, err = merkle.OpenCheckpoint(signed, l.Origin, l.verifiers...)
+	}
+	return c, err
 }
 
 // A head is a signed checkpoint that has been verified.
@@ -70,7 +83,7 @@ func (l *Log) fetchHead(ctx context.Context, src Source) (head, error) {
 	}
 	c, err := l.open(signed)
 	if err == nil && l.policy != nil {
-		c, _, err = l.policy.Check(signed, l.Origin, l.verifier)
+		c, _, err = l.policy.Check(signed, l.Origin, l.verifiers...)
 	}
 	if err == nil && c.Size == 0 && c.Root != merkle.EmptyRoot() {
 		err = fmt.Errorf("it says that an empty log has root %s", c.Root)

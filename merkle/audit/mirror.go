@@ -157,7 +157,7 @@ func (m *Mirror) heads() (have, known head, err error) {
 func (m *Mirror) head(name string) (head, error) {
 	b, err := m.disk.read(m.path(name), maxCheckpoint)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return head{}, &StateError{File: m.path(name), Err: err}
+		return head{}, fmt.Errorf("reading mirror: %w", err)
 	}
 	h, err := m.Log.remembered(b)
 	if err != nil {

@@ -116,7 +116,7 @@ func (f *StateFile) load(l *Log) error {
 		return nil
 	}
 	if err != nil {
-		return &StateError{File: f.path, Err: err}
+		return fmt.Errorf("reading state: %w", err)
 	}
 	s, err := ParseState(b, l)
 	if err != nil {

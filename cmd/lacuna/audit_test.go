@@ -1,0 +1,378 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/lacunalog/lacuna/merkle"
+	"github.com/lacunalog/lacuna/merkle/audit"
+	"github.com/lacunalog/lacuna/merkle/log"
+)
+
+// followed is a log that grows, served over HTTP, and its public key.
+type followed struct {
+	log  *log.Log
+	vkey string // file
+	url  string
+	size int
+
+	mu  sync.Mutex
+	on  int    // call hit before this many more requests
+	hit func() // may be nil
+}
+
+func newFollowed(t *testing.T) *followed {
+	t.Helper()
+	skey, vkey, err := merkle.GenerateKey(&counting{}, "followed.lacuna.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := merkle.NewSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := log.Options{Origin: "followed.lacuna.test", Signer: signer, VKey: vkey, MinFree: -1, FS: log.MemFS()}
+	if err := log.Create("log", o); err != nil {
+		t.Fatal(err)
+	}
+	f := &followed{vkey: filepath.Join(t.TempDir(), "log.vkey")}
+	if f.log, err = log.Open(t.Context(), "log", o); err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		f.on--
+		hit := f.hit
+		if f.on != 0 {
+			hit = nil
+		}
+		f.mu.Unlock()
+		if hit != nil {
+			hit()
+		}
+		f.log.Handler().ServeHTTP(w, r)
+	}))
+	f.url = srv.URL
+	t.Cleanup(func() {
+		srv.CloseClientConnections()
+		srv.Close()
+		if err := f.log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.WriteFile(f.vkey, []byte(vkey+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// counting is a source of randomness that has none.
+type counting struct{ n byte }
+
+func (c *counting) Read(p []byte) (int, error) {
+	for i := range p {
+		c.n++
+		p[i] = c.n
+	}
+	return len(p), nil
+}
+
+func (f *followed) grow(t *testing.T, n int) {
+	t.Helper()
+	for n > 0 {
+		es := make([]log.Entry, min(n, 5000))
+		for i := range es {
+			es[i].Leaf = fmt.Appendf(nil, "entry %d", f.size+i)
+		}
+		if _, err := f.log.Append(t.Context(), es); err != nil {
+			t.Fatal(err)
+		}
+		f.size += len(es)
+		n -= len(es)
+	}
+}
+
+// at calls do before the n-th request from now.
+func (f *followed) at(n int, do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.on, f.hit = n, do
+}
+
+func (f *followed) known(t *testing.T) *audit.Log {
+	t.Helper()
+	vkey, err := os.ReadFile(f.vkey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := audit.NewLog([]string{strings.TrimSpace(string(vkey))}, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// auditKills is how often each of the two loops here kills a program.
+func auditKills(t *testing.T) int { return max(3, kills(t)/4) }
+
+// TestKillDuringAudit kills an auditor before a random request, while the log
+// grows. Its state never goes back, and in the end it has verified everything.
+func TestKillDuringAudit(t *testing.T) {
+	f := newFollowed(t)
+	f.grow(t, 66_000)
+	state := filepath.Join(t.TempDir(), "state")
+	args := []string{"audit", "--url", f.url, "--key", f.vkey, "--state", state}
+	rng := rand.New(rand.NewPCG(5, 6))
+	killed, bundles := 0, uint64(0)
+	for round := range auditKills(t) {
+		if killDuring(t, f, 1+rng.IntN(700>>min(round, 6)), args...) {
+			killed++
+		}
+		s, err := audit.OpenState(state, f.known(t))
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		if now := s.State().Bundles; now < bundles {
+			t.Fatalf("round %d: %d bundles were verified, now %d", round, bundles, now)
+		} else {
+			bundles = now
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		f.grow(t, rng.IntN(2000))
+	}
+	f.at(0, nil)
+	if out := runOK(t, "", args...); !bytes.Contains(out, fmt.Appendf(nil, ": %d entries", f.size)) {
+		t.Errorf("in the end: %s", out)
+	}
+	if killed == 0 {
+		t.Fatal("no audit was killed: the loop kills too late to show anything")
+	}
+	t.Logf("%d of %d audits killed, %d entries", killed, auditKills(t), f.size)
+}
+
+// TestKillDuringMirror kills a mirror before a random request, while the log
+// grows. Whatever lies in its folder is what the log serves, and what its
+// checkpoint covers is all there.
+func TestKillDuringMirror(t *testing.T) {
+	f := newFollowed(t)
+	f.grow(t, 20_000)
+	dir := filepath.Join(t.TempDir(), "mirror")
+	args := []string{"mirror", "--url", f.url, "--key", f.vkey, "-o", dir}
+	rng := rand.New(rand.NewPCG(7, 8))
+	killed := 0
+	for round := range auditKills(t) {
+		if killDuring(t, f, 1+rng.IntN(160>>min(round, 4)), args...) {
+			killed++
+		}
+		f.at(0, nil)
+		checkMirror(t, f, dir)
+		f.grow(t, rng.IntN(2000))
+	}
+	if out := runOK(t, "", args...); !bytes.Contains(out, fmt.Appendf(nil, ": %d entries", f.size)) {
+		t.Errorf("in the end: %s", out)
+	}
+	checkMirror(t, f, dir)
+	if killed == 0 {
+		t.Fatal("no mirror was killed: the loop kills too late to show anything")
+	}
+	t.Logf("%d of %d mirrors killed, %d entries", killed, auditKills(t), f.size)
+}
+
+// killDuring starts a program and kills it before its n-th request. It reports
+// whether the program had not ended before.
+func killDuring(t *testing.T, f *followed, n int, args ...string) bool {
+	t.Helper()
+	cmd := program(args...)
+	var talk bytes.Buffer
+	cmd.Stderr = &talk
+	f.at(n, func() { cmd.Process.Kill() })
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() >= 0) {
+		t.Fatalf("lacuna %v: %v\n%s", args, err, talk.Bytes())
+	}
+	return err != nil
+}
+
+func checkMirror(t *testing.T, f *followed, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil || strings.HasPrefix(filepath.Base(rel), ".") || rel == "checkpoint" {
+			return err // what is being written, and heads, which are audited below
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		w := httptest.NewRecorder()
+		f.log.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/"+filepath.ToSlash(rel), nil))
+		if w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), b) {
+			t.Errorf("%s is not what the log serves (status %d)", rel, w.Code)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "checkpoint")); errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	src, err := audit.Open(dir, audit.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := f.known(t)
+	s, err := audit.OpenState("", l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (&audit.Auditor{Source: src, Log: l, State: s}).Round(t.Context()); err != nil {
+		t.Fatalf("the mirror does not verify: %v", err)
+	}
+}
+
+// An interrupted program ends with 130 and goes on when it is started again.
+func TestInterruptAudit(t *testing.T) {
+	f := newFollowed(t)
+	f.grow(t, 5000)
+	for _, args := range [][]string{
+		{"audit", "--url", f.url, "--key", f.vkey, "--state", filepath.Join(t.TempDir(), "state")},
+		{"mirror", "--url", f.url, "--key", f.vkey, "-o", filepath.Join(t.TempDir(), "mirror")},
+		{"audit", "--url", f.url, "--key", f.vkey, "--every", "1h"},
+	} {
+		cmd := program(args...)
+		var talk bytes.Buffer
+		cmd.Stderr = &talk
+		wait := make(chan struct{})
+		f.at(5, func() {
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Error(err)
+			}
+			<-wait // or the program might be done before it has noticed
+		})
+		err := cmd.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = cmd.Wait()
+		close(wait)
+		if cmd.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(talk.String(), "interrupted") {
+			t.Errorf("lacuna %v: %v\n%s", args, err, talk.Bytes())
+		}
+		f.at(0, nil)
+		if args[5] != "--every" {
+			runOK(t, "", args...)
+		}
+	}
+}
+
+// A daemon follows a log and serves metrics until it is stopped.
+func TestAuditMetrics(t *testing.T) {
+	f := newFollowed(t)
+	f.grow(t, 300)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	talk, talkw := io.Pipe()
+	out, outw := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"lacuna", "audit", "--url", f.url, "--key", f.vkey, "--every", "10ms", "--metrics", ":0", "--json"}, nil, outw, talkw)
+		talkw.Close()
+		outw.Close()
+	}()
+	url := readUntil(t, talk, regexp.MustCompile(`metrics at (http://127\.0\.0\.1:\d+/metrics)\n`))
+	go func() { _, _ = io.Copy(io.Discard, talk) }()
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for {
+			b := make([]byte, 64<<10)
+			n, err := out.Read(b)
+			if err != nil {
+				return
+			}
+			lines <- string(b[:n])
+		}
+	}()
+	for size := range 3 {
+		want := fmt.Sprintf(`"size":%d,`, f.size)
+		for line := range lines {
+			if strings.Contains(line, want) {
+				break
+			}
+		}
+		page := get(t, url)
+		for _, line := range []string{
+			fmt.Sprintf("lacuna_audit_size{origin=\"followed.lacuna.test\"} %d\n", f.size),
+			`lacuna_audit_rounds_total{origin="followed.lacuna.test",result="fork"} 0`,
+			`lacuna_audit_answers_total{origin="followed.lacuna.test",status="200"} `,
+			`lacuna_audit_last_success_timestamp_seconds{origin="followed.lacuna.test"} `,
+		} {
+			if !strings.Contains(page, line) {
+				t.Errorf("growth %d: the metrics lack %s:\n%s", size, line, page)
+			}
+		}
+		f.grow(t, 100)
+	}
+	cancel()
+	go func() {
+		for range lines {
+		}
+	}()
+	if code := <-ended; code != exitInterrupted {
+		t.Errorf("exit %d, want %d", code, exitInterrupted)
+	}
+	if _, err := http.Get(url); err == nil {
+		t.Error("the metrics are still served")
+	}
+}
+
+func readUntil(t *testing.T, r io.Reader, want *regexp.Regexp) string {
+	t.Helper()
+	var got []byte
+	b := make([]byte, 1024)
+	for {
+		n, err := r.Read(b)
+		got = append(got, b[:n]...)
+		if m := want.FindSubmatch(got); m != nil {
+			return string(m[1])
+		}
+		if err != nil {
+			t.Fatalf("%v after %q", err, got)
+		}
+	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

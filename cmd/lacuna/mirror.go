@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lacunalog/lacuna/merkle/audit"
+)
+
+func mirrorCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "mirror",
+		Usage: "keep a verified copy of a log that any file server can serve",
+		Description: "Copies any log after C2SP tlog-tiles byte for byte. Nothing is written that was not verified, and the folder always holds all that its\n" +
+			"checkpoint covers. It remembers what it has seen: a log that contradicts that is found, and both signed heads go into a file beside the folder. Exit 10 where\n" +
+			"anything does not verify, 13 where the log cannot be reached. It may be stopped at any moment, and goes on from there.",
+		Flags: followFlags(
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder of the mirror", Required: true},
+			&cli.BoolFlag{Name: "again", Usage: "verify every file in the folder that the head covers, and fetch anew what is wrong or missing"},
+		),
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			src, l, meter, err := openFollowed(c)
+			if err != nil {
+				return err
+			}
+			dir := c.String("output")
+			m, err := audit.OpenMirror(dir, src, l)
+			if err != nil {
+				return err
+			}
+			step, end := progress(c.App.ErrWriter, "copying")
+			m.Parallel, m.Progress, m.Again = c.Int("parallel"), step, c.Bool("again")
+			err = follow(c, src, l, meter, filepath.Clean(dir), func(ctx context.Context) (audit.Report, error) {
+				defer end()
+				r, err := m.Update(ctx)
+				if err == nil {
+					m.Again = false // once is what was asked for
+				}
+				return r, err
+			})
+			return errors.Join(err, m.Close())
+		},
+	}
+}
