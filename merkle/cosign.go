@@ -38,9 +38,6 @@ func NewCosigner(skey string) (*Cosigner, error) {
 	if err != nil {
 		return nil, err
 	}
-	if k.algorithm == Ed25519 {
-		return nil, errors.New("reading secret key: this is a key that signs notes, not one that cosigns")
-	}
 	c, err := newCosigner(k.name, k.algorithm, seed)
 	if err != nil {
 		return nil, fmt.Errorf("reading secret key: %w", err)

@@ -228,6 +228,69 @@ func TestCosignerNameIsSigned(t *testing.T) {
 	}
 }
 
+// Statements that no cosigner of ours would sign, but that somebody has signed
+// with the key.
+func TestSignedNonsense(t *testing.T) {
+	ed := testCosigner(t, 1, testWitness, merkle.CosignatureEd25519)
+	pq := testCosigner(t, 1, testWitness, merkle.CosignatureMLDSA44)
+	seed := make([]byte, 32)
+	_, _ = seedReader(1).Read(seed)
+	private, err := mldsa.NewPrivateKey(mldsa.MLDSA44(), seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := testHead()
+	signEd := func(time uint64, text string) []byte {
+		message := fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", time, text)
+		return append(binary.BigEndian.AppendUint64(nil, time), ed25519.Sign(ed25519.NewKeyFromSeed(seed), message)...)
+	}
+	signPQ := func(time uint64, start, end uint64) []byte {
+		sig, err := private.Sign(nil, subtreeMessage(testWitness, time, testOrigin, start, end, c.Root), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(binary.BigEndian.AppendUint64(nil, time), sig...)
+	}
+	if !ed.Verifier().Verify([]byte(c.Text()), signEd(1, c.Text())) || !pq.Verifier().Verify([]byte(c.Text()), signPQ(1, 0, 300)) {
+		t.Fatal("the controls do not verify")
+	}
+	if ed.Verifier().Verify([]byte("text\n"), signEd(1, "text\n")) {
+		t.Error("a cosignature of what is no checkpoint verifies")
+	}
+	if ed.Verifier().Verify([]byte(c.Text()), signEd(1<<63, c.Text())) || pq.Verifier().Verify([]byte(c.Text()), signPQ(1<<63, 0, 300)) {
+		t.Error("a time of 2^63 verifies")
+	}
+	line := func(name string, hash uint32, sig []byte) []byte {
+		return []byte("— " + name + " " + base64.StdEncoding.EncodeToString(append(binary.BigEndian.AppendUint32(nil, hash), sig...)) + "\n")
+	}
+	for name, x := range map[string]struct {
+		start, end uint64
+		line       []byte
+		valid      bool
+	}{
+		"control":                  {256, 300, line(testWitness, pq.KeyHash(), signPQ(0, 256, 300)), true},
+		"an inner part and a time": {256, 300, line(testWitness, pq.KeyHash(), signPQ(1, 256, 300)), false},
+		"no subtree":               {255, 300, line(testWitness, pq.KeyHash(), signPQ(0, 255, 300)), false},
+		"another name":             {256, 300, line("w", pq.KeyHash(), signPQ(0, 256, 300)), false},
+		"another key id":           {256, 300, line(testWitness, 0, signPQ(0, 256, 300)), false},
+	} {
+		_, err := merkle.VerifySubtreeSignature(x.line, testOrigin, x.start, x.end, c.Root, pq.Verifier())
+		expect(t, x.valid, name, err)
+	}
+}
+
+// One public key under two names, or for two algorithms, is two keys.
+func TestKeysOfOneSeed(t *testing.T) {
+	note, noteKey, _ := testKey(t, 1, testWitness)
+	ed := testCosigner(t, 1, testWitness, merkle.CosignatureEd25519)
+	other := testCosigner(t, 1, "witness.example/w2", merkle.CosignatureEd25519)
+	c := testHead()
+	_, cs, err := merkle.Cosignatures(sign(t, c, note, ed.At(1), other.At(2)), noteKey, ed.Verifier(), other.Verifier())
+	if err != nil || len(cs) != 2 || cs[0].Time != 1 || cs[1].Time != 2 {
+		t.Errorf("%v, %v", cs, err)
+	}
+}
+
 func TestCosignerRefuses(t *testing.T) {
 	for _, a := range cosigningAlgorithms {
 		w := testCosigner(t, 1, testWitness, a)
@@ -349,6 +412,7 @@ func TestVerifiersRefused(t *testing.T) {
 		"secret":            skey,
 		"cut":               w.VKey()[:len(w.VKey())-4],
 		"other name":        strings.Replace(w.VKey(), "witness", "witnezz", 1),
+		"id of 9 digits":    strings.Replace(w.VKey(), "+", "+0", 1),
 		"no id":             strings.Replace(w.VKey(), "+", "", 1),
 		"not canonical":     w.VKey() + "=",
 		"line break inside": w.VKey()[:60] + "\n" + w.VKey()[60:],
@@ -369,6 +433,9 @@ func TestVerifiersRefused(t *testing.T) {
 		} else if strings.Contains(err.Error(), skey[len(skey)-12:]) {
 			t.Errorf("%s: the error shows the key", name)
 		}
+	}
+	if _, err := merkle.NewVerifier(skey); err == nil || err.Error() != "this is a secret key, not a public one" {
+		t.Errorf("a secret key: %v", err)
 	}
 	if _, err := merkle.NewVerifier(rekey("a", append([]byte{0x04}, make([]byte, 32)...))); err != nil {
 		t.Errorf("control: %v", err)

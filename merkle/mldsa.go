@@ -20,8 +20,6 @@ func subtreeMessage(cosigner string, time uint64, origin string, start, end uint
 		return nil, fmt.Errorf("cosigner's name of %d bytes, must be 1 to %d", len(cosigner), maxOrigin)
 	case len(origin) < 1 || len(origin) > maxOrigin:
 		return nil, fmt.Errorf("origin of %d bytes, must be 1 to %d", len(origin), maxOrigin)
-	case time > maxTime:
-		return nil, errTime
 	case start != 0 && time != 0:
 		return nil, errors.New("only a subtree that begins with the first entry is signed with a time")
 	}

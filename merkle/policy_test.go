@@ -1,6 +1,7 @@
 package merkle_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -129,6 +130,19 @@ func TestPolicyCheck(t *testing.T) {
 	if _, cs, err := self.Check(sign(t, testHead(), second.At(7)), testOrigin); err != nil || len(cs) != 1 || cs[0].Time != 7 {
 		t.Errorf("a log that is its own witness: %v, %v", cs, err)
 	}
+	// What the caller has behind its keys stays as it is.
+	room := []merkle.Verifier{strangerKey, nil}
+	if _, _, err := p.Check(good, testOrigin, room[:1]...); err != nil || room[1] != nil {
+		t.Errorf("the slice of the caller was written to: %v", err)
+	}
+	// Neither the name alone nor the id alone makes a witness.
+	x1 := w.witnesses["X1"]
+	alone := parsePolicy(t, "witness X1 "+x1.VKey()+"\nquorum X1\n")
+	for _, c := range []merkle.Cosignature{{Name: x1.Name(), KeyHash: 1}, {Name: "w", KeyHash: x1.KeyHash()}} {
+		if alone.Satisfied([]merkle.Cosignature{c}) == nil {
+			t.Errorf("%+v satisfies the policy", c)
+		}
+	}
 	// The quorum alone.
 	_, cs, err := merkle.Cosignatures(good, p.Witnesses()[0].Verifier)
 	if err != nil {
@@ -195,6 +209,7 @@ func TestParsePolicyRefuses(t *testing.T) {
 		"log key of two names":   {"log " + log + "\nlog " + log2 + "\n" + end, "line 2: a log with this public key"},
 		"witness without key":    {"witness a\n" + end, "line 1: want: witness <name> <vkey> [<url>]"},
 		"witness without name":   {"witness " + a + "\n" + end, "line 1: want: witness <name> <vkey> [<url>]"},
+		"witness with more":      {"witness a " + a + " u v\n" + end, "line 1: want: witness <name> <vkey> [<url>]"},
 		"witness of a log's key": {"witness a " + log + "\n" + end, "line 1: an Ed25519 key; want Ed25519 cosignature or ML-DSA-44"},
 		"witness of no key":      {"witness a secret\n" + end, "line 1: reading public key: not of the form"},
 		"witness none":           {"witness none " + a + "\n" + end, `line 1: "none" is not a name`},
@@ -257,6 +272,28 @@ func TestParsePolicyAccepts(t *testing.T) {
 	if l, w := p.Logs()[0], p.Witnesses()[0]; l.URL != "https://log.example/" || w.URL != "https://witness.example/" {
 		t.Errorf("URLs are %q, %q", l.URL, w.URL)
 	}
+}
+
+// Two keys of one name and one key id: an id of 32 bits is easily met twice.
+func TestPolicyKeyIDTwice(t *testing.T) {
+	seen := map[uint32]uint32{}
+	key := func(n uint32) []byte {
+		return binary.BigEndian.AppendUint32(append([]byte{0x04}, make([]byte, 28)...), n)
+	}
+	for n := range uint32(1 << 20) {
+		id := keyID(testWitness, key(n))
+		m, ok := seen[id]
+		seen[id] = n
+		if !ok {
+			continue
+		}
+		text := "witness a " + rekey(testWitness, key(m)) + "\nwitness b " + rekey(testWitness, key(n)) + "\nquorum b\n"
+		if _, err := merkle.ParsePolicy([]byte(text)); err == nil || !strings.Contains(err.Error(), "line 2: name and key id are those of another key") {
+			t.Errorf("keys %d and %d: %v", m, n, err)
+		}
+		return
+	}
+	t.Fatal("no two keys of a million have the same id")
 }
 
 // As many logs, witnesses and groups as the text asks for, and the limit.

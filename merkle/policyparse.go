@@ -137,7 +137,7 @@ func (p *policyParser) key(words []string, algorithms ...Algorithm) (*verifier, 
 		return nil, "", fmt.Errorf("an %s key; want %s or %s", v.algorithm, algorithms[0], algorithms[1])
 	}
 	// Two keys with one name and one id could not be told apart in a checkpoint.
-	// It takes 2^32 tries to make such a pair, so somebody did.
+	// The id is short enough to find such a pair on purpose.
 	for _, o := range p.policy.verifiers() {
 		if o.Name() == v.name && o.KeyHash() == v.hash && !sameKey(o, v) {
 			return nil, "", errors.New("name and key id are those of another key")

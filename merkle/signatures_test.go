@@ -46,6 +46,14 @@ func TestAddSignatures(t *testing.T) {
 	if lines := linesOf(t, own, w1.Verifier()); lines != nil {
 		t.Errorf("lines of a key that is not there: %q", lines)
 	}
+	// Neither the name alone nor the id alone makes a key.
+	second := testCosigner(t, 2, testOrigin, merkle.CosignatureMLDSA44)
+	if lines := linesOf(t, sign(t, c, log, second.At(1)), logKey); string(c.Text()+"\n"+string(lines)) != string(own) {
+		t.Errorf("the lines of one key are %q", lines)
+	}
+	if lines := linesOf(t, own, renamedKey{logKey}); lines != nil {
+		t.Errorf("the lines of a key of another name are %q", lines)
+	}
 	// The same again changes nothing, and neither does a later signature.
 	for _, more := range [][]byte{answer, linesOf(t, sign(t, c, w1.At(99))), append(bytes.Clone(answer), answer...)} {
 		if again, err := merkle.AddSignatures(signed, more); err != nil || !bytes.Equal(again, signed) {
@@ -54,8 +62,8 @@ func TestAddSignatures(t *testing.T) {
 	}
 	if twice, err := merkle.AddSignatures(own, append(linesOf(t, sign(t, c, w1.At(7))), answer...)); err != nil {
 		t.Error(err)
-	} else if _, cs, err := merkle.Cosignatures(twice, w1.Verifier(), w2.Verifier()); err != nil || len(cs) != 2 || cs[0].Time != 7 {
-		t.Errorf("two lines of a key in one answer: %v, %v", cs, err)
+	} else if _, cs, err := merkle.Cosignatures(twice, w1.Verifier(), w2.Verifier()); err != nil || len(cs) != 2 || cs[0].Time != 7 || bytes.Count(twice, []byte("\n— ")) != 3 {
+		t.Errorf("two lines of a key in one answer: %v, %v\n%s", cs, err, twice)
 	}
 	// Nothing is written into what was given.
 	room := append(make([]byte, 0, 9999), own...)
@@ -63,6 +71,10 @@ func TestAddSignatures(t *testing.T) {
 		t.Errorf("the note that was given was written behind: %v", err)
 	}
 }
+
+type renamedKey struct{ merkle.Verifier }
+
+func (renamedKey) Name() string { return "log.example/renamed" }
 
 func TestAddSignaturesRefuses(t *testing.T) {
 	log, _, _ := testKey(t, 1, testOrigin)
@@ -92,6 +104,7 @@ func TestAddSignaturesRefuses(t *testing.T) {
 		"not canonical":         {own, "— " + testWitness + " AAAAAEF=\n"},
 		"an answer of a server": {own, "<html>\n"},
 		"101 lines":             {own, manyLines(101)},
+		"101 of one key":        {own, strings.Repeat(line, 101)},
 		"101 with the log's":    {own, manyLines(100)},
 		"note cut":              {own[:len(own)-1], line},
 		"note without lines":    {testHead().Text() + "\n", line},
