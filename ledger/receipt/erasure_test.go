@@ -224,32 +224,3 @@ func TestTwoCertificates(t *testing.T) {
 	b.Certificate = &twin
 	expect(t, receipt.CheckErasures([]*receipt.Report{a, b}), receipt.Failed, "two certificates for one request say different things; keep both files")
 }
-
-func FuzzVerifyCertificate(f *testing.F) {
-	l, records, certs := erasing(f)
-	record := epochs(f, l, records[0])[0]
-	f.Add(receipttest.Marshal(certs[0]))
-	f.Add(receipttest.Marshal(certs[0].Officer()))
-	f.Add(receipttest.Marshal(certs[1]))
-	want, err := certs[0].Terms.Digest()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, file []byte) {
-		r, err := receipt.VerifyCertificate(file, record)
-		if r == nil || r.Verified != (err == nil) || len(r.Lines) == 0 {
-			t.Fatal("report and error disagree")
-		}
-		for _, line := range r.Lines {
-			if strings.ContainsAny(line.Text, "\n\r\x1b") {
-				t.Fatal("a line is not one line")
-			}
-		}
-		if err != nil {
-			return
-		}
-		if got, err := r.Certificate.Terms.Digest(); err != nil || got != want {
-			t.Error("other terms verify")
-		}
-	})
-}

@@ -4,10 +4,12 @@
 package receipttest
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,8 +33,14 @@ type Log struct {
 }
 
 // NewLog returns an empty log with a fresh key.
-func NewLog(origin string) *Log {
-	skey, vkey, err := merkle.GenerateKey(rand.Reader, origin)
+func NewLog(origin string) *Log { return newLog(origin, rand.Reader) }
+
+// NewFixedLog returns an empty log whose key is the same every time: the processes of
+// a fuzzer have to agree on it.
+func NewFixedLog(origin string) *Log { return newLog(origin, bytes.NewReader(make([]byte, 64))) }
+
+func newLog(origin string, rand io.Reader) *Log {
+	skey, vkey, err := merkle.GenerateKey(rand, origin)
 	check(err)
 	signer, err := merkle.NewSigner(skey)
 	check(err)

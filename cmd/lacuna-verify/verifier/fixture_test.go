@@ -1,0 +1,165 @@
+package verifier
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/lacunalog/lacuna/ledger/receipt"
+	"github.com/lacunalog/lacuna/ledger/receipt/receipttest"
+	"github.com/lacunalog/lacuna/merkle"
+)
+
+var update = flag.Bool("update", false, "draw new keys and write testdata/fixture.txtar")
+
+const fixtureFile = "testdata/fixture.txtar"
+
+// fixture returns files of a log whose secret key is gone: nobody, and no fuzzer, can
+// make another that verifies. They lie in a file because the processes of a fuzzer
+// have to share them.
+func fixture(tb testing.TB) map[string][]byte {
+	tb.Helper()
+	if *update {
+		if err := os.WriteFile(fixtureFile, txtar.Format(drawFixture(tb)), 0o644); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	a, err := txtar.ParseFile(fixtureFile)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m := map[string][]byte{}
+	for _, f := range a.Files {
+		m[f.Name] = f.Data
+		// A member of a txtar file ends in a newline; a certificate does not.
+		if f.Name == "cert" || f.Name == "cert-officer" {
+			m[f.Name] = bytes.TrimSuffix(f.Data, []byte("\n"))
+		}
+	}
+	return m
+}
+
+func drawFixture(tb testing.TB) *txtar.Archive {
+	l := receipttest.NewLog("demo.lacuna.test")
+	press := receipttest.NewWitness("press.example/w", merkle.CosignatureEd25519)
+	const noon = 1777896000
+	l.Witnesses = []merkle.Signer{press.At(noon)}
+	l.Fill(4)
+	c := l.Chain(`{"subject":"c-2","type":"consent.requested"}`, `{"purpose":"newsletter","statement":{"de":"Ja."},"subject":"c-2","type":"consent.given"}`)
+	record, cert := l.Erase("c-2", nil, nil)
+	a := &txtar.Archive{Comment: []byte("Written by go test ./cmd/lacuna-verify/verifier -run Fixture -update\n")}
+	add := func(name string, b []byte) {
+		if len(b) > 0 && b[len(b)-1] != '\n' {
+			b = append(bytes.Clone(b), '\n')
+		}
+		a.Files = append(a.Files, txtar.File{Name: name, Data: b})
+	}
+	add("key", []byte(l.VKey))
+	add("policy", receipttest.Policy([]*receipttest.Log{l}, 1, press))
+	add("first", l.Receipt(c[0], receipttest.All))
+	add("second", l.Receipt(c[1], receipttest.All))
+	add("partly", l.Receipt(c[1], nil))
+	add("whole", l.FullReceipt(c[1]))
+	add("cert", receipttest.Marshal(cert))
+	add("cert-officer", receipttest.Marshal(cert.Officer()))
+	add("cert.tlog-proof", l.Receipt(record, nil))
+	add("old", l.Checkpoint())
+	fork := l.Fork()
+	fork.Rewrite(0, []byte("another entry"))
+	add("fork", fork.Checkpoint())
+	old := uint64(record + 1)
+	l.Fill(6)
+	l.Witnesses = []merkle.Signer{press.At(noon + 60)}
+	add("new", l.Checkpoint())
+	add("proof", receipt.AppendProof(nil, l.Consistency(old)))
+	return a
+}
+
+// memory is the fixture, and whatever else a test wants to be read, as files.
+func memory(stdin []byte, sets ...map[string][]byte) *files {
+	written := map[string][]byte{}
+	find := func(name string) ([]byte, bool) {
+		for _, m := range append(sets, written) {
+			if b, ok := m[name]; ok {
+				return b, true
+			}
+		}
+		return nil, false
+	}
+	return &files{
+		stdin: bytes.NewReader(stdin),
+		open: func(name string) (io.ReadCloser, error) {
+			b, ok := find(name)
+			if !ok {
+				return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+			}
+			return io.NopCloser(bytes.NewReader(b)), nil
+		},
+		create: func(name string, b []byte) error {
+			if _, ok := find(name); ok {
+				return &fs.PathError{Op: "open", Path: name, Err: fs.ErrExist}
+			}
+			written[name] = b
+			return nil
+		},
+	}
+}
+
+// TestFixture: the files verify, and verify the same from a disk.
+func TestFixture(t *testing.T) {
+	m := fixture(t)
+	dir := t.TempDir()
+	for name, b := range m {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+	for args, want := range map[string]int{
+		"--policy policy first second partly whole cert cert-officer cert.tlog-proof": exitOK,
+		"--key key --chain --explain first second":                                    exitOK,
+		"--key key cert":          exitOK,
+		"--key key cert-officer":  exitFailed,
+		"--key key - first":       exitFailed,
+		"--key key nowhere first": exitUsage,
+		"consistency --policy policy --old old --new new --proof proof": exitOK,
+		"consistency --key key --old old --new fork":                    exitFailed,
+		"consistency --key key --old old --new new":                     exitUsage,
+	} {
+		for _, more := range []string{"", " --json", " --explain"} {
+			var stdout, stderr, again, complaints bytes.Buffer
+			line := strings.Fields(args + more)
+			if code := Run("lacuna-verify", line, strings.NewReader("x"), &stdout, &stderr); code != want {
+				t.Errorf("%s: exit %d, want %d\n%s%s", args, code, want, &stdout, &stderr)
+			}
+			if code := run("lacuna-verify", line, memory([]byte("x"), m), &again, &complaints); code != want || again.String() != stdout.String() {
+				t.Errorf("%s: from memory exit %d\n%s\nand from the disk\n%s", args, code, &again, &stdout)
+			}
+		}
+	}
+}
+
+// TestFullDisk: what cannot be printed is said, and is no verdict.
+func TestFullDisk(t *testing.T) {
+	for args, want := range map[string]int{"--key key first": exitError, "--key key - ": exitError, "-h": exitError, "--key nowhere first": exitUsage} {
+		var stderr bytes.Buffer
+		code := run("lacuna-verify", strings.Fields(args), memory(nil, fixture(t)), full{}, &stderr)
+		if code != want || code == exitError && !strings.Contains(stderr.String(), errFull.Error()) {
+			t.Errorf("%s: exit %d, %s", args, code, &stderr)
+		}
+	}
+}
+
+var errFull = errors.New("the disk is full")
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
