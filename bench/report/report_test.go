@@ -86,6 +86,7 @@ func TestRender(t *testing.T) {
 	rs = append(rs, result("Proof/leaves=10000000", bench.UnitProveP50, 90.0, bench.UnitProveP99, 300.0, bench.UnitVerifyP50, 7.0, bench.UnitVerifyP99, 9.0),
 		result("Erase/people=1000/at-once=16", bench.UnitDestroyedP50, 9.0, bench.UnitDestroyedP99, 10.0, bench.UnitRecordedP50, 11.0, bench.UnitRecordedP99, 12.0))
 	write(t, dir, "g.jsonl", rs...)
+	write(t, dir, "p.jsonl", result("Profile/path=whole/size=256/callers=4/window=1024", bench.PieceUnit("seal"), 6.0, bench.PieceUnit("parse"), 2.0))
 
 	for kind, want := range map[string][]string{
 		"append a.jsonl":          {"| 1 | Lacuna, whole | 1,000 [900–1,100] | 0.35 | 1.23 | 40.0 | |\n", "| Tessera, indexed | 110 [100–300] | 0.35 | 1.23 | 40.0 | 10.0 [3.00–10.0] |\n", "| 4 × 1,024 | Lacuna, whole | 131,000"},
@@ -100,6 +101,7 @@ func TestRender(t *testing.T) {
 			"| disk above the padded plaintext, largest ledger | ≤ 300 B/event | 288 | reached |", "| opening after a kill | ≤ 1,500 ms | 2,000 | **missed** |",
 			"| last 3 M ÷ second M | ≥ 0.85 × | 0.99 | reached |", "| inclusion proof p50, largest ledger | ≤ 100 µs | 90.0 | reached |",
 		},
+		"profile p.jsonl":   {"| sealing: secrets, AEAD, digests of members, leaf | 6.00 | 75 % |\n| strict parsing | 2.00 | 25 % |\n| **together** | 8.00 | |"},
 		"append none.jsonl": {"*Not measured yet.*"},
 	} {
 		name, files, _ := strings.Cut(kind, " ")

@@ -125,3 +125,30 @@ func eraseTable(b *bytes.Buffer, recs []bench.Record) error {
 	}
 	return nil
 }
+
+// profileTable says where the CPU time of an event goes, the largest pieces first.
+func profileTable(b *bytes.Buffer, recs []bench.Record) error {
+	rs := of(recs, "Profile")
+	if len(rs) == 0 {
+		return nil
+	}
+	type piece struct {
+		what string
+		cost float64
+	}
+	var ps []piece
+	sum := 0.0
+	for _, p := range bench.Pieces {
+		cost := spreadOf(rs, bench.PieceUnit(p.Name)).Median
+		ps, sum = append(ps, piece{p.What, cost}), sum+cost
+	}
+	slices.SortStableFunc(ps, func(x, y piece) int { return cmp.Compare(y.cost, x.cost) })
+	b.WriteString("| piece | CPU µs/event | share |\n| --- | --- | --- |\n")
+	for _, p := range ps {
+		if p.cost > 0 {
+			fmt.Fprintf(b, "| %s | %s | %.0f %% |\n", p.what, figure(p.cost), 100*p.cost/sum)
+		}
+	}
+	fmt.Fprintf(b, "| **together** | %s | |\n", figure(sum))
+	return nil
+}

@@ -44,6 +44,18 @@ func benchCommand() *cli.Command {
 				Action: measure(benchAppend),
 			},
 			{
+				Name:  "profile",
+				Usage: "say where the CPU time of an append goes",
+				Flags: append([]cli.Flag{
+					&cli.IntFlag{Name: "size", Usage: "bytes of an event: 256 or 1024", Value: bench.Small},
+					&cli.IntFlag{Name: "callers", Usage: "callers, each in a closed loop", Value: 4},
+					&cli.IntFlag{Name: "window", Usage: "events that a caller submits before it waits for all", Value: 1024},
+					&cli.IntFlag{Name: "people", Usage: "people whom the events are about", Value: 10_000},
+					&cli.DurationFlag{Name: "for", Usage: "length of the run", Value: 5 * time.Second},
+				}, withoutProfiles(shared)...),
+				Action: measure(benchProfile),
+			},
+			{
 				Name:  "erase",
 				Usage: "erase people, and say after how long nobody can read them any more",
 				Flags: append([]cli.Flag{
@@ -199,9 +211,16 @@ func (m *measurement) print(r *bench.Result) error {
 	return err
 }
 
-func benchAppend(m *measurement) error {
+func checkSize(m *measurement) error {
 	if s := m.Int("size"); s != bench.Small && s != bench.Large {
 		return usage(fmt.Errorf("--size is %d, want %d or %d", s, bench.Small, bench.Large))
+	}
+	return nil
+}
+
+func benchAppend(m *measurement) error {
+	if err := checkSize(m); err != nil {
+		return err
 	}
 	paths, closePaths, err := openPaths(m)
 	defer closePaths()
@@ -262,6 +281,22 @@ func openPaths(m *measurement) (paths []bench.Path, closeAll func(), err error) 
 		paths, closers = append(paths, p), append(closers, p)
 	}
 	return paths, closeAll, nil
+}
+
+func benchProfile(m *measurement) error {
+	if err := checkSize(m); err != nil {
+		return err
+	}
+	s, err := bench.NewSandbox(m.Context.Context, m.dir, m.Int("people"))
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	r, err := bench.Profile(m.Context.Context, s, bench.Load{Size: m.Int("size"), Callers: m.Int("callers"), Window: m.Int("window"), For: m.Duration("for")})
+	if err != nil {
+		return err
+	}
+	return m.print(r)
 }
 
 func benchErase(m *measurement) error {
