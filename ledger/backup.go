@@ -63,7 +63,14 @@ func (l *Ledger) Backup(ctx context.Context, out string) (_ Manifest, err error)
 	if err := writeFile(filepath.Join(tmp, manifestFile), append(text, '\n'), 0o644); err != nil {
 		return m, err
 	}
-	for _, name := range []string{vkeyFile, configFile} {
+	files := []string{vkeyFile, configFile}
+	if l.config.Policy {
+		files = append(files, policyFile)
+	}
+	if l.config.MLDSA {
+		files = append(files, secondVKeyFile)
+	}
+	for _, name := range files {
 		b, err := os.ReadFile(filepath.Join(l.dir, name))
 		if err != nil {
 			return m, err
@@ -84,6 +91,7 @@ type RestoreOptions struct {
 	Dir        string   // the new ledger; must not exist
 	Root       []string // the root holder as it is now
 	SigningKey string   // the log's signing key (log.skey)
+	SecondKey  string   // the log's second signing key (log.mldsa.skey), if it has one
 	Pages      string   // folder that received key pages since; "" for none
 	Progress   func(done, total int64)
 	Warn       func(string)
@@ -121,6 +129,10 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.SigningKey, err)
 	}
+	second, err := o.secondKey(c)
+	if err != nil {
+		return nil, err
+	}
 	tmp := o.Dir + ".partial"
 	if err := os.RemoveAll(tmp); err != nil {
 		return nil, err
@@ -134,6 +146,11 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 	}
 	if err := writeFile(filepath.Join(tmp, skeyFile), []byte(strings.TrimSpace(string(skey))+"\n"), 0o600); err != nil {
 		return nil, err
+	}
+	if second != nil {
+		if err := writeFile(filepath.Join(tmp, secondKeyFile), second, 0o600); err != nil {
+			return nil, err
+		}
 	}
 	c.Root, c.Pages = nil, relativeTo(o.Dir, o.Pages)
 	for _, root := range o.Root {
@@ -157,6 +174,23 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 		return nil, err
 	}
 	return r, syncDir(filepath.Dir(filepath.Clean(o.Dir)))
+}
+
+// secondKey reads the log's second signing key, nil if it has none.
+func (o *RestoreOptions) secondKey(c Config) ([]byte, error) {
+	if !c.MLDSA {
+		if o.SecondKey != "" {
+			return nil, badConfig("the backup is of a log without a second key")
+		}
+		return nil, nil
+	}
+	if o.SecondKey == "" {
+		return nil, badConfig("the log has a second signing key, %s, and backups hold none: name it", secondKeyFile)
+	}
+	if _, err := readSecondKey(o.From, o.SecondKey); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(o.SecondKey)
 }
 
 // pages brings the key pages that were written since the backup into the store

@@ -37,6 +37,8 @@ func (l *Ledger) Examine() []Finding {
 	add(Fine, "", "log %s: %d entries, root %s", l.origin, head.Size, head.Root)
 	if l.readOnly != nil {
 		add(Warning, "go on with the newest copy of the log", "%s", l.readOnly)
+	} else if err := l.log.RolledBack(); err != nil {
+		add(Warning, "go on with the newest copy of the log", "%s", err)
 	}
 	for _, h := range info.Holders {
 		switch {
@@ -69,6 +71,6 @@ func (l *Ledger) Examine() []Finding {
 	if fi, err := os.Stat(filepath.Join(l.dir, skeyFile)); err == nil && fi.Mode().Perm()&0o077 != 0 {
 		add(Warning, "chmod 600 "+skeyFile, "the log's signing key can be read by other users")
 	}
-	add(Remark, "", "nobody but the operator vouches for times: no witness countersigns this log's heads")
+	l.examinePublishing(add)
 	return out
 }

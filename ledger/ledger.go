@@ -20,6 +20,8 @@
 //	lacuna.json   origin, suite, where the root holders are
 //	log.vkey      the log's public key; give it to everybody
 //	log.skey      the log's signing key; not in backups
+//	log.policy    whose cosignatures a head needs before strangers see it, if any are asked for
+//	log.mldsa.*   a second key of the log, if it has one
 //	log/          the store: leaves, sealed events, key pages
 //
 // and the root of the key tree lies outside, by default in DIR.root. Whoever
@@ -61,6 +63,10 @@ type Config struct {
 	Suite  int      `json:"suite"`           // 1 ChaCha20-Poly1305, 2 AES-256-GCM
 	Root   []string `json:"root"`            // files of the root holder, all with the same share; relative to the folder
 	Pages  string   `json:"pages,omitempty"` // folder that receives key pages before an old root dies
+	// Policy: only heads that satisfy log.policy are shown to strangers.
+	Policy bool `json:"policy,omitempty"`
+	// MLDSA: heads that are shown to strangers are also signed with log.mldsa.skey.
+	MLDSA bool `json:"mldsa,omitempty"`
 }
 
 const (
@@ -101,6 +107,8 @@ type Ledger struct {
 	actor      event.Actor
 	now        func() time.Time
 	readOnly   error
+	policy     *merkle.Policy // nil: none
+	keeping    atomic.Bool    // KeepPublished runs
 
 	log     *log.Log
 	tree    *keystore.Tree
@@ -128,6 +136,8 @@ type InitOptions struct {
 	Root   []string // files of the root holder; default Dir + ".root"
 	Pages  string   // folder on another disk that receives key pages; "" for none
 	Suite  int      // 0: suite 1
+	Policy []byte   // text of a policy (https://c2sp.org/tlog-policy) without the log's own key; nil for none
+	MLDSA  bool     // make a second key, ML-DSA-44, that signs the heads which strangers see
 	Now    func() time.Time
 
 	hooks hooks
@@ -173,7 +183,21 @@ func Init(ctx context.Context, o InitOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	c := Config{Format: format, Origin: o.Origin, Suite: o.Suite, Pages: relativeTo(o.Dir, o.Pages)}
+	c := Config{Format: format, Origin: o.Origin, Suite: o.Suite, Pages: relativeTo(o.Dir, o.Pages), Policy: o.Policy != nil, MLDSA: o.MLDSA}
+	vkeys := []string{vkey}
+	var second string
+	if o.MLDSA {
+		var vkey2 string
+		if second, vkey2, err = secondKeys(o.Origin); err != nil {
+			return err
+		}
+		vkeys = append(vkeys, vkey2)
+	}
+	if c.Policy {
+		if o.Policy, err = policyWithLog(o.Policy, o.Origin, vkeys...); err != nil {
+			return err
+		}
+	}
 	for _, root := range o.Root {
 		c.Root = append(c.Root, relativeTo(o.Dir, root))
 	}
@@ -188,6 +212,9 @@ func Init(ctx context.Context, o InitOptions) (err error) {
 		return err
 	}
 	if err := writeFile(filepath.Join(o.Dir, vkeyFile), []byte(vkey+"\n"), 0o644); err != nil {
+		return err
+	}
+	if err := writePublishing(o.Dir, o.Policy, second, vkeys); err != nil {
 		return err
 	}
 	lo := log.Options{Origin: o.Origin, Signer: signer, VKey: vkey, Spaces: spaces}
@@ -327,8 +354,12 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 			roots = append(roots, absoluteIn(o.Dir, root))
 		}
 	}
+	pub, err := l.readPublishing(warn)
+	if err != nil {
+		return nil, err
+	}
 	heads := &guardedHeads{headFiles: headCopy(roots)}
-	lo := log.Options{Origin: c.Origin, Signer: signer, VKey: l.vkey, Spaces: spaces, HeadCopy: heads, ReadOnly: o.ReadOnly}
+	lo := log.Options{Origin: c.Origin, Signer: signer, VKey: l.vkey, Spaces: spaces, HeadCopy: heads, Publishing: pub, ReadOnly: o.ReadOnly}
 	o.hooks.logOptions(&lo)
 	store := filepath.Join(o.Dir, storeDir)
 	l.log, err = log.Open(ctx, store, lo)

@@ -28,6 +28,9 @@ type Proof struct {
 	File      []byte // a .tlog-proof file
 	Asserted  bool
 	Assertion uint64 // index of the closing assertion
+	// Unwitnessed says why the file has the log's own head although there is a
+	// policy; nil if its head satisfies the policy, or there is none.
+	Unwitnessed error
 }
 
 // Prove returns a file that shows, offline and for ever, that entry index is in
@@ -63,7 +66,7 @@ func (l *Ledger) Prove(ctx context.Context, index uint64, o ProveOptions) (*Proo
 		}
 		p.Asserted = true
 	}
-	p.File, err = l.proofFile(ctx, index, opening)
+	p.File, p.Unwitnessed, err = l.proofFile(ctx, index, opening)
 	return p, err
 }
 
@@ -96,18 +99,22 @@ func (l *Ledger) openFields(k envelope.Keys, env []byte, e Entry, reveal []strin
 	return opening, nil
 }
 
-// proofFile puts an opening, the inclusion proof and the newest head together.
-func (l *Ledger) proofFile(ctx context.Context, index uint64, opening *envelope.Opening) ([]byte, error) {
+// proofFile puts an opening, the inclusion proof and a head together.
+func (l *Ledger) proofFile(ctx context.Context, index uint64, opening *envelope.Opening) (file []byte, unwitnessed, err error) {
 	extra, err := opening.Marshal()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	head := l.log.Head()
+	head, unwitnessed, err := l.headFor(ctx, index)
+	if err != nil {
+		return nil, nil, err
+	}
 	hashes, err := l.log.InclusionProof(ctx, index, head.Checkpoint.Size)
 	if err != nil {
-		return nil, fmt.Errorf("building the inclusion proof of entry %d: %w", index, err)
+		return nil, nil, fmt.Errorf("building the inclusion proof of entry %d: %w", index, err)
 	}
-	return (&merkle.Proof{Extra: extra, Index: index, Hashes: hashes, Checkpoint: head.Signed}).Marshal()
+	file, err = (&merkle.Proof{Extra: extra, Index: index, Hashes: hashes, Checkpoint: head.Signed}).Marshal()
+	return file, unwitnessed, err
 }
 
 // assert records chain.asserted for a person.

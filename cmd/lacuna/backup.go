@@ -54,6 +54,7 @@ func restoreCommand() *cli.Command {
 			&cli.StringFlag{Name: "from", Usage: "the backup, instead of the argument"},
 			&cli.StringSliceFlag{Name: "root", Usage: "file of the root holder as it is now", EnvVars: []string{"LACUNA_ROOT"}},
 			&cli.StringFlag{Name: "signing-key", Usage: "the log's signing key, log.skey", Required: true},
+			&cli.StringFlag{Name: "mldsa-key", Usage: "the log's second signing key, log.mldsa.skey, if it has one"},
 			&cli.StringFlag{Name: "pages", Usage: "folder that received key pages since the backup"},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 		},
@@ -74,7 +75,7 @@ func restoreCommand() *cli.Command {
 			}
 			step, end := progress(c.App.ErrWriter, "copying")
 			r, err := ledger.Restore(c.Context, ledger.RestoreOptions{
-				From: from, Dir: dir, Root: roots, SigningKey: c.String("signing-key"), Pages: c.String("pages"),
+				From: from, Dir: dir, Root: roots, SigningKey: c.String("signing-key"), SecondKey: c.String("mldsa-key"), Pages: c.String("pages"),
 				Progress: func(done, total int64) { step(uint64(done), uint64(total)) },
 				Warn:     func(text string) { fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: %s\n", text) },
 			})

@@ -12,7 +12,7 @@ func doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "doctor",
 		Usage:       "say how well this ledger can keep and erase",
-		Description: "One line for each thing that matters: ok, note, or WARN with what to do. Exit 1 where there is a WARN.",
+		Description: "One line for each thing that matters: ok, note, or WARN with what to do. Exit 1 where there is a WARN, 10 where this is an old copy of the log.",
 		Flags:       ledgerFlags(),
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
@@ -35,6 +35,9 @@ func doctorCommand() *cli.Command {
 							fmt.Fprintf(c.App.Writer, "       hint: %s\n", f.Hint)
 						}
 					}
+				}
+				if l.RolledBack() != nil {
+					return &exitError{exitVerify}
 				}
 				if warned {
 					return &exitError{exitFailure}

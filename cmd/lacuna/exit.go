@@ -107,6 +107,7 @@ func classify(err error) (code int, hint string) {
 		bad      *ledger.VerifyError
 		config   *ledger.ConfigError
 		rolled   log.ErrRolledBack
+		alone    *log.UnwitnessedError
 	)
 	if code, hint, ok := classifyAudit(err); ok {
 		return code, hint
@@ -133,6 +134,8 @@ func classify(err error) (code int, hint string) {
 		return exitHeld, "lacuna erase --everything erases what has a reason to stay, too"
 	case errors.As(err, &rolled), errors.As(err, &readOnly) && errors.As(readOnly.Why, &rolled):
 		return exitVerify, "this is an older copy of the log: it can be read, but go on with the newest one"
+	case errors.As(err, &alone):
+		return exitBusy, "ask again when they answer: lacuna publish"
 	case errors.As(err, &readOnly):
 		return exitNotAllowed, ""
 	case errors.As(err, &bad), errors.Is(err, receipt.ErrNotVerified):

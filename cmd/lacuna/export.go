@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/lacunalog/lacuna/ledger"
+	"github.com/lacunalog/lacuna/merkle/log"
 )
 
 func exportCommand() *cli.Command {
@@ -13,10 +15,11 @@ func exportCommand() *cli.Command {
 		Name:  "export",
 		Usage: "write what others read",
 		Subcommands: []*cli.Command{{
-			Name:        "tiles",
-			Usage:       "write the log as a static folder after C2SP tlog-tiles",
-			Description: "Any file server can serve the folder, and other people's programs check it. It names nobody. Running it again continues.",
-			Flags:       ledgerFlags(&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder to write", Required: true}),
+			Name:  "tiles",
+			Usage: "write the log as a static folder after C2SP tlog-tiles",
+			Description: "Any file server can serve the folder, and other people's programs check it. It names nobody. Running it again continues.\n" +
+				"With a policy it is as of the newest head that satisfies it.",
+			Flags: ledgerFlags(&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder to write", Required: true}),
 			Action: func(c *cli.Context) error {
 				if err := noArguments(c); err != nil {
 					return err
@@ -25,10 +28,13 @@ func exportCommand() *cli.Command {
 					step, end := progress(c.App.ErrWriter, "exporting")
 					err := l.Log().Export(c.Context, c.String("output"), step)
 					end()
+					if errors.Is(err, log.ErrUnpublished) {
+						return withHint(err, "lacuna publish --ledger "+c.String("ledger"))
+					}
 					if err != nil {
 						return err
 					}
-					head := l.Log().Head().Checkpoint
+					head, _ := l.Log().Published() // there is one, it was exported
 					if c.Bool("json") {
 						return printJSON(c.App.Writer, map[string]any{"folder": c.String("output"), "origin": head.Origin, "size": head.Size, "root": head.Root.String()})
 					}

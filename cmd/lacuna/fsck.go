@@ -25,6 +25,9 @@ func fsckCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
+				if err := l.RolledBack(); err != nil {
+					r.Problems = append(r.Problems, err.Error())
+				}
 				return printFsck(c, r)
 			})
 		},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
@@ -18,6 +19,8 @@ func initCommand() *cli.Command {
 			&cli.StringFlag{Name: "origin", Usage: "name of the log, a URL without scheme: log.example.com/crm", Required: true},
 			&cli.StringSliceFlag{Name: "root", Usage: "file that holds the root of all keys; give it twice for a second place on another disk (default: LEDGER.root)"},
 			&cli.StringFlag{Name: "pages", Usage: "folder on another disk that receives key pages before an old root is destroyed"},
+			&cli.StringFlag{Name: "policy", Usage: "file that says whose cosignatures a head needs before strangers see it, after C2SP tlog-policy; the log's own key is added"},
+			&cli.BoolFlag{Name: "mldsa", Usage: "make a second key of the log, ML-DSA-44, that signs the heads which strangers see, for when Ed25519 falls"},
 			&cli.IntFlag{Name: "suite", Usage: "1 ChaCha20-Poly1305, 2 AES-256-GCM", Value: 1},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 		},
@@ -30,8 +33,19 @@ func initCommand() *cli.Command {
 			if len(roots) == 0 {
 				roots = []string{filepath.Clean(dir) + ".root"}
 			}
+			var policy []byte
+			if name := c.String("policy"); name != "" {
+				var err error
+				if policy, err = os.ReadFile(name); err != nil {
+					return usage(fmt.Errorf("--policy: %w", err))
+				}
+				if policy == nil {
+					policy = []byte{} // an empty file is a bad policy, not none
+				}
+			}
 			err := ledger.Init(c.Context, ledger.InitOptions{
 				Dir: dir, Origin: c.String("origin"), Root: roots, Pages: c.String("pages"), Suite: c.Int("suite"),
+				Policy: policy, MLDSA: c.Bool("mldsa"),
 			})
 			if err != nil {
 				return err
@@ -48,6 +62,9 @@ func initCommand() *cli.Command {
 			vkey := filepath.Join(dir, "log.vkey")
 			if c.Bool("json") {
 				return printJSON(c.App.Writer, map[string]any{"ledger": dir, "origin": c.String("origin"), "root": roots, "key": vkey})
+			}
+			if policy != nil {
+				vkey += " and " + filepath.Join(dir, "log.policy")
 			}
 			fmt.Fprintf(c.App.Writer, "created %s; give %s to whoever verifies\n", dir, vkey)
 			return nil

@@ -72,6 +72,11 @@ func serveUntil(ctx context.Context, l net.Listener, h http.Handler, logger *slo
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
+	// Without TLS too: who fetches many tiles asks for them over one connection.
+	srv.Protocols = new(http.Protocols)
+	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetHTTP2(true)
+	srv.Protocols.SetUnencryptedHTTP2(true)
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	select {

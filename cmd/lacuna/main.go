@@ -65,7 +65,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			initCommand(), appendCommand(), recordCommand(), mayCommand(), getCommand(), subjectCommand(),
 			proveCommand(), verifyCommand(), eraseCommand(), certificatesCommand(), retentionCommand(),
-			fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), exportCommand(), auditCommand(), mirrorCommand(), witnessCommand(), benchCommand(), demoCommand(),
+			fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), exportCommand(),
+			publishCommand(), serveCommand(), auditCommand(), mirrorCommand(), witnessCommand(), benchCommand(), demoCommand(),
 		},
 		CommandNotFound: nil,
 	}

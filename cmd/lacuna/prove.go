@@ -16,7 +16,8 @@ func proveCommand() *cli.Command {
 		Name:  "prove",
 		Usage: "write a proof of one entry that anybody can verify offline",
 		Description: "Records a closing assertion first: how many events each chain of the person has, signed and dated. Without --reveal everything is\n" +
-			"shown but _seq and _prev, which would link the entry to its neighbours.",
+			"shown but _seq and _prev, which would link the entry to its neighbours. With a policy the proof leads to the oldest countersigned head that\n" +
+			"covers the entry, and the witnesses are asked if there is none.",
 		Flags: ledgerFlags(
 			&cli.Uint64Flag{Name: "index", Usage: "which entry", Required: true},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "proof file to write (default: standard output)"},
@@ -43,6 +44,9 @@ func proveCommand() *cli.Command {
 				}
 				if err := writeProof(c, c.String("output"), p.File); err != nil {
 					return err
+				}
+				if p.Unwitnessed != nil {
+					fmt.Fprintf(c.App.ErrWriter, "lacuna: the proof leads to a head that only the log has signed: %v\n", p.Unwitnessed)
 				}
 				if p.Asserted {
 					fmt.Fprintf(c.App.ErrWriter, "lacuna: closing assertion recorded as entry %d\n", p.Assertion)

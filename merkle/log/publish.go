@@ -34,7 +34,7 @@ type Publishing struct {
 	Timeout time.Duration
 	// Alarm is told when a witness stops or begins to answer, and when heads stop or
 	// begin to satisfy the policy: once for each change, not for each try. It must
-	// return soon. Nil: the Logger is told in any case.
+	// return soon. Nil: the Logger is told instead.
 	Alarm func(Alarm)
 }
 

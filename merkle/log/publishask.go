@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/lacunalog/lacuna/merkle"
 )
@@ -36,24 +35,10 @@ type UnwitnessedError struct {
 }
 
 func (e *UnwitnessedError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "the head of size %d has not enough cosignatures: %v", e.Size, e.Why)
-	for _, name := range sortedNames(e.Failed) {
-		fmt.Fprintf(&b, "; %s: %s", name, firstLine(e.Failed[name].Error()))
-	}
-	return b.String()
+	return fmt.Sprintf("the head of size %d has not enough cosignatures: %v", e.Size, e.Why)
 }
 
 func (e *UnwitnessedError) Unwrap() error { return e.Why }
-
-func sortedNames(m map[string]error) []string {
-	var names []string
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
 
 // An Alarm is a change that an operator should hear of.
 type Alarm struct {
@@ -179,18 +164,24 @@ func (p *publisher) tell(i int, name string, err error) {
 		return
 	}
 	p.states[i] = state
+	p.alarm(Alarm{Witness: name, Err: err})
+}
+
+// alarm tells the operator.
+func (p *publisher) alarm(a Alarm) {
+	if p.o.Alarm != nil {
+		p.o.Alarm(a)
+		return
+	}
 	log := p.opts.Logger
 	switch {
-	case err == nil && name == "":
+	case a.Err == nil && a.Witness == "":
 		log.Info("heads satisfy the policy again")
-	case err == nil:
-		log.Info("a witness cosigns again", "witness", name)
-	case name == "":
-		log.Error("the newest head does not satisfy the policy, an older one is shown", "err", firstLine(err.Error()))
+	case a.Err == nil:
+		log.Info("a witness cosigns again", "witness", a.Witness)
+	case a.Witness == "":
+		log.Error("the newest head does not satisfy the policy, an older one is shown", "err", firstLine(a.Err.Error()))
 	default:
-		log.Warn("a witness does not cosign", "witness", name, "err", firstLine(err.Error()))
-	}
-	if f := p.o.Alarm; f != nil {
-		f(Alarm{Witness: name, Err: err})
+		log.Warn("a witness does not cosign", "witness", a.Witness, "err", firstLine(a.Err.Error()))
 	}
 }

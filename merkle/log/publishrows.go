@@ -97,9 +97,6 @@ func (p *publisher) load(r *recovered) error {
 	}
 	p.written = policy
 	if !p.o.on() {
-		if len(policy) > 0 {
-			p.opts.Logger.Warn("this log published heads under a policy, and has none now: every head is shown")
-		}
 		return nil
 	}
 	return p.loadShown(d, r)

@@ -39,13 +39,9 @@ func (p *publisher) stopSigning(err ErrRolledBack) error {
 	if !p.behind.CompareAndSwap(nil, &err) {
 		return *p.behind.Load()
 	}
-	p.opts.Logger.Error("a witness has seen more of this log than there is: this is an old copy, or there are two; nothing is signed any more",
-		"witness", err.Witness, "size", err.Known.Size, "have", err.Have.Size)
 	row := aheadRow{err.Witness, err.Known.Size}
 	written := p.queue.end(err, &Change{Set: []Row{{Key: aheadKey, Value: row.bytes()}}})
-	if f := p.o.Alarm; f != nil {
-		f(Alarm{Witness: err.Witness, Err: err})
-	}
+	p.alarm(Alarm{Witness: err.Witness, Err: err})
 	select {
 	case <-written:
 	case <-p.stopped: // closed or broken before it could be written; the witness will say it again

@@ -56,6 +56,14 @@ type RestsOn struct {
 	What  string `json:"what"`
 }
 
+// Published is what `lacuna publish --json` prints.
+type Published struct {
+	Origin       string        `json:"origin"`
+	Size         uint64        `json:"size"`
+	Root         string        `json:"root"` // base64
+	Cosignatures []Cosignature `json:"cosignatures"`
+}
+
 // PlanLine is one line of what an erasure does.
 type PlanLine struct {
 	Compartment string `json:"compartment"`

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lacunalog/lacuna/ledger"
+)
+
+func serveCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "serve",
+		Usage: "serve the log to auditors, and publish its heads",
+		Description: "Serves the checkpoint, tiles and entries after C2SP tlog-tiles, which name nobody, and with a policy has new heads countersigned. Prints its\n" +
+			"URL and runs until it is stopped; meanwhile no other program can open the ledger. Without TLS only this machine can connect. If a\n" +
+			"witness has seen more of this log than there is, it goes on serving what there is, signs nothing, and ends with exit 10.",
+		Flags: append(ledgerFlags(
+			&cli.DurationFlag{Name: "every", Usage: "how often a new head is published", Value: 10 * time.Second},
+		), listenFlags()...),
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			if c.Duration("every") < time.Second {
+				return usage(errors.New("--every: heads are published a second apart at least"))
+			}
+			return withLedger(c, func(l *ledger.Ledger) error { return serve(c, l) })
+		},
+	}
+}
+
+func serve(c *cli.Context, l *ledger.Ledger) error {
+	// Before the address, so that nobody is told of one that is then closed.
+	socket, url, err := listen(c)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		err = printJSON(c.App.Writer, map[string]any{"url": url, "origin": l.Origin()})
+	} else {
+		_, err = fmt.Fprintln(c.App.Writer, url)
+	}
+	if err != nil {
+		return errors.Join(err, socket.Close())
+	}
+	ctx, stop := context.WithCancel(c.Context)
+	defer stop()
+	published := make(chan error, 1)
+	go func() {
+		published <- keepPublished(ctx, c, l, stop)
+	}()
+	err = serveUntil(ctx, socket, l.Log().Handler(), slog.New(slog.NewTextHandler(c.App.ErrWriter, nil)))
+	stop()
+	return errors.Join(err, <-published)
+}
+
+// keepPublished publishes until the context ends. An old copy of a log can be read,
+// so the server goes on; a broken one cannot, so it is stopped.
+func keepPublished(ctx context.Context, c *cli.Context, l *ledger.Ledger, stop context.CancelFunc) error {
+	if !l.Publishes() {
+		return nil
+	}
+	err := l.KeepPublished(ctx, c.Duration("every"))
+	if l.RolledBack() != nil {
+		return err
+	}
+	if err != nil {
+		stop()
+	}
+	return err
+}
