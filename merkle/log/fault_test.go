@@ -20,7 +20,8 @@ var faults = map[string]func(d *logtest.Disk){
 	"ENOSPC on write": func(d *logtest.Disk) {
 		failOps(d, logtest.Write, ".log", syscall.ENOSPC)
 	},
-	"short write": func(d *logtest.Disk) { d.ShortWrites(".log") },
+	"short write":  func(d *logtest.Disk) { failOps(d, logtest.Write, ".log", logtest.ErrShort) },
+	"sync is lost": func(d *logtest.Disk) { failOps(d, logtest.Sync, ".log", logtest.ErrLost) },
 }
 
 func failOps(d *logtest.Disk, kind logtest.Kind, suffix string, err error) {
@@ -66,7 +67,6 @@ func TestFaults(t *testing.T) {
 			}
 			wg.Wait()
 			d.Before(nil)
-			d.ShortWrites("")
 
 			// The disk is well again, the log is not.
 			ctx := context.Background()

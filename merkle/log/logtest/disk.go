@@ -13,7 +13,7 @@
 package logtest
 
 import (
-	"io"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -37,6 +37,16 @@ const (
 	Mkdir  Kind = "mkdir"
 )
 
+// Operations that do not change it.
+const (
+	Open  Kind = "open" // a file or a directory
+	Read  Kind = "read"
+	Stat  Kind = "stat"
+	List  Kind = "list"
+	Lock  Kind = "lock"
+	Close Kind = "close"
+)
+
 // Op is one operation on the disk.
 type Op struct {
 	Kind Kind
@@ -49,20 +59,20 @@ type Disk struct {
 	mem *vfs.MemFS
 	fs  vfs.FS
 
-	mu     sync.Mutex
-	before func(Op) error
-	held   map[string]*hold
-	short  string
-	free   uint64
-	known  bool // free is set
+	mu           sync.Mutex
+	before, rest func(Op) error
+	fate         map[Op]error // of the operation that comes next
+	held         map[string]*hold
+	free         uint64
+	known        bool // free is set
 }
 
 // NewDisk returns an empty disk.
 func NewDisk() *Disk { return newDisk(vfs.NewCrashableMem()) }
 
 func newDisk(mem *vfs.MemFS) *Disk {
-	d := &Disk{mem: mem, held: map[string]*hold{}}
-	d.fs = &diskFS{FS: errorfs.Wrap(mem, errorfs.InjectorFunc(d.inject)), d: d}
+	d := &Disk{mem: mem, held: map[string]*hold{}, fate: map[Op]error{}}
+	d.fs = &diskFS{FS: errorfs.Wrap(&faultFS{mem, d}, errorfs.InjectorFunc(d.inject)), d: d}
 	return d
 }
 
@@ -81,11 +91,19 @@ func (d *Disk) Crash(percent int, rng *rand.Rand) *Disk {
 
 // Before makes f be called before each operation that changes the disk, on
 // whatever goroutine does it. If f returns an error, the operation fails with it
-// and does nothing. A nil f ends it.
+// and does nothing; but see [ErrShort] and [ErrLost]. A nil f ends it.
 func (d *Disk) Before(f func(Op) error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.before = f
+}
+
+// BeforeRest is Before for the operations that do not change the disk. A file
+// whose closing fails is closed all the same.
+func (d *Disk) BeforeRest(f func(Op) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.rest = f
 }
 
 // SetFree makes the disk say that it has so many free bytes. Until then it says
@@ -94,14 +112,6 @@ func (d *Disk) SetFree(bytes uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.free, d.known = bytes, true
-}
-
-// ShortWrites makes every write to files whose name ends in suffix write half of
-// its bytes and fail, until it is called with an empty suffix.
-func (d *Disk) ShortWrites(suffix string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.short = suffix
 }
 
 type hold struct {
@@ -134,6 +144,9 @@ func (d *Disk) inject(op errorfs.Op) error {
 	}
 	d.mu.Lock()
 	before := d.before
+	if !kind.changes() {
+		before = d.rest
+	}
 	var h *hold
 	if kind == Sync {
 		for suffix, held := range d.held {
@@ -150,7 +163,25 @@ func (d *Disk) inject(op errorfs.Op) error {
 	if before == nil {
 		return nil
 	}
-	return before(Op{Kind: kind, Path: op.Path})
+	o := Op{Kind: kind, Path: op.Path}
+	err := before(o)
+	if kind == Write && errors.Is(err, ErrShort) || kind == Sync && errors.Is(err, ErrLost) {
+		// Left to the file itself, whose turn is next.
+		d.mu.Lock()
+		d.fate[o] = err
+		d.mu.Unlock()
+		return nil
+	}
+	return err
+}
+
+// changes reports whether operations of a kind change the disk.
+func (k Kind) changes() bool {
+	switch k {
+	case Open, Read, Stat, List, Lock, Close:
+		return false
+	}
+	return true
 }
 
 var kinds = map[errorfs.OpKind]Kind{
@@ -166,9 +197,18 @@ var kinds = map[errorfs.OpKind]Kind{
 	errorfs.OpFileSync:      Sync,
 	errorfs.OpFileSyncData:  Sync,
 	errorfs.OpFileSyncTo:    Sync,
+
+	errorfs.OpOpen:       Open,
+	errorfs.OpOpenDir:    Open,
+	errorfs.OpFileRead:   Read,
+	errorfs.OpFileReadAt: Read,
+	errorfs.OpStat:       Stat,
+	errorfs.OpFileStat:   Stat,
+	errorfs.OpList:       List,
+	errorfs.OpLock:       Lock,
 }
 
-// diskFS adds to the failing file system what it lacks.
+// diskFS adds to the failing file system how much room there is.
 type diskFS struct {
 	vfs.FS
 	d *Disk
@@ -181,46 +221,4 @@ func (f *diskFS) GetDiskUsage(path string) (vfs.DiskUsage, error) {
 		return vfs.DiskUsage{}, vfs.ErrUnsupported
 	}
 	return vfs.DiskUsage{AvailBytes: f.d.free, TotalBytes: 1 << 40, UsedBytes: 1<<40 - f.d.free}, nil
-}
-
-func (f *diskFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return f.wrap(name)(f.FS.Create(name, c))
-}
-
-func (f *diskFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return f.wrap(name)(f.FS.ReuseForWrite(old, name, c))
-}
-
-func (f *diskFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
-	return f.wrap(name)(f.FS.OpenReadWrite(name, c, o...))
-}
-
-func (f *diskFS) wrap(name string) func(vfs.File, error) (vfs.File, error) {
-	return func(file vfs.File, err error) (vfs.File, error) {
-		if err != nil {
-			return nil, err
-		}
-		return &shortFile{File: file, name: name, d: f.d}, nil
-	}
-}
-
-// shortFile writes half when told to.
-type shortFile struct {
-	vfs.File
-	name string
-	d    *Disk
-}
-
-func (f *shortFile) Write(b []byte) (int, error) {
-	f.d.mu.Lock()
-	short := f.d.short != "" && strings.HasSuffix(f.name, f.d.short)
-	f.d.mu.Unlock()
-	if !short {
-		return f.File.Write(b)
-	}
-	n, err := f.File.Write(b[:len(b)/2])
-	if err == nil {
-		err = io.ErrShortWrite
-	}
-	return n, err
 }
