@@ -3,6 +3,7 @@ package log
 import (
 	"context"
 	"fmt"
+	"runtime"
 )
 
 // Backup copies the log, with all its rows, into a new directory, which must not
@@ -33,11 +34,27 @@ func (l *Log) backup(ctx context.Context, dir string) error {
 		defer func() { <-l.commit }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-l.broke: // the sequencer may keep the lock for ever
+		return *l.broken.Load()
 	}
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
 	// Not WithFlushedWAL: everything is synced already, and it commits through
 	// a path that swallows errors.
-	return oneLine(l.engine.db.Checkpoint(dir))
+	return l.unlessBroken(func() (err error) {
+		// Where the disk of the backup cannot sync a directory the engine panics. It
+		// holds no lock there, and nothing has happened to the log.
+		defer func() {
+			switch r := recover().(type) {
+			case nil:
+			case runtime.Error:
+				panic(r)
+			default:
+				_ = l.opts.FS.RemoveAll(dir) // the first error is the one that helps
+				err = fmt.Errorf("storage engine panicked: %v", r)
+			}
+		}()
+		return oneLine(l.engine.db.Checkpoint(dir))
+	})
 }

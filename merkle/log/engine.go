@@ -46,6 +46,11 @@ type ears struct {
 	// fatal is called when the engine cannot go on. It must not return.
 	fatal func(error)
 	once  sync.Once
+
+	opened  atomic.Bool
+	closing atomic.Bool
+	halting sync.Once
+	halted  chan error // has room for the error that halted a goroutine of the engine
 }
 
 func (e *ears) hearError(err error) {
@@ -75,9 +80,9 @@ func (e *ears) Fatalf(format string, args ...any) {
 // fatal is the panic of Fatalf.
 type fatal struct{ error }
 
-func (o *Options) pebble(e *ears, lock *pebble.Lock) *pebble.Options {
+func (o *Options) pebble(dir string, e *ears, lock *pebble.Lock) *pebble.Options {
 	p := &pebble.Options{
-		FS:        tableFS{o.FS},
+		FS:        guardFS{tableFS{o.FS}, dir, e},
 		Lock:      lock,
 		ReadOnly:  o.ReadOnly,
 		Cleaner:   noRecycle{},
@@ -93,9 +98,17 @@ func (o *Options) pebble(e *ears, lock *pebble.Lock) *pebble.Options {
 		L0StopWritesThreshold:       24,
 		// Below this size a level is not split in two. The default, an eighth of it,
 		// rewrites every row once more from the first hundred thousand on.
-		LBaseMaxBytes:              512 << 20,
-		CompactionConcurrencyRange: func() (int, int) { return 1, min(2, runtime.GOMAXPROCS(0)) },
-		Logger:                     e,
+		LBaseMaxBytes: 512 << 20,
+		CompactionConcurrencyRange: func() (int, int) {
+			n := min(2, runtime.GOMAXPROCS(0))
+			if !e.opened.Load() {
+				// An opening that fails takes away what a compaction works with. None is
+				// begun unless the backlog is large.
+				return 0, n
+			}
+			return 1, n
+		},
+		Logger: e,
 		EventListener: &pebble.EventListener{
 			BackgroundError: e.hearError,
 			// Without a listener the engine's answer to a damaged file is Fatalf.
@@ -148,8 +161,8 @@ func openEngine(ctx context.Context, dir string, o *Options, create bool, onFata
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w (%w)", dir, ErrLocked, oneLine(err))
 	}
-	e := &ears{log: o.Logger, fatal: onFatal}
-	po := o.pebble(e, lock)
+	e := &ears{log: o.Logger, fatal: onFatal, halted: make(chan error, 1)}
+	po := o.pebble(dir, e, lock)
 
 	// The engine retries a failing flush for ever while it opens, so the opening
 	// runs beside us and is left behind when the context ends.
@@ -170,6 +183,8 @@ func openEngine(ctx context.Context, dir string, o *Options, create bool, onFata
 	var r result
 	select {
 	case r = <-done:
+	case err := <-e.halted: // the lock is held until the process ends
+		return nil, fmt.Errorf("opening %s: %w: %w", dir, ErrBroken, err)
 	case <-ctx.Done():
 		go func() { // in case it comes to an end after all
 			if r := <-done; r.err == nil {
@@ -191,6 +206,7 @@ func openEngine(ctx context.Context, dir string, o *Options, create bool, onFata
 		}
 		return nil, fmt.Errorf("opening %s: %w", dir, err)
 	}
+	e.opened.Store(true)
 	return &engine{db: r.db, lock: lock, ears: e}, nil
 }
 
@@ -203,6 +219,7 @@ func damagedTable(err error) bool {
 
 // close closes the database. Not after a failed commit.
 func (e *engine) close() error {
+	e.ears.closing.Store(true)
 	err := e.db.Close()
 	return errors.Join(oneLine(err), oneLine(e.lock.Close()))
 }

@@ -49,7 +49,7 @@ func setSeams(o *Options) {
 func PlaceOf(entries []Entry) []uint32 { return newShuffler().place(entries) }
 
 // Flush makes the engine write its memtables out.
-func Flush(l *Log) error { return l.engine.db.Flush() }
+func Flush(l *Log) error { return l.unlessBroken(l.engine.db.Flush) }
 
 // WaitForCleaning waits until the engine has deleted the files it has no use for.
 func WaitForCleaning(l *Log) { l.engine.db.TestOnlyWaitForCleaning() }

@@ -107,7 +107,7 @@ func create(dir string, o Options) (err error) {
 	batch := e.db.NewBatch()
 	_ = batch.Set(metaKey, l.meta.bytes(), nil) // a batch in memory takes everything
 	_ = batch.Set(headKey, h.Signed, nil)
-	if err := l.commitRows(batch); err != nil {
+	if err := l.unlessBroken(func() error { return l.commitRows(batch) }); err != nil {
 		l.fail(err)
 		return *l.broken.Load()
 	}

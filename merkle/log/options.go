@@ -68,8 +68,8 @@ type Options struct {
 	Logger *slog.Logger
 	// OnBroken is called once, on any goroutine, when the log becomes broken
 	// (see ErrBroken): a program prints the error and exits with status 1. If
-	// the engine cannot go on at all and OnBroken returns or is nil, the log
-	// panics.
+	// the engine cannot go on at all and OnBroken returns or is nil, the log may
+	// panic.
 	OnBroken func(error)
 
 	// FS defaults to the file system of the operating system.

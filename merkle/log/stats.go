@@ -60,9 +60,9 @@ func (l *Log) Compact(ctx context.Context, from, to []byte) error {
 	return nil
 }
 
-func (l *Log) compact(ctx context.Context, from, to []byte) (err error) {
+func (l *Log) compact(ctx context.Context, from, to []byte) error {
 	s := l.Snapshot()
-	err = s.ready(ctx)
+	err := s.ready(ctx)
 	// A snapshot of our own would keep the very rows that are to go, so Close
 	// waits for us as if we had one.
 	l.readers.Add(1)
@@ -77,11 +77,13 @@ func (l *Log) compact(ctx context.Context, from, to []byte) (err error) {
 	if err := l.spaces.hasRange(from, to); err != nil {
 		return err
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("storage engine panicked: %v", r)
-			l.fail(err)
-		}
-	}()
-	return oneLine(l.engine.db.Compact(ctx, from, to, false))
+	return l.unlessBroken(func() (err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("storage engine panicked: %v", r)
+				l.fail(err)
+			}
+		}()
+		return oneLine(l.engine.db.Compact(ctx, from, to, false))
+	})
 }
