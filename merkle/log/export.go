@@ -103,7 +103,7 @@ type exporter struct {
 	head Head
 	fs   vfs.FS
 	dir  string
-	made map[string]bool // directories known to exist; true if they must be synced
+	made map[string]bool // directories known to exist; true until they are synced
 }
 
 // checkOld refuses a folder that holds another log, or a newer state of this one.
@@ -147,7 +147,7 @@ func (x *exporter) put(path string, b []byte) error {
 	case !bytes.Equal(old, b):
 		return fmt.Errorf("%s: the file differs from the log", path)
 	}
-	return nil
+	return x.mkdir(x.fs.PathDir(x.path(path)))
 }
 
 func (x *exporter) read(path string) ([]byte, error) {
@@ -193,16 +193,18 @@ func (x *exporter) write(path string, b []byte) (err error) {
 	return nil
 }
 
-// mkdir makes a directory and remembers which directory got a new name.
+// mkdir makes a directory. Names that are there are synced as well: an export that
+// was interrupted may have made them, and nobody has synced them since.
 func (x *exporter) mkdir(dir string) error {
 	if _, ok := x.made[dir]; ok {
 		return nil
 	}
-	if _, err := x.fs.Stat(dir); err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		parent := x.fs.PathDir(dir)
+	_, err := x.fs.Stat(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := x.fs.PathDir(dir)
+	if err != nil {
 		if parent != dir {
 			if err := x.mkdir(parent); err != nil {
 				return err
@@ -211,11 +213,8 @@ func (x *exporter) mkdir(dir string) error {
 		if err := x.fs.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
-		x.made[parent] = true
 	}
-	if _, ok := x.made[dir]; !ok {
-		x.made[dir] = false
-	}
+	x.made[dir], x.made[parent] = true, true
 	return nil
 }
 
@@ -225,6 +224,9 @@ func (x *exporter) syncDirs() error {
 			continue
 		}
 		d, err := x.fs.OpenDir(dir)
+		if errors.Is(err, fs.ErrPermission) && !strings.HasPrefix(dir, x.dir) {
+			continue // the folder was made for us, by somebody who may
+		}
 		if err != nil {
 			return fmt.Errorf("syncing directory: %w", err)
 		}
