@@ -6,7 +6,8 @@
 //   - Tessera's fsck, as a program: checkpoint, every bundle, every tile, root
 //   - Tessera's hammer, as a program: loads a log, and checks that it only grows
 //   - golang.org/x/mod/sumdb: the client code of the Go checksum database
-//   - torchwood: tile client, policies and proof files
+//   - torchwood: tile client, cosignatures, policies and proof files
+//   - transparency-dev/formats: cosignatures with Ed25519 and ML-DSA-44, policies
 //   - litewitness and omniwitness, as programs: witnesses, which our client asks;
 //     and Tessera and the client of omniwitness, which ask ours
 //
