@@ -8,11 +8,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/lacunalog/lacuna/merkle"
+	"github.com/lacunalog/lacuna/merkle/audit"
 	"github.com/lacunalog/lacuna/merkle/witness"
 )
 
@@ -28,7 +31,7 @@ func witnessCommand() *cli.Command {
 		Name:  "witness",
 		Usage: "cosign the heads of other people's logs",
 		Description: "A witness remembers the newest head of each log and cosigns a newer one only if nothing before it has changed (https://c2sp.org/tlog-witness).\n" +
-			"Prints its URL and runs until it is stopped. Never restore its folder from a backup: make a new witness instead.",
+			"Prints its URL and runs until it is stopped. A log that shows it two histories is refused, and the evidence is kept beside the keys (lacuna audit evidence). Never restore its folder from a backup: make a new witness instead.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "dir", Usage: "folder of the witness"},
 			&cli.StringFlag{Name: "policy", Usage: "file with the logs to cosign, in the form of https://c2sp.org/tlog-policy; its witnesses and its quorum mean nothing here"},
@@ -117,9 +120,25 @@ func serveWitness(c *cli.Context) error {
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(c.App.ErrWriter, nil))
-	s, err := witness.NewServer(witness.Options{
-		Dir: filepath.Join(dir, witnessRemember), Cosigners: cosigners, Logs: logs, Logger: logger,
-	})
+	o := witness.Options{Dir: filepath.Join(dir, witnessRemember), Cosigners: cosigners, Logger: logger}
+	vkeys := make(map[string][]string)
+	for _, k := range logs {
+		v, err := merkle.NewVerifier(k)
+		if err != nil {
+			return err
+		}
+		o.Logs = append(o.Logs, v)
+		vkeys[v.Name()] = append(vkeys[v.Name()], k)
+	}
+	o.Fork = func(f witness.Fork) {
+		name, err := keepFork(filepath.Join(dir, "witness"), f, vkeys[f.Origin])
+		if err != nil {
+			logger.Error("evidence not kept", "origin", f.Origin, "err", err)
+			return
+		}
+		logger.Error("evidence kept, see lacuna audit evidence", "origin", f.Origin, "file", name)
+	}
+	s, err := witness.NewServer(o)
 	if err != nil {
 		return err
 	}
@@ -151,9 +170,38 @@ func readCosigners(dir string) ([]*merkle.Cosigner, error) {
 	return cosigners, nil
 }
 
-// logsToCosign reads the keys of --policy and --log.
-func logsToCosign(c *cli.Context) ([]merkle.Verifier, error) {
-	var logs []merkle.Verifier
+// maxForks is how many evidence files there may be in the folder of a witness. A
+// log that forks may show a new head every second, and one file is enough.
+const maxForks = 100
+
+// keepFork writes what shows that a log has forked, and returns where.
+func keepFork(base string, f witness.Fork, vkeys []string) (string, error) {
+	have, err := filepath.Glob(base + ".fork-*.json")
+	if err != nil {
+		return "", err
+	}
+	if len(have) >= maxForks {
+		return "", fmt.Errorf("there are %d files of evidence already", len(have))
+	}
+	var failed error
+	for i, k := range vkeys {
+		// Both heads are signed by one key of the log, not always by the first.
+		l, err := audit.NewLog(append([]string{k}, slices.Delete(slices.Clone(vkeys), i, i+1)...), f.Origin, nil)
+		if err != nil {
+			return "", err
+		}
+		e, err := audit.NewFork(l, f.Cosigned, f.Refused, f.Root, f.Proof, "a request to this witness", time.Now())
+		if err == nil {
+			return e.Write(base)
+		}
+		failed = err
+	}
+	return "", failed
+}
+
+// logsToCosign returns the public keys of --policy and --log.
+func logsToCosign(c *cli.Context) ([]string, error) {
+	var logs []string
 	if path := c.String("policy"); path != "" {
 		b, err := os.ReadFile(path)
 		if err != nil {
@@ -164,15 +212,15 @@ func logsToCosign(c *cli.Context) ([]merkle.Verifier, error) {
 			return nil, usage(fmt.Errorf("--policy %s: %w", path, err))
 		}
 		for _, l := range p.Logs() {
-			logs = append(logs, l.Verifier)
+			logs = append(logs, l.VKey)
 		}
 	}
 	for i, text := range c.StringSlice("log") {
-		v, err := merkle.NewVerifier(strings.TrimSpace(text))
-		if err != nil {
+		text = strings.TrimSpace(text)
+		if _, err := merkle.NewVerifier(text); err != nil {
 			return nil, usage(fmt.Errorf("--log, number %d: %w", i+1, err))
 		}
-		logs = append(logs, v)
+		logs = append(logs, text)
 	}
 	if len(logs) == 0 {
 		return nil, &usageError{err: errors.New("no log to cosign"), hint: "--log VKEY, or --policy FILE with a line \"log VKEY\""}

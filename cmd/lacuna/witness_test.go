@@ -32,6 +32,13 @@ const witnessedOrigin = "log.lacuna.test/witnessed"
 // witnessedHead returns the signed head of an empty log and the key of the log.
 func witnessedHead(t *testing.T) (signed []byte, vkey string) {
 	t.Helper()
+	signed, _, vkey = witnessedFork(t)
+	return signed, vkey
+}
+
+// witnessedFork returns two heads of one size, which the same key has signed.
+func witnessedFork(t *testing.T) (one, other []byte, vkey string) {
+	t.Helper()
 	skey, vkey, err := merkle.GenerateKey(rand.Reader, witnessedOrigin)
 	if err != nil {
 		t.Fatal(err)
@@ -40,11 +47,49 @@ func witnessedHead(t *testing.T) (signed []byte, vkey string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed, err = merkle.SignCheckpoint(merkle.Checkpoint{Origin: witnessedOrigin, Size: 1, Root: merkle.LeafHash(nil)}, signer)
+	var heads [2][]byte
+	for i := range heads {
+		head := merkle.Checkpoint{Origin: witnessedOrigin, Size: 1, Root: merkle.LeafHash([]byte{byte(i)})}
+		if heads[i], err = merkle.SignCheckpoint(head, signer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return heads[0], heads[1], vkey
+}
+
+// A log that shows two histories is refused, and what it signed is kept.
+func TestWitnessKeepsEvidence(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "w")
+	key := strings.TrimSpace(string(runOK(t, "", "witness", "init", "--dir", dir, "--name", "witness.lacuna.test")))
+	v, err := merkle.NewVerifier(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return signed, vkey
+	one, other, vkey := witnessedFork(t)
+	_, stranger := witnessedHead(t)
+	cmd, url := startWitness(t, "--dir", dir, "--log", stranger, "--log", vkey) // the log has two keys, and signs with the second
+	c := &witness.Client{URL: url, Verifiers: []merkle.Verifier{v}}
+	if _, err := c.Cosign(t.Context(), one, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_, err := c.Cosign(t.Context(), other, 1, nil)
+		if refused, ok := errors.AsType[*witness.RefusedError](err); !ok || refused.Status != http.StatusUnprocessableEntity {
+			t.Errorf("%v", err)
+		}
+	}
+	stopWitness(t, cmd)
+	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	keyFile := filepath.Join(dir, "log.vkey")
+	if err := os.WriteFile(keyFile, []byte(vkey+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := string(runOK(t, "", "audit", "evidence", files[0], "--key", keyFile)); !strings.Contains(out, "fork: log "+witnessedOrigin) {
+		t.Errorf("the evidence says %s", out)
+	}
 }
 
 // startWitness starts lacuna witness and returns it with the URL that it prints.

@@ -26,11 +26,29 @@ type Options struct {
 	// Logs are the keys of the logs that are cosigned. The name of a key is the
 	// origin of its log, and a log may have several.
 	Logs []merkle.Verifier
+	// Fork is told when a log has been caught with two histories. It may be called
+	// by several requests at once, and by whoever shows the same again.
+	Fork func(Fork)
 	// Logger is told what was refused and why; nil for the default.
 	Logger *slog.Logger
-	// MaxRequests is how many requests are read and answered at once, 64 if it
+	// MaxRequests is how many requests are read and answered at once, 256 if it
 	// is 0. Whoever comes on top gets status 503.
 	MaxRequests int
+}
+
+// A Fork is the evidence that a log has signed two histories, which no honest log
+// does, whatever happened to it.
+type Fork struct {
+	Origin string
+	// Cosigned is the signed checkpoint that the witness knows, Refused the one
+	// that does not continue it. Both are signed by a key of the log; the first
+	// is not the larger one.
+	Cosigned, Refused []byte
+	// If the sizes differ, Root is the root at the size of Cosigned of the tree of
+	// Refused, and Proof leads from there to the root of Refused. Who can make
+	// such a proof has that tree.
+	Root  *merkle.Hash
+	Proof []merkle.Hash
 }
 
 // A Server is a witness: the handler of add-checkpoint, sign-subtree and the
@@ -45,12 +63,13 @@ type Server struct {
 	names     map[string]*watched // by the hash of the origin
 	store     *store
 	log       *slog.Logger
+	fork      func(Fork)
 	requests  chan struct{}
 	now       func() time.Time
 }
 
 const (
-	defaultRequests = 64
+	defaultRequests = 256
 	// maxBody is room for a proof, and a checkpoint with sixteen ML-DSA-44
 	// signatures, which is how many the text of signed notes asks for.
 	maxBody = 96 << 10
@@ -73,7 +92,7 @@ func NewServer(o Options) (*Server, error) {
 
 func newServer(o Options, f files) (*Server, error) {
 	s := &Server{
-		cosigners: o.Cosigners, store: &store{f}, log: o.Logger, now: time.Now,
+		cosigners: o.Cosigners, store: &store{f}, log: o.Logger, fork: o.Fork, now: time.Now,
 		logs: map[string]*watched{}, names: map[string]*watched{},
 	}
 	if s.log == nil {

@@ -2,11 +2,9 @@ package witness_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,8 +12,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lacunalog/lacuna/merkle"
+	"github.com/lacunalog/lacuna/merkle/audit"
 	"github.com/lacunalog/lacuna/merkle/witness"
 )
 
@@ -525,36 +525,53 @@ func textOf(t *testing.T, signed []byte) []byte {
 	return signed[:i+1]
 }
 
-// Two checkpoints of one size are evidence against the log, and the operator is
-// given both.
-func TestServerEvidence(t *testing.T) {
-	log := newTree(t, origin, 9)
-	var said bytes.Buffer
-	o := options(t, log)
-	o.Logger = slog.New(slog.NewJSONHandler(&said, nil))
-	s, err := witness.NewServerOn(o, newDisk())
+// A log that shows two histories is caught, with what others need to see it.
+func TestServerFork(t *testing.T) {
+	log := newTree(t, origin, 40)
+	l, err := audit.NewLog([]string{log.vkey}, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	post(s, log.add(0, 7))
-	post(s, log.add(0, 8)) // who asks for the size is no cheat
-	if said.Len() > 0 {
-		t.Errorf("without a reason it says %s", said.String())
+	fork := log.fork(2)
+	body := func(old int, proof []merkle.Hash, signed []byte) []byte {
+		return witness.AddRequest(witness.NewAdd(uint64(old), proof, signed))
 	}
-	post(s, witness.AddRequest(witness.NewAdd(7, nil, log.fork(2).signed(7))))
-	var line struct{ Level, Msg, Cosigned, Refused string }
-	if err := json.NewDecoder(&said).Decode(&line); err != nil {
-		t.Fatal(err)
-	}
-	one, err := merkle.OpenCheckpoint([]byte(line.Cosigned), origin, log.verifier())
-	if err != nil {
-		t.Fatal(err)
-	}
-	two, err := merkle.OpenCheckpoint([]byte(line.Refused), origin, log.verifier())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if line.Level != "ERROR" || one.Size != 7 || two.Size != 7 || one.Root == two.Root {
-		t.Errorf("%s: %v and %v", line.Msg, one, two)
+	for _, c := range []struct {
+		name   string
+		body   []byte
+		caught bool
+	}{
+		{"the same size", body(7, nil, fork.signed(7)), true},
+		{"the same size, with a proof", body(7, fork.proof(3, 7), fork.signed(7)), true},
+		{"a larger one, with its own proof", fork.add(7, 30), true},
+		{"the next one", fork.add(7, 8), true},
+		{"no fork", log.add(7, 30), false},
+		{"asks for the size", log.add(0, 30), false},
+		{"another old size", fork.add(6, 30), false},
+		{"no proof", body(7, nil, fork.signed(30)), false},
+		{"the proof of the log", body(7, log.proof(7, 30), fork.signed(30)), false},
+		{"a wrong proof of the log", body(7, log.proof(6, 30), log.signed(30)), false},
+		{"a changed proof of the log", body(7, append([]merkle.Hash{{}}, log.proof(7, 30)[1:]...), log.signed(30)), false},
+		{"too long a proof", body(7, append(log.proof(7, 30), merkle.Hash{}), log.signed(30)), false},
+		{"signed by nobody", damaged(body(7, nil, fork.signed(7))), false},
+	} {
+		var caught []witness.Fork
+		o := options(t, log)
+		o.Fork = func(f witness.Fork) { caught = append(caught, f) }
+		s, err := witness.NewServerOn(o, newDisk())
+		if err != nil {
+			t.Fatal(err)
+		}
+		post(s, log.add(0, 7))
+		post(s, c.body)
+		if len(caught) > 1 || (len(caught) == 1) != c.caught {
+			t.Errorf("%s: caught %d times", c.name, len(caught))
+		}
+		for _, f := range caught {
+			e, err := audit.NewFork(l, f.Cosigned, f.Refused, f.Root, f.Proof, "a test", time.Unix(1000, 0))
+			if err != nil || f.Origin != origin || !e.Proves() {
+				t.Errorf("%s: %v", c.name, err)
+			}
+		}
 	}
 }

@@ -81,7 +81,13 @@ func (s *Server) addCheckpoint(body []byte) answer {
 	if refused != nil {
 		return *refused
 	}
-	a := s.update(w, r, text, c)
+	a, fork := s.update(w, r, text, c)
+	if fork != nil {
+		s.log.Error("a log has signed two histories", "origin", w.origin, "cosigned", string(fork.Cosigned), "refused", string(fork.Refused))
+		if s.fork != nil {
+			s.fork(*fork)
+		}
+	}
 	level := slog.LevelWarn
 	switch a.status {
 	case http.StatusOK:
@@ -94,49 +100,45 @@ func (s *Server) addCheckpoint(body []byte) answer {
 	return a
 }
 
-func (s *Server) update(w *watched, r *addRequest, text []byte, c merkle.Checkpoint) answer {
+func (s *Server) update(w *watched, r *addRequest, text []byte, c merkle.Checkpoint) (answer, *Fork) {
 	if _, err := merkle.OpenCheckpoint(r.checkpoint, w.origin, w.verifiers...); err != nil {
 		if _, ok := errors.AsType[*merkle.SignatureError](err); ok {
-			return refuse(http.StatusForbidden, "%v", err)
+			return refuse(http.StatusForbidden, "%v", err), nil
 		}
-		return refuse(http.StatusBadRequest, "%v", err)
+		return refuse(http.StatusBadRequest, "%v", err), nil
 	}
 	if r.old > c.Size {
-		return refuse(http.StatusBadRequest, "the old size is larger than that of the checkpoint")
+		return refuse(http.StatusBadRequest, "the old size is larger than that of the checkpoint"), nil
 	}
 	if c.Size == 0 && c.Root != merkle.EmptyRoot() {
-		return refuse(http.StatusUnprocessableEntity, "the root of an empty log is the hash of nothing")
+		return refuse(http.StatusUnprocessableEntity, "the root of an empty log is the hash of nothing"), nil
 	}
 	if len(s.signers(c, 1)) == 0 {
-		return refuse(http.StatusUnprocessableEntity, "this witness does not cosign checkpoints with extension lines")
+		return refuse(http.StatusUnprocessableEntity, "this witness does not cosign checkpoints with extension lines"), nil
 	}
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.broken != nil {
-		return refuse(http.StatusInternalServerError, "this witness cannot remember checkpoints")
+		return refuse(http.StatusInternalServerError, "this witness cannot remember checkpoints"), nil
 	}
 	if r.old != w.last.Size {
-		return answer{http.StatusConflict, sizeType, strconv.FormatUint(w.last.Size, 10) + "\n"}
-	}
-	if c.Size == w.last.Size && w.signed != nil && c.Root != w.last.Root {
-		s.log.Error("a log has signed two trees of one size: these two checkpoints are the evidence",
-			"origin", w.origin, "cosigned", string(w.signed), "refused", string(r.checkpoint))
+		return answer{http.StatusConflict, sizeType, strconv.FormatUint(w.last.Size, 10) + "\n"}, nil
 	}
 	if err := w.extends(r, c); err != nil {
-		return refuse(http.StatusUnprocessableEntity, "%v", err)
+		return refuse(http.StatusUnprocessableEntity, "%v", err), w.fork(r, c)
 	}
 	at, err := w.clock(s.now())
 	if err != nil {
 		s.log.Error("clock of the witness", "origin", w.origin, "err", err)
-		return refuse(http.StatusInternalServerError, "the clock of this witness is wrong")
+		return refuse(http.StatusInternalServerError, "the clock of this witness is wrong"), nil
 	}
 	lines, err := s.cosign(w, r, text, c, at)
 	if err != nil {
 		s.log.Error("checkpoint not stored, so not cosigned", "origin", w.origin, "size", c.Size, "err", err)
-		return refuse(http.StatusInternalServerError, "this witness could not remember the checkpoint")
+		return refuse(http.StatusInternalServerError, "this witness could not remember the checkpoint"), nil
 	}
-	return answer{status: http.StatusOK, body: string(lines)}
+	return answer{status: http.StatusOK, body: string(lines)}, nil
 }
 
 // extends says whether a checkpoint continues the one that was cosigned last.
@@ -150,6 +152,30 @@ func (w *watched) extends(r *addRequest, c merkle.Checkpoint) error {
 		return nil
 	}
 	return merkle.VerifyConsistency(w.last.Size, c.Size, r.proof, w.last.Root, c.Root)
+}
+
+// fork returns the evidence that there is against the log when a checkpoint that
+// it has signed does not continue the one that was cosigned last. A wrong proof
+// alone says nothing.
+func (w *watched) fork(r *addRequest, c merkle.Checkpoint) *Fork {
+	f := &Fork{Origin: w.origin, Cosigned: w.signed, Refused: r.checkpoint}
+	switch {
+	case w.signed == nil || c.Size < w.last.Size:
+		return nil
+	case c.Size == w.last.Size:
+		if c.Root == w.last.Root {
+			return nil
+		}
+		return f
+	}
+	// The proof may be a correct one, of another past.
+	err := merkle.VerifyConsistency(w.last.Size, c.Size, r.proof, w.last.Root, c.Root)
+	other, ok := errors.AsType[*merkle.RootMismatchError](err)
+	if !ok || merkle.VerifyConsistency(w.last.Size, c.Size, r.proof, other.Calculated, c.Root) != nil {
+		return nil
+	}
+	f.Root, f.Proof = &other.Calculated, r.proof
+	return f
 }
 
 // maxStepBack is how far a clock may be set back without notice, as programs
