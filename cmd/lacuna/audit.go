@@ -35,10 +35,11 @@ func auditCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			step, end := progress(c.App.ErrWriter, "verifying")
-			a := &audit.Auditor{Source: src, Log: l, State: state, Parallel: c.Int("parallel"), Progress: step}
+			a := &audit.Auditor{Source: src, Log: l, State: state, Parallel: c.Int("parallel")}
 			err = follow(c, src, l, meter, c.String("state"), func(ctx context.Context) (audit.Report, error) {
+				step, end := progress(c.App.ErrWriter, "verifying")
 				defer end()
+				a.Progress = step
 				return a.Round(ctx)
 			})
 			return errors.Join(err, state.Close())

@@ -106,8 +106,8 @@ func follow(c *cli.Context, src audit.Source, l *audit.Log, meter *auditMeter, b
 	every := c.Duration("every")
 	once := func(ctx context.Context) error {
 		r, err := round(ctx)
-		if stopped := ctx.Err(); stopped != nil && err != nil {
-			return stopped
+		if stopped := ctx.Err(); stopped != nil && err != nil && !verdict(err) {
+			return stopped // what was interrupted has no other finding
 		}
 		if conflict, ok := errors.AsType[*audit.ConflictError](err); ok && (every == 0 || conflict.Evidence.Kind != audit.Older) {
 			err = keepEvidence(err, base)

@@ -34,10 +34,11 @@ func mirrorCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			step, end := progress(c.App.ErrWriter, "copying")
-			m.Parallel, m.Progress, m.Again = c.Int("parallel"), step, c.Bool("again")
+			m.Parallel, m.Again = c.Int("parallel"), c.Bool("again")
 			err = follow(c, src, l, meter, filepath.Clean(dir), func(ctx context.Context) (audit.Report, error) {
+				step, end := progress(c.App.ErrWriter, "copying")
 				defer end()
+				m.Progress = step
 				r, err := m.Update(ctx)
 				if err == nil {
 					m.Again = false // once is what was asked for

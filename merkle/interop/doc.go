@@ -10,6 +10,7 @@
 //   - transparency-dev/formats: cosignatures with Ed25519 and ML-DSA-44, policies
 //   - litewitness and omniwitness, as programs: witnesses, which our client asks;
 //     and Tessera and the client of omniwitness, which ask ours
+//   - Tessera, as a library: writes a log, which our auditor and our mirror read
 //
 // Each is shown the same logs: as a folder that merkle alone has written, as a
 // folder exported by merkle/log, and over HTTP by its handler.
