@@ -92,6 +92,10 @@ func (g *Growth) compare(ctx context.Context, t *Trust, older, newer []byte, pro
 		return nil, ErrNoProof
 	}
 	if f := g.follow(); f != nil {
+		if now, ok := g.rewritten(ctx, f, proof.Tiles); ok {
+			f = differ(StageFork, f.cause, "fork: the old head signed root %s for the first "+count(a.Size, "entry", "entries")+
+				", and under the new head they have root %s: history was rewritten; keep both files and the proof", a.Root, now)
+		}
 		return f, nil
 	}
 	for _, f := range CheckTimes([]*Head{a, b}) {
@@ -122,13 +126,6 @@ func (g *Growth) follow() *Failure {
 	a, b := g.Old, g.New
 	err := merkle.VerifyConsistency(a.Size, b.Size, g.Proof, a.Root, b.Root)
 	if mismatch, ok := errors.AsType[*merkle.RootMismatchError](err); ok {
-		// A proof that leads from another old root to the root that the log signed
-		// is no mistake of whoever made it: it shows what the old tree is now.
-		now := mismatch.Calculated
-		if mismatch.What == "old root" && merkle.VerifyConsistency(a.Size, b.Size, g.Proof, now, b.Root) == nil {
-			return differ(StageFork, err, "fork: the old head signed root %s for the first "+count(a.Size, "entry", "entries")+
-				", and under the new head they have root %s: history was rewritten; keep both files and the proof", a.Root, now)
-		}
 		return differ(StageConsistency, err, "consistency: the proof or the tiles are not of these heads: for the "+mismatch.What+" %s they lead to %s",
 			mismatch.Expected, mismatch.Calculated)
 	}
@@ -156,6 +153,26 @@ func (g *Growth) follow() *Failure {
 	return nil
 }
 
+// rewritten looks for the root that the first entries have under the new head, if it is
+// another one than the old head signed. A proof that leads from that root to the one
+// that the new head signed is no mistake of whoever made it: it would take two trees
+// with one root. The root comes from the proof itself or, where the old size is a power
+// of two and the proof leaves it out, from the tiles.
+func (g *Growth) rewritten(ctx context.Context, f *Failure, tiles merkle.TileReader) (now merkle.Hash, ok bool) {
+	mismatch, ok := errors.AsType[*merkle.RootMismatchError](f.cause)
+	if !ok {
+		return now, false
+	}
+	now = mismatch.Calculated
+	if tiles != nil {
+		var err error
+		if now, err = merkle.RootFromTiles(ctx, g.Old.Size, merkle.AtSize(g.New.Size, tiles)); err != nil {
+			return now, false
+		}
+	}
+	return now, now != g.Old.Root && merkle.VerifyConsistency(g.Old.Size, g.New.Size, g.Proof, now, g.New.Root) == nil
+}
+
 func (g *Growth) say(mark Mark, standing Standing, format string, args ...any) {
 	g.Lines = append(g.Lines, Line{mark, standing, fmt.Sprintf(format, args...)})
 }
@@ -165,7 +182,11 @@ func (g *Growth) describe() {
 	if a.Size == b.Size {
 		g.say(OK, Proven, "both are the head of %s with %s, and have the same root", printable(a.Origin), count(a.Size, "entry", "entries"))
 	} else {
-		g.say(OK, Proven, "%s: the first %d of %s are those of the old head, and %d were added", printable(a.Origin), a.Size, count(b.Size, "entry", "entries"), b.Size-a.Size)
+		added := "1 was added"
+		if n := b.Size - a.Size; n > 1 {
+			added = fmt.Sprintf("%d were added", n)
+		}
+		g.say(OK, Proven, "%s: the first %d of %s are those of the old head, and %s", printable(a.Origin), a.Size, count(b.Size, "entry", "entries"), added)
 		if a.Size > 0 {
 			g.say(OK, Proven, "golang.org/x/mod/sumdb/tlog agrees (not our code)")
 		}

@@ -150,6 +150,36 @@ func TestFork(t *testing.T) {
 	}
 }
 
+// TestForkOfAnySize: an old entry is another one under a new head, at every size of the
+// old head, powers of two among them, whose proofs leave the old root out.
+func TestForkOfAnySize(t *testing.T) {
+	const n = 20
+	l := receipttest.NewLog("demo.lacuna.test")
+	tr := trust(t, nil, l.VKey)
+	signed := heads(l, n)
+	fork := l.Fork()
+	fork.Rewrite(0, []byte("another entry"))
+	newer := fork.Checkpoint()
+	for older := 1; older < n; older++ {
+		g, err := tr.Compare(t.Context(), signed[older], newer, receipt.GrowthProof{Tiles: fork.Tile})
+		if err != nil || g.Failure == nil || g.Failure.Stage != receipt.StageFork {
+			t.Errorf("%d entries: %+v, %v", older, g.Failure, err)
+		}
+		// Somebody else's tiles, and damaged ones, are no evidence.
+		damaged := fork.Fork()
+		damaged.Rewrite(n-1, []byte("damaged"))
+		for name, tiles := range map[string]*receipttest.Log{"the other branch": l, "damaged": damaged} {
+			g, err := tr.Compare(t.Context(), signed[older], newer, receipt.GrowthProof{Tiles: tiles.Tile})
+			if err != nil || g.Failure == nil || g.Failure.Stage != receipt.StageConsistency {
+				t.Errorf("%d entries, %s: %+v, %v", older, name, g.Failure, err)
+			}
+		}
+		if g, err := tr.Compare(t.Context(), signed[older], signed[n], receipt.GrowthProof{Tiles: l.Tile}); err != nil || !g.Verified {
+			t.Errorf("control: %d entries: %v", older, err)
+		}
+	}
+}
+
 // TestCompareTimes: heads are dated by the same witnesses as receipts.
 func TestCompareTimes(t *testing.T) {
 	l := receipttest.NewLog("demo.lacuna.test")

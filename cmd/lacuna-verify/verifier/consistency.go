@@ -39,7 +39,8 @@ func compare(o options, t *receipt.Trust, f *files) ([]byte, int, error) {
 	if !g.Verified {
 		code = exitFailed
 	}
-	if o.out != "" && g.Verified {
+	// Where the proof shows a fork it is part of the evidence.
+	if o.out != "" && (g.Verified || g.Failure.Stage == receipt.StageFork) {
 		if err := f.create(o.out, receipt.AppendProof(nil, g.Proof)); err != nil {
 			return nil, exitError, fmt.Errorf("writing the proof: %w", err)
 		}

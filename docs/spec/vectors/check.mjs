@@ -275,13 +275,18 @@ function verifyInclusion (index, size, leaf, proof, root) {
 }
 
 function verifyConsistency (oldSize, newSize, proof, oldRoot, newRoot) {
+  const [fr, sr] = consistencyRoots(oldSize, newSize, proof, oldRoot, newRoot)
+  need(same(fr, oldRoot) && same(sr, newRoot), 'root')
+}
+
+// consistencyRoots returns the roots that follow from a proof.
+function consistencyRoots (oldSize, newSize, proof, oldRoot, newRoot) {
   const [m, n] = [BigInt(oldSize), BigInt(newSize)]
   need(m <= n, 'sizes')
   if (m === 0n || m === n) {
     need(proof.length === 0, 'proof not empty')
     need(m !== 0n || same(oldRoot, sha256()), 'root of an empty log')
-    need(m !== n || same(oldRoot, newRoot), 'roots')
-    return
+    return m === n ? [newRoot, newRoot] : [oldRoot, newRoot]
   }
   need(proof.length > 0, 'no proof')
   const path = (m & (m - 1n)) === 0n ? [oldRoot, ...proof] : proof
@@ -303,7 +308,22 @@ function verifyConsistency (oldSize, newSize, proof, oldRoot, newRoot) {
     sn >>= 1n
   }
   need(sn === 0n, 'proof too short')
-  need(same(fr, oldRoot) && same(sr, newRoot), 'root')
+  return [fr, sr]
+}
+
+// compareCheckpoints is docs/spec/consistency.md.
+function compareCheckpoints (older, newer, text, vkey) {
+  const { name } = parseKey(vkey)
+  const [a, b] = [older, newer].map((note) => openCheckpoint(note, name, [vkey]))
+  const [m, n] = [BigInt(a.size), BigInt(b.size)]
+  if (m > n) return 'rollback'
+  if (m === n && !same(a.root, b.root)) return 'fork'
+  need(text === '' || text.endsWith('\n'), 'newline')
+  const lines = text.split('\n').slice(0, -1)
+  need(lines.length <= 63, 'hashes')
+  const [fr, sr] = consistencyRoots(m, n, lines.map((line) => fromB64(line, 32)), a.root, b.root)
+  need(same(sr, b.root), 'newer root')
+  return same(fr, a.root) ? 'consistent' : 'fork'
 }
 
 function parseCheckpoint (text) {
@@ -1021,6 +1041,13 @@ const files = {
     for (const x of v.proofs) {
       verdict(x.parses)(x.name + ', form', () => equal(parseProof(x.proof).extra, x.extra, 'extra'))
       verdict(x.valid)(x.name, () => verifyProof(x.proof, hex(x.entry), x.vkey))
+    }
+  },
+  'consistency.json': (v) => {
+    for (const x of v.cases) {
+      const compare = () => equal(compareCheckpoints(x.old, x.new, x.proof, v.vkey), x.outcome, 'outcome')
+      if (x.outcome === 'refused') refused(x.name, compare)
+      else check(x.name, compare)
     }
   }
 }

@@ -5,6 +5,7 @@ package receipttest
 
 import (
 	"bytes"
+	"context"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -179,28 +180,33 @@ func (l *Log) Build(index uint64, o *envelope.Opening) []byte {
 // All reveals every member, _seq and _prev included.
 func All(string) bool { return true }
 
+// Tile returns the hashes of a tile of the log: a [merkle.TileReader].
+func (l *Log) Tile(_ context.Context, t merkle.Tile) ([]merkle.Hash, error) {
+	under := 1 << (merkle.TileHeight * t.Level) // leaves under each hash
+	var hashes []merkle.Hash
+	for i := int(t.Index) * merkle.TileWidth; len(hashes) < t.Width; i++ {
+		if (i+1)*under > len(l.leaves) {
+			return nil, fmt.Errorf("the log has no tile %s", t)
+		}
+		hashes = append(hashes, root(l.leaves[i*under:(i+1)*under]))
+	}
+	return hashes, nil
+}
+
 // Export writes a static copy of the tree into a folder, as C2SP tlog-tiles has it.
 func (l *Log) Export(folder string) error {
-	hashes := make([]merkle.Hash, len(l.leaves))
-	for i, leaf := range l.leaves {
-		hashes[i] = merkle.LeafHash(leaf)
-	}
-	for level := 0; len(hashes) > 0; level++ {
-		var above []merkle.Hash
-		for i := 0; i < len(hashes); i += merkle.TileWidth {
-			tile := hashes[i:min(i+merkle.TileWidth, len(hashes))]
-			name := filepath.Join(folder, merkle.Tile{Level: level, Index: uint64(i / merkle.TileWidth), Width: len(tile)}.Path())
-			if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-				return err
-			}
-			if err := os.WriteFile(name, merkle.AppendTile(nil, tile), 0o600); err != nil {
-				return err
-			}
-			if len(tile) == merkle.TileWidth {
-				above = append(above, merkle.HashTile(tile))
-			}
+	for t := range merkle.TilesOf(uint64(len(l.leaves))) {
+		hashes, err := l.Tile(context.Background(), t)
+		if err != nil {
+			return err
 		}
-		hashes = above
+		name := filepath.Join(folder, t.Path())
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, merkle.AppendTile(nil, hashes), 0o600); err != nil {
+			return err
+		}
 	}
 	return nil
 }
