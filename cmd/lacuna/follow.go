@@ -24,7 +24,7 @@ func followFlags(more ...cli.Flag) []cli.Flag {
 		&cli.StringFlag{Name: "policy", Usage: "file that says whose cosignatures a head must carry, in the form of https://c2sp.org/tlog-policy"},
 	}, more...),
 		&cli.DurationFlag{Name: "every", Usage: "go on and look again after this time, such as 1m; without it, look once"},
-		&cli.DurationFlag{Name: "tolerate-older", Usage: "with --every: how long an older head may be shown, as caches do, if it is one of the same history", Value: 5 * time.Minute},
+		&cli.DurationFlag{Name: "tolerate-stale", Usage: "with --every: how long to wait out what caches do: an older head of the same history, or a file that is not there yet", Value: 5 * time.Minute},
 		&cli.StringFlag{Name: "metrics", Usage: "with --every: serve metrics for Prometheus at this address; a port alone (:9100) is open to this machine only"},
 		&cli.IntFlag{Name: "parallel", Usage: "files to fetch at once", Value: 16},
 		&cli.DurationFlag{Name: "timeout", Usage: "longest time for one request", Value: 30 * time.Second},
@@ -40,7 +40,7 @@ func openFollowed(c *cli.Context) (audit.Source, *audit.Log, *auditMeter, error)
 			return nil, nil, nil, &usageError{err: fmt.Errorf("--%s is missing", name), hint: c.Command.HelpName + " --help"}
 		}
 	}
-	for _, name := range []string{"every", "tolerate-older", "timeout", "patience"} {
+	for _, name := range []string{"every", "tolerate-stale", "timeout", "patience"} {
 		if c.Duration(name) < 0 {
 			return nil, nil, nil, usage(fmt.Errorf("--%s is negative", name))
 		}
@@ -48,8 +48,8 @@ func openFollowed(c *cli.Context) (audit.Source, *audit.Log, *auditMeter, error)
 	if n := c.Int("parallel"); n < 1 || n > 256 {
 		return nil, nil, nil, usage(errors.New("--parallel takes 1 to 256"))
 	}
-	if c.Duration("every") == 0 && (c.IsSet("metrics") || c.IsSet("tolerate-older")) {
-		return nil, nil, nil, usage(errors.New("--metrics and --tolerate-older are for a log that is followed with --every"))
+	if c.Duration("every") == 0 && (c.IsSet("metrics") || c.IsSet("tolerate-stale")) {
+		return nil, nil, nil, usage(errors.New("--metrics and --tolerate-stale are for a log that is followed with --every"))
 	}
 	var policy *merkle.Policy
 	if name := c.String("policy"); name != "" {
@@ -127,7 +127,7 @@ func follow(c *cli.Context, src audit.Source, l *audit.Log, meter *auditMeter, b
 	if err != nil {
 		return err
 	}
-	w := &audit.Watch{Every: every, TolerateOlder: c.Duration("tolerate-older"), Round: once,
+	w := &audit.Watch{Every: every, TolerateStale: c.Duration("tolerate-stale"), Round: once,
 		Tell: func(err error) {
 			fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: %v; looking again in %v\n", err, every)
 		}}

@@ -8,6 +8,9 @@ type MismatchError struct {
 	Place string
 	// What says what is wrong with it, in a sentence without a full stop.
 	What string
+	// Missing is true if the file is not there, although the head covers it. A
+	// cache that remembers that it was not there yet does that for a while.
+	Missing bool
 }
 
 func (e *MismatchError) Error() string { return e.Place + ": " + e.What }

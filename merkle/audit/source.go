@@ -109,7 +109,7 @@ func fetchCovered(ctx context.Context, src Source, partial, whole string, limit 
 		if full {
 			what = "it is missing, and so is " + whole + ", although the head covers it"
 		}
-		return nil, false, &MismatchError{Place: partial, What: what}
+		return nil, false, &MismatchError{Place: partial, What: what, Missing: true}
 	}
 	return b, full, err
 }
