@@ -3,18 +3,25 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
 // TestDocs runs every command in the tutorial and the how-to pages, in an empty
 // folder for each page, and compares exit codes and output. "…" stands for
 // anything: within a line, or alone for any number of lines.
+//
+// A command that ends in "&" goes on running. The next one is run when it has
+// printed what the page says, and it is stopped at the end of the page or by
+// "kill %1", where 1 is its number among those of the page. Addresses on
+// 127.0.0.1 are replaced by free ones, so that pages can run beside each other.
 func TestDocs(t *testing.T) {
 	for _, dir := range []string{"tutorial", "howto"} {
 		pages, err := filepath.Glob(filepath.Join("..", "..", "docs", dir, "*.md"))
@@ -83,22 +90,134 @@ func docCommands(t *testing.T, page string) []docCommand {
 	return out
 }
 
+// jobEnd is what stops a job, by its number.
+var jobEnd = regexp.MustCompile(`^kill %(\d+)$`)
+
+// A docJob is a command that goes on running.
+type docJob struct {
+	cmd   *exec.Cmd
+	lines chan string // what it prints; closed when it has ended
+}
+
+func startJob(t *testing.T, cmd *exec.Cmd) *docJob {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	j := &docJob{cmd, make(chan string, 1000)}
+	go func() {
+		defer close(j.lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			select {
+			case j.lines <- s.Text():
+			default: // nobody listens, and it must not stand still
+			}
+		}
+	}()
+	return j
+}
+
+// await reads until the job has printed what it should.
+func (j *docJob) await(pattern []string) (printed []string, ok bool) {
+	for !matchLines(pattern, printed) {
+		line, more := <-j.lines
+		if !more {
+			return printed, false
+		}
+		printed = append(printed, line)
+	}
+	return printed, true
+}
+
+// stop ends the job, as a user would, and returns its exit code.
+func (j *docJob) stop() int {
+	_ = j.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	for range j.lines {
+	}
+	_ = j.cmd.Wait() // the exit code says it
+	return j.cmd.ProcessState.ExitCode()
+}
+
+var localAddress = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+
+// freePorts replaces addresses on this machine by free ones, the same by the same.
+func freePorts(t *testing.T, cs []docCommand) {
+	t.Helper()
+	free := map[string]string{}
+	replace := func(s string) string {
+		return localAddress.ReplaceAllStringFunc(s, func(a string) string {
+			if free[a] == "" {
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				free[a] = l.Addr().String()
+				l.Close()
+			}
+			return free[a]
+		})
+	}
+	for i := range cs {
+		cs[i].script = replace(cs[i].script)
+		for k := range cs[i].output {
+			cs[i].output[k] = replace(cs[i].output[k])
+		}
+	}
+}
+
 func runPage(t *testing.T, page string) {
 	dir := t.TempDir()
 	bin := programs(t)
+	commands := docCommands(t, page)
+	freePorts(t, commands)
+	var jobs []*docJob
+	defer func() {
+		for _, j := range jobs {
+			if j != nil {
+				j.stop()
+			}
+		}
+	}()
 	env := append(os.Environ(), "LACUNA_TEST_RUN_MAIN=1", "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "LACUNA_LEDGER=")
-	for _, c := range docCommands(t, page) {
+	for _, c := range commands {
+		place := fmt.Sprintf("%s:%d", page, c.line)
 		if name, value, ok := strings.Cut(strings.TrimPrefix(c.script, "export "), "="); ok && strings.HasPrefix(c.script, "export ") {
 			env = append(env, name+"="+value)
 			continue
 		}
-		cmd := exec.Command("sh", "-c", "exec 2>&1\n"+c.script)
+		if m := jobEnd.FindStringSubmatch(c.script); m != nil {
+			n, err := strconv.Atoi(m[1])
+			if err != nil || n < 1 || n > len(jobs) || jobs[n-1] == nil {
+				t.Fatalf("%s: there is no job %s", place, m[1])
+			}
+			if code := jobs[n-1].stop(); code != c.exit {
+				t.Errorf("%s: the job ends with exit %d, want %d", place, code, c.exit)
+			}
+			jobs[n-1] = nil
+			continue
+		}
+		script, job := strings.CutSuffix(c.script, " &")
+		if job {
+			script = "exec " + script
+		}
+		cmd := exec.Command("sh", "-c", "exec 2>&1\n"+script)
 		cmd.Dir, cmd.Env = dir, env
+		if job {
+			j := startJob(t, cmd)
+			jobs = append(jobs, j)
+			if printed, ok := j.await(c.output); !ok {
+				t.Fatalf("%s:\n$ %s\nprinted\n%s\nand ended; the page says\n%s", place, c.script, strings.Join(printed, "\n"), strings.Join(c.output, "\n"))
+			}
+			continue
+		}
 		got, err := cmd.CombinedOutput()
 		if cmd.ProcessState == nil {
 			t.Fatal(err)
 		}
-		place := fmt.Sprintf("%s:%d", page, c.line)
 		if code := cmd.ProcessState.ExitCode(); code != c.exit {
 			t.Fatalf("%s: exit %d, want %d\n$ %s\n%s", place, code, c.exit, c.script, got)
 		}
