@@ -37,6 +37,10 @@ const (
 // signing key: whoever has it reads nothing and signs nothing. An erasure that
 // comes later reaches into it, because the keys that would open it are gone.
 func (l *Ledger) Backup(ctx context.Context, out string) (_ Manifest, err error) {
+	if err := l.gate.enter(); err != nil {
+		return Manifest{}, err
+	}
+	defer l.gate.leave()
 	if _, err := os.Lstat(out); !errors.Is(err, fs.ErrNotExist) {
 		return Manifest{}, fmt.Errorf("%s exists already", out)
 	}

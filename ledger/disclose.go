@@ -8,6 +8,7 @@ import (
 
 	"github.com/lacunalog/lacuna/ledger/consent"
 	"github.com/lacunalog/lacuna/ledger/event"
+	"github.com/lacunalog/lacuna/merkle/log"
 )
 
 // mayDisclose refuses a data.disclosed that May would not allow, with May's own
@@ -46,14 +47,15 @@ type deniedError struct {
 
 func (e *deniedError) Unwrap() error { return e.Refused }
 
-// noteDenied records a refused attempt with the person it was about: an auditor
-// asks for those as well. About strangers nothing is recorded, and what cannot be
-// recorded does not turn the refusal into another error. The caller holds the
-// stripe's lock.
-func (l *Ledger) noteDenied(ctx context.Context, st *stripe, sub *subject, person string, err error, now time.Time) {
+// noteDenied records a refused attempt with the person it was about, an auditor
+// asks for those as well, and returns the refusal. About strangers nothing is
+// recorded, and what cannot be recorded does not turn the refusal into another
+// error, except where the queue is full: then the request is to come again. The
+// caller holds the stripe's lock.
+func (l *Ledger) noteDenied(ctx context.Context, st *stripe, sub *subject, person string, refusal error, now time.Time) error {
 	var denied *deniedError
-	if !errors.As(err, &denied) || !sub.speculative.Known() {
-		return
+	if !errors.As(refusal, &denied) || !sub.speculative.Known() {
+		return refusal
 	}
 	var codes []string
 	for _, r := range denied.Reasons {
@@ -64,6 +66,10 @@ func (l *Ledger) noteDenied(ctx context.Context, st *stripe, sub *subject, perso
 		"operation": "data.disclosed", "reasons": codes,
 	})
 	if err == nil {
-		_, _ = l.submitMade(ctx, st, sub, ev, now)
+		_, err = l.submitMade(ctx, st, sub, ev, now)
 	}
+	if errors.Is(err, log.ErrBusy) {
+		return err
+	}
+	return refusal
 }

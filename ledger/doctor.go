@@ -28,6 +28,10 @@ type Finding struct {
 // Examine says how well this ledger can keep and erase: how surely an old root is
 // destroyed, whether a lost disk erases everybody, whether keys may reach swap.
 func (l *Ledger) Examine() []Finding {
+	if err := l.gate.enter(); err != nil {
+		return []Finding{{Severity: Warning, Text: err.Error()}}
+	}
+	defer l.gate.leave()
 	var out []Finding
 	add := func(s Severity, hint, text string, args ...any) {
 		out = append(out, Finding{s, fmt.Sprintf(text, args...), hint})

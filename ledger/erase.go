@@ -49,6 +49,10 @@ func (p *Plan) Erases() int { return p.total }
 
 // PlanErase says what Erase would do.
 func (l *Ledger) PlanErase(ctx context.Context, r EraseRequest) (*Plan, error) {
+	if err := l.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer l.gate.leave()
 	p, err := l.planErase(ctx, r)
 	if overtaken(err) {
 		return nil, errErasing
@@ -132,6 +136,10 @@ func (l *Ledger) planErase(ctx context.Context, r EraseRequest) (*Plan, error) {
 // entries belonged together are swept is a later step, and the certificate says
 // that it is open.
 func (l *Ledger) Erase(ctx context.Context, r EraseRequest) (*Plan, *erasure.Certificate, error) {
+	if err := l.gate.enter(); err != nil {
+		return nil, nil, err
+	}
+	defer l.gate.leave()
 	if l.readOnly != nil {
 		return nil, nil, l.readOnly
 	}
@@ -147,6 +155,18 @@ func (l *Ledger) Erase(ctx context.Context, r EraseRequest) (*Plan, *erasure.Cer
 		if err := pause(ctx); err != nil {
 			return p, nil, err
 		}
+	}
+}
+
+// pause waits about as long as one group takes.
+func pause(ctx context.Context) error {
+	t := time.NewTimer(200 * time.Microsecond)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
 	}
 }
 
@@ -207,7 +227,7 @@ func (l *Ledger) submitAbout(ctx context.Context, person string, ev func(*subjec
 	stripe := l.subjects.stripe(person)
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
-	for try := 0; ; try++ {
+	for try := 0; ; {
 		sub, err := l.subject(ctx, stripe, person)
 		if err != nil {
 			return nil, err
@@ -218,8 +238,11 @@ func (l *Ledger) submitAbout(ctx context.Context, person string, ev func(*subjec
 			return nil, err
 		}
 		s, err := l.submitMade(ctx, stripe, sub, made, now)
-		if err == nil || !stripe.reload(person, err, try) {
-			return s, err
+		if err == nil {
+			return s, nil
+		}
+		if try, err = stripe.again(ctx, l.log, person, err, try); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -34,6 +34,10 @@ const maxProblems = 100
 // like one that was erased. It changes nothing. progress is called with a stage and
 // how far it is.
 func (l *Ledger) Fsck(ctx context.Context, progress func(stage string, done, total uint64)) (*FsckReport, error) {
+	if err := l.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer l.gate.leave()
 	if progress == nil {
 		progress = func(string, uint64, uint64) {}
 	}

@@ -27,7 +27,8 @@
 // and the root of the key tree lies outside, by default in DIR.root. Whoever
 // loses every copy of the root has erased everybody.
 //
-// Methods of a Ledger may be called from several goroutines. Nothing here puts a
+// Methods of a Ledger may be called from several goroutines, also while another
+// one closes it. Nothing here puts a
 // subject identifier or a payload into an error or a log line.
 package ledger
 
@@ -126,6 +127,7 @@ type Ledger struct {
 
 	keeper  *keeper
 	settler *settler
+	gate    *gate
 	closed  sync.Once
 }
 
@@ -320,7 +322,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	l := &Ledger{
 		dir: o.Dir, config: c, origin: c.Origin, originHash: envelope.Origin(c.Origin), suite: envelope.Suite(c.Suite),
 		actor: o.Actor, subjects: newSubjects(),
-		settler: newSettler(),
+		settler: newSettler(), gate: newGate(),
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -446,10 +448,12 @@ func (l *Ledger) resume(ctx context.Context, warn func(string)) error {
 	return err
 }
 
-// Close waits for what is queued and closes the ledger.
+// Close waits for calls that have begun and for what is queued, and closes the
+// ledger. From its start on, calls return [ErrClosed].
 func (l *Ledger) Close() error {
 	var err error
 	l.closed.Do(func() {
+		l.gate.shut()
 		err = l.erasure.Close()
 		l.stopSettling()
 		err = errors.Join(err, l.tree.Close(), l.log.Close())

@@ -39,6 +39,10 @@ type Proof struct {
 // Mathematics cannot show that nothing came later; the assertion makes the
 // operator say so, and a receipt in the person's hand can refute it.
 func (l *Ledger) Prove(ctx context.Context, index uint64, o ProveOptions) (*Proof, error) {
+	if err := l.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer l.gate.leave()
 	snap := l.log.Snapshot()
 	e, lease, err := l.find(ctx, snap, index)
 	if err != nil {

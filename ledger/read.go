@@ -18,6 +18,10 @@ import (
 // records for whoever finds it. So Get tries the living keys, which takes about
 // 3 µs a key; use Timeline where the person is known.
 func (l *Ledger) Get(ctx context.Context, index uint64) (Entry, error) {
+	if err := l.gate.enter(); err != nil {
+		return Entry{}, err
+	}
+	defer l.gate.leave()
 	snap := l.log.Snapshot()
 	defer snap.Close()
 	e, lease, err := l.find(ctx, snap, index)
@@ -126,6 +130,10 @@ func (l *Ledger) entryUnder(ctx context.Context, s keystore.Subject, index uint6
 // order of the log. A person whom nothing is known about is *NotFoundError; that
 // is the same answer whether there never was anything or all of it was erased.
 func (l *Ledger) Timeline(ctx context.Context, person string) ([]Entry, error) {
+	if err := l.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer l.gate.leave()
 	entries, err := l.eventsOf(ctx, personKey(person))
 	if err != nil {
 		return nil, err
@@ -139,6 +147,10 @@ func (l *Ledger) Timeline(ctx context.Context, person string) ([]Entry, error) {
 // May answers whether something may be done, from what is durable. An error is
 // not an allow, and neither is the zero Answer.
 func (l *Ledger) May(ctx context.Context, person string, q consent.Question) (consent.Answer, error) {
+	if err := l.gate.enter(); err != nil {
+		return consent.Answer{}, err
+	}
+	defer l.gate.leave()
 	if rolled := (log.ErrRolledBack{}); errors.As(l.readOnly, &rolled) {
 		// An older copy does not know what was withdrawn since.
 		return consent.Answer{}, l.readOnly

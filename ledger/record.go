@@ -43,6 +43,10 @@ func (l *Ledger) Record(ctx context.Context, short *event.Event) ([]Recorded, er
 // Requests about one person are recorded in the order in which Submit returned.
 // It waits only where the queue is full.
 func (l *Ledger) Submit(ctx context.Context, short *event.Event) (*Submission, error) {
+	if err := l.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer l.gate.leave()
 	if l.readOnly != nil {
 		return nil, l.readOnly
 	}
@@ -65,7 +69,7 @@ func (l *Ledger) Submit(ctx context.Context, short *event.Event) (*Submission, e
 	stripe := l.subjects.stripe(person)
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
-	for try := 0; ; try++ {
+	for try := 0; ; {
 		s := newSubmission(id, mac, now)
 		first, err := l.replay(ctx, s, person)
 		if first != nil || err != nil {
@@ -77,7 +81,7 @@ func (l *Ledger) Submit(ctx context.Context, short *event.Event) (*Submission, e
 		}
 		s.release()
 		l.tags.unclaim(s)
-		if !stripe.reload(person, err, try) {
+		if try, err = stripe.again(ctx, l.log, person, err, try); err != nil {
 			return nil, err
 		}
 	}
@@ -92,8 +96,7 @@ func (l *Ledger) submit(ctx context.Context, stripe *stripe, s *Submission, pers
 	}
 	full, warnings, state, err := l.fill(sub, short, s.at)
 	if err != nil {
-		l.noteDenied(ctx, stripe, sub, person, err, s.at)
-		return err
+		return l.noteDenied(ctx, stripe, sub, person, err, s.at)
 	}
 	if err := l.seal(ctx, s, sub, full, state, s.at); err != nil {
 		return err
@@ -108,6 +111,10 @@ func (l *Ledger) submit(ctx context.Context, stripe *stripe, s *Submission, pers
 // Check returns the full form of a request as it would be sealed now, and
 // records nothing.
 func (l *Ledger) Check(ctx context.Context, short *event.Event) ([]*event.Event, []event.Warning, error) {
+	if err := l.gate.enter(); err != nil {
+		return nil, nil, err
+	}
+	defer l.gate.leave()
 	now := l.now()
 	person := short.Str("subject")
 	if isRegister(short) || person == "" {

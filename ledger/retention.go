@@ -24,6 +24,10 @@ type RetentionLine struct {
 // RetentionPlan lists what a retention run at a time destroys, by compartment
 // and cohort. It names nobody.
 func (l *Ledger) RetentionPlan(ctx context.Context, at time.Time) ([]RetentionLine, []keystore.KeyInfo, error) {
+	if err := l.gate.enter(); err != nil {
+		return nil, nil, err
+	}
+	defer l.gate.leave()
 	due, _, err := l.due(ctx, at)
 	return retentionLines(due), due, err
 }
@@ -52,6 +56,10 @@ const retireMost = 10_000
 // fails on the way, what was destroyed is certified, and the next run destroys
 // the rest.
 func (l *Ledger) RunRetention(ctx context.Context, at time.Time) ([]RetentionLine, []*erasure.Certificate, error) {
+	if err := l.gate.enter(); err != nil {
+		return nil, nil, err
+	}
+	defer l.gate.leave()
 	if l.readOnly != nil {
 		return nil, nil, l.readOnly
 	}

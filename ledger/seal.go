@@ -14,7 +14,8 @@ import (
 	"github.com/lacunalog/lacuna/merkle/log"
 )
 
-// seal seals each event of a request under its key and queues them together.
+// seal seals each event of a request under its key and queues them together, unless
+// the queue is full: that is log.ErrBusy, and for those to wait out who hold no lock.
 // Nothing of the subject changes before everything is queued. after is the
 // person's state with the request in it.
 func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*event.Event, after *consent.State, now time.Time) error {
@@ -78,7 +79,7 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		s.events = append(s.events, ev)
 		s.answer = append(s.answer, Recorded{ID: id, Type: ev.Type(), Purpose: ev.Str("purpose"), Leaf: leaf, Recorded: now})
 	}
-	t, err := l.enqueue(ctx, entries, s, first)
+	t, err := l.tryEnqueue(entries, s, first)
 	if err != nil {
 		return err
 	}
@@ -176,21 +177,21 @@ func (l *Ledger) sealOne(lease *keystore.Lease, ev *event.Event, seq uint64, pre
 	return e, merkle.LeafHash(e.leaf[:]), nil
 }
 
-// enqueue queues entries behind the pages their keys need, and waits while the
-// queue is full. first says that one of them may be the first under its key.
+// enqueue is tryEnqueue, but it waits while the queue is full.
 func (l *Ledger) enqueue(ctx context.Context, entries []log.Entry, s *Submission, first bool) (*log.Ticket, error) {
 	for {
 		t, err := l.tryEnqueue(entries, s, first)
 		if !errors.Is(err, log.ErrBusy) {
 			return t, storeError(err)
 		}
-		if err := pause(ctx); err != nil {
+		if err := l.log.Room(ctx); err != nil {
 			return nil, err
 		}
 	}
 }
 
 // tryEnqueue queues entries together with the changes of the pages of new keys.
+// first says that one of them may be the first under its key.
 // Changes of one page are chained, so they have to reach the queue in the order
 // in which they were taken: the order lock is held between the two. What is first
 // under its key always goes through the lock: whoever shares the page may have
@@ -234,20 +235,8 @@ func enqueueChange(lg *log.Log, c log.Change) (*log.Ticket, error) {
 		if !errors.Is(err, log.ErrBusy) {
 			return t, storeError(err)
 		}
-		if err := pause(context.Background()); err != nil {
+		if err := lg.Room(context.Background()); err != nil {
 			return nil, err
 		}
-	}
-}
-
-// pause waits about as long as one group takes.
-func pause(ctx context.Context) error {
-	t := time.NewTimer(200 * time.Microsecond)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/lacunalog/lacuna/ledger/envelope"
 	"github.com/lacunalog/lacuna/ledger/event"
 	"github.com/lacunalog/lacuna/merkle"
+	"github.com/lacunalog/lacuna/merkle/log"
 )
 
 // chainKey names one chain of a subject: the events under one key.
@@ -110,9 +111,9 @@ func (s *subjects) order(id string) uint64 {
 	return maphash.String(s.seed, id) | 1
 }
 
-func (s *subjects) stripe(id string) *stripe {
-	return &s.stripes[maphash.String(s.seed, id)>>56]
-}
+func (s *subjects) stripe(id string) *stripe { return &s.stripes[s.stripeOf(id)] }
+
+func (s *subjects) stripeOf(id string) int { return int(maphash.String(s.seed, id) >> 56) }
 
 // get returns the subject, loading it where it is not cached. The caller holds
 // the stripe's lock.
@@ -159,14 +160,21 @@ func (st *stripe) evict() {
 // the caller is told.
 var errStale = &BusyError{What: "this data is being erased right now"}
 
-// reload reports whether a request that failed should be tried again with the
-// person loaded anew.
-func (st *stripe) reload(id string, err error, try int) bool {
-	if try > 0 || !errors.Is(err, errStale) {
-		return false
+// again returns nil where a request that failed should be tried again, with how
+// often it was tried: where the queue was full, when there is room in it, and where
+// the cache was wrong, with the person loaded anew. The caller holds the lock, which
+// is let go while the queue is full: the others of the stripe have contexts too.
+func (st *stripe) again(ctx context.Context, lg *log.Log, id string, err error, try int) (int, error) {
+	switch {
+	case errors.Is(err, log.ErrBusy):
+		st.mu.Unlock()
+		defer st.mu.Lock()
+		return try, lg.Room(ctx)
+	case try == 0 && errors.Is(err, errStale):
+		st.forget(id)
+		return 1, nil
 	}
-	st.forget(id)
-	return true
+	return try, storeError(err)
 }
 
 // fits reports whether a chain in the cache, or that there is none, goes with a

@@ -20,7 +20,7 @@ var (
 	ErrClosed = errors.New("the log is closed")
 	// ErrReadOnly: the log was opened for reading only.
 	ErrReadOnly = errors.New("the log is open for reading only")
-	// ErrBusy: the queue is full. Nothing was enqueued; try again.
+	// ErrBusy: the queue is full. Nothing was enqueued; [Log.Room] says when to try again.
 	ErrBusy = errors.New("the queue of the log is full")
 	// ErrTooLarge: what should go into one group is larger than a group may be.
 	// Nothing was enqueued; split it.

@@ -32,11 +32,12 @@ type queue struct {
 	groups  []*group // never empty; the last one is being filled
 	entries int      // waiting in all groups
 	bytes   int
-	spare   []Entry // memory of a committed group
-	err     error   // why nothing is accepted any more: closed or broken
-	taken   *group  // in the hands of the sequencer
-	want    int     // calls that end the sequencer's lingering, 0 when it does not
-	idle    bool    // the sequencer sleeps
+	spare   []Entry       // memory of a committed group
+	err     error         // why nothing is accepted any more: closed or broken
+	taken   *group        // in the hands of the sequencer
+	want    int           // calls that end the sequencer's lingering, 0 when it does not
+	room    chan struct{} // closed with the next taking; nil where nobody was refused since the last
+	idle    bool          // the sequencer sleeps
 
 	wake chan struct{} // has room for one
 }
@@ -65,6 +66,9 @@ func (q *queue) put(es []Entry, c *Change, bytes int, o *Options) (*group, int, 
 		return nil, 0, q.err
 	}
 	if q.entries+len(es) > o.MaxQueueEntries && q.entries > 0 || q.bytes+bytes > o.MaxQueueBytes && q.bytes > 0 {
+		if q.room == nil {
+			q.room = make(chan struct{})
+		}
 		return nil, 0, ErrBusy
 	}
 	g := q.groups[len(q.groups)-1]
@@ -83,6 +87,14 @@ func (q *queue) put(es []Entry, c *Change, bytes int, o *Options) (*group, int, 
 		q.wakeSequencer()
 	}
 	return g, at, nil
+}
+
+// makeRoom wakes those who were refused. The caller holds mu.
+func (q *queue) makeRoom() {
+	if q.room != nil {
+		close(q.room)
+		q.room = nil
+	}
 }
 
 func (q *queue) wakeSequencer() {
@@ -153,6 +165,7 @@ func (q *queue) next(last int, linger time.Duration, timer *time.Timer, lingerin
 	q.entries -= len(g.entries)
 	q.bytes -= g.bytes
 	q.taken = g
+	q.makeRoom()
 	return g
 }
 
@@ -196,6 +209,7 @@ func (q *queue) fail(err error) {
 	}
 	q.groups = []*group{newGroup(nil)}
 	q.entries, q.bytes = 0, 0
+	q.makeRoom()
 	for _, g := range groups {
 		g.err = err
 		close(g.done)
@@ -301,6 +315,23 @@ func (l *Log) put(es []Entry, c *Change, bytes int, urgent bool) (*Ticket, error
 		return nil, fmt.Errorf("enqueueing: %w", err)
 	}
 	return &Ticket{g: g, first: first, n: len(es)}, nil
+}
+
+// Room waits until it is worth trying again what was refused with ErrBusy: the
+// sequencer has taken a group since, or nothing will be accepted any more.
+func (l *Log) Room(ctx context.Context) error {
+	l.queue.mu.Lock()
+	room := l.queue.room
+	l.queue.mu.Unlock()
+	if room == nil {
+		return nil
+	}
+	select {
+	case <-room:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for room in the queue: %w", context.Cause(ctx))
+	}
 }
 
 // Append is Enqueue and Wait. It returns the index of each entry.
