@@ -1,0 +1,81 @@
+package ledger
+
+import (
+	"context"
+	"runtime"
+	"sync"
+
+	"github.com/lacunalog/lacuna/ledger/event"
+)
+
+// An Outcome is what became of one request of a batch: what Record would have
+// returned.
+type Outcome struct {
+	Recorded []Recorded
+	Err      error
+}
+
+// RecordAll is Record for many requests at once: it fills and seals them on every
+// processor, and waits once. Each has an outcome of its own, at the same place;
+// that one is refused does not touch the others. Requests about one person are
+// recorded in the order in which they stand, and a register event is declared
+// before anything that stands behind it.
+//
+// The requests are not one transaction: after a crash, some may be recorded. Sent
+// again under the same ids they are all recorded once.
+func (l *Ledger) RecordAll(ctx context.Context, requests []*event.Event) []Outcome {
+	out := make([]Outcome, len(requests))
+	waiting := make([]*Submission, len(requests))
+	submit := func(i int) { waiting[i], out[i].Err = l.Submit(ctx, requests[i]) }
+	for from := 0; from < len(requests); {
+		if isRegister(requests[from]) {
+			submit(from)
+			from++
+			continue
+		}
+		to := from + 1
+		for to < len(requests) && !isRegister(requests[to]) {
+			to++
+		}
+		l.each(requests, from, to, submit)
+		from = to
+	}
+	for i, s := range waiting {
+		if out[i].Err == nil {
+			out[i].Recorded, out[i].Err = s.Wait(ctx)
+		}
+	}
+	return out
+}
+
+// worthWorkers is how many requests make it worth to start a goroutine.
+const worthWorkers = 32
+
+// each calls f for the requests of a range, at once where they are about different
+// people. Whose stripe is the same, one worker has, so that order is kept.
+func (l *Ledger) each(requests []*event.Event, from, to int, f func(i int)) {
+	workers := min(runtime.GOMAXPROCS(0), (to-from)/worthWorkers)
+	if workers < 2 {
+		for i := from; i < to; i++ {
+			f(i)
+		}
+		return
+	}
+	lots := make([][]int, workers)
+	for w := range lots {
+		lots[w] = make([]int, 0, (to-from)/workers*5/4)
+	}
+	for i := from; i < to; i++ {
+		w := l.subjects.stripeOf(requests[i].Str("subject")) % workers
+		lots[w] = append(lots[w], i)
+	}
+	var wg sync.WaitGroup
+	for _, lot := range lots {
+		wg.Go(func() {
+			for _, i := range lot {
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
+}
