@@ -122,6 +122,9 @@ func setupPolicy(write func(string, []byte), l *receipttest.Log, index uint64) e
 	write("witnesses.policy", receipttest.Policy(nil, 2, press, union))
 	write("broken.policy", append(receipttest.Policy(logs, 2, press, union), "group\n"...))
 	const noon = 1777896000 // 2026-05-04T12:00:00Z
+	before := l.Cut(100)
+	before.Witnesses = []merkle.Signer{press.At(noon - 3600)}
+	write("before.head", before.Checkpoint())
 	own := receipttest.NewWitness(l.Origin, merkle.CosignatureMLDSA44)
 	write("both.vkey", []byte(l.VKey+"\n"+own.VKey()+"\n"))
 	for name, signers := range map[string][]merkle.Signer{

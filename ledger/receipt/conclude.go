@@ -25,6 +25,7 @@ func Conclude(reports []*Report, chain bool) *Verification {
 		}
 	}
 	v.Findings = append(v.Findings, CheckTimes(heads)...)
+	v.Findings = append(v.Findings, NotBefore(reports)...)
 	if len(reports) > 1 {
 		for _, r := range reports {
 			if a, err := ReadAssertion(r); err == nil {

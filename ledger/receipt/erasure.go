@@ -9,8 +9,11 @@ import (
 	"github.com/lacunalog/lacuna/ledger/envelope"
 )
 
-// Certificate is the kind of a report about an erasure certificate.
-const Certificate envelope.Kind = "certificate"
+// Kinds of reports that are not about a receipt.
+const (
+	KindCertificate envelope.Kind = "certificate" // about an erasure certificate
+	KindHead        envelope.Kind = "head"        // about a signed head that came alone
+)
 
 // ErrNoCertificate is wrapped by the error of [RecordOf] for a file that is no erasure
 // certificate.
@@ -34,7 +37,7 @@ func RecordOf(file []byte) (origin string, index uint64, err error) {
 // its epoch record, which must have been verified; nil stands for a receipt that nobody
 // has. The error is a [*Failure], as with [Verify].
 func VerifyCertificate(file []byte, record *Report) (*Report, error) {
-	r := &Report{Kind: Certificate}
+	r := &Report{Kind: KindCertificate}
 	if f := r.verifyCertificate(file, record); f != nil {
 		return r.refuse(f), f
 	}

@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -136,6 +137,33 @@ func (h *Head) sign(signed []byte, keys []merkle.Verifier, policy *merkle.Policy
 			h.Signers = append(h.Signers, keyName(k))
 		}
 	}
+}
+
+// IsHead reports whether a file is to be read as a signed head that came alone, rather
+// than as a receipt.
+func IsHead(file []byte) bool {
+	if bytes.HasPrefix(file, []byte("c2sp.org/tlog-proof@")) {
+		return false
+	}
+	_, _, err := merkle.Cosignatures(file)
+	return err == nil
+}
+
+// VerifyHead checks the signatures of a head that came alone. Beside receipts it is
+// good for two things: it may contradict theirs, and where it is from before an entry
+// its witnesses bound the time from the other side. The error is a [*Failure].
+func (t *Trust) VerifyHead(file []byte) (*Report, error) {
+	r := &Report{Kind: KindHead}
+	h, f := t.open(file, &r.Checks)
+	if f != nil {
+		f.Text = strings.Replace(f.Text, "a proof for another log", "a head of another log", 1)
+		return r.refuse(f), f
+	}
+	r.Verified = true
+	r.Head, r.Origin, r.Size, r.Root = h, h.Origin, h.Size, h.Root
+	r.say(OK, Proven, "the head of %s with %s", printable(h.Origin), count(h.Size, "entry", "entries"))
+	h.attest(r.say, "it", "its entries were in the log")
+	return r, nil
 }
 
 // witnesses names who countersigned, each once.

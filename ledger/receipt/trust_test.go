@@ -236,3 +236,77 @@ func TestTimes(t *testing.T) {
 		t.Errorf("got\n%s", unstated.Text())
 	}
 }
+
+// TestNotBefore: heads that came alone bound the time from the other side, and take part
+// in every comparison.
+func TestNotBefore(t *testing.T) {
+	l := receipttest.NewLog("demo.lacuna.test")
+	w := witnesses()
+	tr := trust(t, receipttest.Policy([]*receipttest.Log{l}, 1, w...))
+	head := func(signers ...merkle.Signer) *receipt.Report {
+		file := l.Checkpoint(signers...)
+		if !receipt.IsHead(file) || receipt.IsHead(l.Receipt(0, nil)) || receipt.IsHead([]byte(l.VKey)) || receipt.IsHead(nil) {
+			t.Fatal("heads are not told from receipts")
+		}
+		r, err := tr.VerifyHead(file)
+		if err != nil || r.Kind != receipt.KindHead || len(r.Checks) < 2 {
+			t.Fatal(err)
+		}
+		return r
+	}
+	l.Fill(3)
+	early, second := head(w[0].At(noon)), head(w[0].At(noon+2), w[2].At(noon+1))
+	index := l.Append(consent)
+	covering := head(w[0].At(noon + 9))
+	l.Witnesses = []merkle.Signer{w[0].At(later)}
+	entry, err := tr.Verify(l.Receipt(index, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		reports []*receipt.Report
+		text    string
+	}{
+		{"from before", []*receipt.Report{early, entry}, "entry 3 was not in the log yet at 2026-05-04T12:00:00Z, as far as press.example/w had seen: it countersigned the head of 3 entries then"},
+		{"the latest of them", []*receipt.Report{entry, second, early}, "not in the log yet at 2026-05-04T12:00:02Z"},
+		{"one that covers it says nothing", []*receipt.Report{covering, entry}, ""},
+		{"nor does a head alone", []*receipt.Report{early, second}, ""},
+	} {
+		v := receipt.Conclude(c.reports, false)
+		switch {
+		case !v.Verified:
+			t.Errorf("%s: %+v", c.name, v.Findings)
+		case c.text == "" && len(v.Findings) > 0:
+			t.Errorf("%s: %+v", c.name, v.Findings)
+		case c.text != "":
+			expect(t, v.Findings, receipt.Seen, c.text)
+		}
+	}
+	// With --chain a head is no part of any chain.
+	if v := receipt.Conclude([]*receipt.Report{early}, true); !v.Verified {
+		t.Errorf("a head in a chain: %+v", v.Findings)
+	}
+
+	fork := l.Cut(3)
+	fork.Witnesses = nil
+	fork.Rewrite(0, []byte("another entry"))
+	forked, err := tr.VerifyHead(fork.Checkpoint(w[1].At(noon)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, receipt.Conclude([]*receipt.Report{early, forked}, false).Findings, receipt.Failed, "two signed heads of size 3 have different roots")
+
+	for name, c := range map[string]struct {
+		file  []byte
+		stage receipt.Stage
+	}{
+		"another log": {receipttest.NewLog("other.example").Checkpoint(), receipt.StageLog}, "no witness": {fork.Checkpoint(), receipt.StageWitnesses},
+		"another key": {receipttest.NewLog(l.Origin).Checkpoint(), receipt.StageSignature}, "no head": {[]byte("x"), receipt.StageSignature},
+	} {
+		r, err := tr.VerifyHead(c.file)
+		if f, ok := errors.AsType[*receipt.Failure](err); !ok || f.Stage != c.stage || r.Verified {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -80,6 +80,50 @@ func (r *Report) earlier(h *Head) {
 	r.say(Note, Attested, "that is earlier than _recorded, %s: a clock was wrong, the operator's or a witness's", printable(r.text("_recorded")))
 }
 
+// NotBefore bounds the times of entries from the other side: by the latest head among
+// the reports that is from before the entry. A witness that countersigned it had seen
+// no larger one until then, so as far as it had seen, the entry was not in the log yet.
+func NotBefore(reports []*Report) []Finding {
+	type early struct {
+		n, at int // the report of the head, and the place of its latest cosignature
+	}
+	byLog := map[string][]early{}
+	for n, r := range reports {
+		if !r.Verified || r.Kind != KindHead {
+			continue
+		}
+		latest := -1
+		for i, c := range r.Head.Cosignatures {
+			if c.Time != 0 && (latest < 0 || c.Time > r.Head.Cosignatures[latest].Time) {
+				latest = i
+			}
+		}
+		if latest >= 0 {
+			byLog[r.Origin] = append(byLog[r.Origin], early{n, latest})
+		}
+	}
+	var findings []Finding
+	for n, r := range reports {
+		if !r.Verified || r.Kind == KindHead {
+			continue
+		}
+		best, time := -1, uint64(0)
+		for i, e := range byLog[r.Origin] {
+			if h := reports[e.n].Head; h.Size <= r.Index && h.Cosignatures[e.at].Time > time {
+				best, time = i, h.Cosignatures[e.at].Time
+			}
+		}
+		if best < 0 {
+			continue
+		}
+		e := byLog[r.Origin][best]
+		h := reports[e.n].Head
+		findings = append(findings, found(Seen, Attested, []int{n, e.n}, "entry %d was not in the log yet at %s, as far as %s had seen: it countersigned the head of %s then",
+			r.Index, instant(time), printable(h.Cosignatures[e.at].Name), count(h.Size, "entry", "entries")))
+	}
+	return findings
+}
+
 // CheckTimes compares cosignatures of heads of one log. A witness that signs a smaller
 // head says that it has seen no larger one until then, so one that signed a larger head
 // earlier contradicts itself. The numbers in Reports count within heads, where nil is

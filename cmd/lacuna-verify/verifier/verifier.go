@@ -40,6 +40,8 @@ key of the log, offline. A FILE of - is standard input.
 
 A certificate hangs on an epoch record. Give the receipt of that record as a further
 FILE, or keep it beside the certificate: NAME.tlog-proof for a certificate NAME.
+A FILE may also be a signed head: the witnesses of one from before an entry bound its
+time from the other side.
 
 consistency compares two signed heads (checkpoints) of one log:
 

@@ -6,7 +6,7 @@ import (
 	"github.com/lacunalog/lacuna/ledger/receipt"
 )
 
-// verify verifies receipts and certificates. A file that cannot be read is complained
+// verify verifies receipts, certificates and heads. A file that cannot be read is complained
 // about and does not keep the others from being verified.
 func verify(o options, t *receipt.Trust, f *files, complain func(error)) ([]byte, int, error) {
 	type certificate struct {
@@ -30,7 +30,11 @@ func verify(o options, t *receipt.Trust, f *files, complain func(error)) ([]byte
 			reports = append(reports, &receipt.Report{File: name})
 			continue
 		}
-		r, _ := t.Verify(file) // the report says the same
+		check := t.Verify
+		if receipt.IsHead(file) {
+			check = t.VerifyHead
+		}
+		r, _ := check(file) // the report says the same
 		r.File = name
 		reports = append(reports, r)
 	}
@@ -75,7 +79,7 @@ func (o *options) record(name string, file []byte, reports []*receipt.Report, t 
 		return nil, nil // VerifyCertificate says what is wrong with it
 	}
 	for _, r := range reports {
-		if r.Verified && r.Certificate == nil && r.Origin == origin && r.Index == index {
+		if r.Verified && r.Epoch != nil && r.Certificate == nil && r.Origin == origin && r.Index == index {
 			return r, nil
 		}
 	}

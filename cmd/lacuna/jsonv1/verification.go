@@ -28,7 +28,7 @@ type Counts struct {
 	Unread   int `json:"unread"`
 }
 
-// Report is the outcome for one file: a receipt, or an erasure certificate.
+// Report is the outcome for one file: a receipt, an erasure certificate, or a signed head.
 type Report struct {
 	Version  string `json:"lacuna"` // report/v1
 	File     string `json:"file,omitempty"`
@@ -44,7 +44,7 @@ type Report struct {
 	Cosignatures []Cosignature `json:"cosignatures,omitempty"`
 	Unchecked    int           `json:"unchecked_signatures,omitempty"`
 
-	Kind       string            `json:"kind,omitempty"` // field, full, public or certificate
+	Kind       string            `json:"kind,omitempty"` // field, full, public, certificate or head
 	Members    []Member          `json:"members,omitempty"`
 	Statements []json.RawMessage `json:"statements,omitempty"`
 	// Terms are what an erasure certificate says was done, as docs/spec/certificate.md
