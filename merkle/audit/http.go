@@ -90,20 +90,25 @@ func (s *site) Fetch(ctx context.Context, path string, limit int) ([]byte, error
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}
-	var mismatch *MismatchError
-	var permanent *backoff.PermanentError
-	if errors.As(last, &permanent) {
+	if permanent, ok := errors.AsType[*backoff.PermanentError](last); ok {
 		last = permanent.Unwrap()
 	}
-	var busy *busyError
-	if errors.As(last, &busy) {
+	if busy, ok := errors.AsType[*busyError](last); ok {
 		last = busy.err
 	}
-	if errors.Is(last, fs.ErrNotExist) || errors.As(last, &mismatch) {
+	_, mismatch := errors.AsType[*MismatchError](last)
+	_, none := errors.AsType[*absentError](last)
+	if mismatch || none {
 		return nil, last
 	}
 	return nil, &UnreachableError{Source: s.name, Path: path, Err: last}
 }
+
+// absentError is the answer 404, and nothing else.
+type absentError struct{ path string }
+
+func (e *absentError) Error() string { return e.path + ": not found" }
+func (e *absentError) Unwrap() error { return fs.ErrNotExist }
 
 // busyError keeps what was said beside when to ask again.
 type busyError struct {
@@ -140,7 +145,7 @@ func (s *site) ask(ctx context.Context, path string, limit int) ([]byte, error) 
 	case code == http.StatusNotFound:
 		// Read to the end where it is near, so that the connection can be used again.
 		_, _ = io.CopyN(io.Discard, body, 4096)
-		return nil, backoff.Permanent(fmt.Errorf("%s: %w", path, fs.ErrNotExist))
+		return nil, backoff.Permanent(&absentError{path})
 	case code >= 500 || code == http.StatusTooManyRequests || code == http.StatusRequestTimeout || code == http.StatusTooEarly:
 		err := fmt.Errorf("the server answers %d", code)
 		if seconds, perr := strconv.Atoi(resp.Header.Get("Retry-After")); perr == nil && seconds > 0 && seconds <= int(maxRetryAfter/time.Second) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/lacunalog/lacuna/merkle"
 )
@@ -74,7 +73,7 @@ func (l *Log) remembered(signed []byte) (head, error) {
 func (l *Log) fetchHead(ctx context.Context, src Source) (head, error) {
 	const place = "checkpoint"
 	signed, err := src.Fetch(ctx, place, maxCheckpoint)
-	if errors.Is(err, fs.ErrNotExist) {
+	if absent(err) {
 		// No claim was made, so none was refuted.
 		return head{}, &UnreachableError{Source: src.String(), Path: place, Err: errors.New("there is no checkpoint: not the address of a log")}
 	}

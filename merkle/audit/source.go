@@ -100,11 +100,11 @@ func fetchCovered(ctx context.Context, src Source, partial, whole string, limit 
 	b, err = src.Fetch(ctx, partial, limit)
 	// On this answer only: after any other, the partial tile may be there, and a
 	// server could steer which of the two is looked at.
-	if errors.Is(err, fs.ErrNotExist) && partial != whole {
+	if absent(err) && partial != whole {
 		b, err = src.Fetch(ctx, whole, limit)
 		full = true
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if absent(err) {
 		what := "it is missing, although the head covers it"
 		if full {
 			what = "it is missing, and so is " + whole + ", although the head covers it"
@@ -112,6 +112,13 @@ func fetchCovered(ctx context.Context, src Source, partial, whole string, limit 
 		return nil, false, &MismatchError{Place: partial, What: what, Missing: true}
 	}
 	return b, full, err
+}
+
+// absent reports whether a source has said that there is no such resource. A
+// source that could not be asked has not, whatever the system called the reason.
+func absent(err error) bool {
+	_, unreachable := errors.AsType[*UnreachableError](err)
+	return errors.Is(err, fs.ErrNotExist) && !unreachable
 }
 
 // fetchTile returns the hashes of a tile, t.Width of them, not verified.
