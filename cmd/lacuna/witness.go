@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/merkle"
 	"github.com/lacunalog/lacuna/merkle/audit"
 	"github.com/lacunalog/lacuna/merkle/witness"
@@ -36,6 +37,7 @@ func witnessCommand() *cli.Command {
 			&cli.StringFlag{Name: "dir", Usage: "folder of the witness"},
 			&cli.StringFlag{Name: "policy", Usage: "file with the logs to cosign, in the form of https://c2sp.org/tlog-policy; its witnesses and its quorum mean nothing here"},
 			&cli.StringSliceFlag{Name: "log", Usage: "public key of a log to cosign; may be given several times"},
+			&cli.BoolFlag{Name: "json", Usage: "print the address, the name and the public keys as JSON"},
 		}, listenFlags()...),
 		Action: serveWitness,
 		Subcommands: []*cli.Command{{
@@ -85,7 +87,7 @@ func initWitness(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("json") {
-		return printJSON(c.App.Writer, map[string]any{"dir": dir, "name": c.String("name"), "keys": vkeys})
+		return printJSON(c.App.Writer, jsonv1.Witness{Dir: dir, Name: c.String("name"), Keys: vkeys})
 	}
 	for _, k := range vkeys {
 		fmt.Fprintln(c.App.Writer, k)
@@ -146,9 +148,23 @@ func serveWitness(c *cli.Context) error {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	fmt.Fprintln(c.App.Writer, url)
+	if err := printWitness(c, cosigners, url); err != nil {
+		return errors.Join(err, l.Close(), s.Close())
+	}
 	err = serveUntil(c.Context, l, s, logger)
 	return errors.Join(err, s.Close())
+}
+
+func printWitness(c *cli.Context, cosigners []*merkle.Cosigner, url string) error {
+	if !c.Bool("json") {
+		_, err := fmt.Fprintln(c.App.Writer, url)
+		return err
+	}
+	w := jsonv1.Witness{Name: cosigners[0].Name(), URL: url}
+	for _, k := range cosigners {
+		w.Keys = append(w.Keys, k.VKey())
+	}
+	return printJSON(c.App.Writer, w)
 }
 
 func readCosigners(dir string) ([]*merkle.Cosigner, error) {

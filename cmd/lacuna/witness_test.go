@@ -18,11 +18,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/merkle"
 	"github.com/lacunalog/lacuna/merkle/witness"
 )
@@ -190,14 +192,16 @@ func TestWitness(t *testing.T) {
 		t.Errorf("without its memory: %v, %s", err, out)
 	}
 
-	var j struct {
-		Name string
-		Keys []string
-	}
+	var made, runs jsonv1.Witness
 	out := runOK(t, "", "witness", "init", "--dir", dir+"2", "--name", "witness.lacuna.test", "--json")
-	if err := json.Unmarshal(out, &j); err != nil || len(j.Keys) != 1 || !strings.HasPrefix(j.Keys[0], j.Name+"+") {
+	if err := json.Unmarshal(out, &made); err != nil || made.Dir != dir+"2" || len(made.Keys) != 1 || !strings.HasPrefix(made.Keys[0], "witness.lacuna.test+") {
 		t.Errorf("%s: %v", out, err)
 	}
+	cmd, line := startWitness(t, "--dir", dir+"2", "--log", vkey, "--json")
+	if err := json.Unmarshal([]byte(line), &runs); err != nil || !slices.Equal(runs.Keys, made.Keys) || runs.Name != made.Name || !strings.HasPrefix(runs.URL, "http://127.0.0.1:") {
+		t.Errorf("%s: %v", line, err)
+	}
+	stopWitness(t, cmd)
 }
 
 func TestWitnessUsage(t *testing.T) {

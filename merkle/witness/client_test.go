@@ -160,6 +160,16 @@ func TestClientRefused(t *testing.T) {
 	if _, err := c.Cosign(ctx, log.signed(34), 33, log.prover(34)); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
+	// A witness that takes the request and says nothing.
+	ctx, cancel = context.WithCancel(t.Context())
+	mute := newClient(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		cancel()
+		<-r.Context().Done()
+	}))
+	if _, err := mute.Cosign(ctx, log.signed(34), 33, log.prover(34)); !errors.Is(err, context.Canceled) {
+		t.Errorf("while it waits: %v", err)
+	}
 	oops := errors.New("no tiles")
 	if _, err := c.Cosign(t.Context(), log.signed(34), 33, func(context.Context, uint64) ([]merkle.Hash, error) { return nil, oops }); !errors.Is(err, oops) {
 		t.Errorf("no proof: %v", err)

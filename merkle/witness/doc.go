@@ -25,6 +25,7 @@
 //	400  not a request, or the old size is larger than the checkpoint
 //	403  not signed by a key of this log that the witness knows
 //	404  the witness does not know this log
+//	405  not a POST
 //	409  the old size is not the one that the witness cosigned last; the answer
 //	     is that size, as text/x.tlog.size
 //	413  too long
