@@ -44,8 +44,8 @@ type Chart struct {
 
 // Sizes in pixels. Text is 13 pixels high.
 const (
-	width, height            = 760, 380
-	left, right, top, bottom = 78, 16, 44, 84
+	width, height            = 760, 400
+	left, right, top, bottom = 78, 16, 44, 106
 )
 
 // Colours that differ in lightness too, so that they can be told apart without
@@ -173,15 +173,24 @@ func (v *canvas) end(w io.Writer) error {
 		v.text(width-right, y-5, "end", "weak", "", v.chart.TargetName)
 	}
 	fmt.Fprintf(v, `<line class="axis" x1="%d" x2="%d" y1="%d" y2="%d"/>`+"\n", left, width-right, height-bottom, height-bottom)
-	x := float64(left)
-	for i, s := range v.chart.Series {
-		fmt.Fprintf(v, `<rect x="%.1f" y="%d" width="11" height="11" rx="2" fill="%s"/>`+"\n", x, height-25, colour(i))
-		v.text(x+16, height-15, "start", "text", "", s.Name)
-		x += 40 + 7.2*float64(len([]rune(s.Name)))
-	}
+	v.legend()
 	v.WriteString("</svg>\n")
 	_, err := io.WriteString(w, v.String())
 	return err
+}
+
+// legend names the series below the plot, in two rows where one is too short.
+func (v *canvas) legend() {
+	x, y := float64(left), float64(height-38)
+	for i, s := range v.chart.Series {
+		wide := 40 + 7.4*float64(len([]rune(s.Name)))
+		if x > left && x+wide > width {
+			x, y = left, y+22
+		}
+		fmt.Fprintf(v, `<rect x="%.1f" y="%.1f" width="11" height="11" rx="2" fill="%s"/>`+"\n", x, y-10, colour(i))
+		v.text(x+16, y, "start", "text", "", s.Name)
+		x += wide
+	}
 }
 
 func colour(i int) string { return colours[i%len(colours)] }

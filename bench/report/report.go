@@ -38,6 +38,7 @@ var tables = map[string]block{
 	"proof":   proofTable,
 	"erase":   eraseTable,
 	"profile": profileTable,
+	"seal":    sealTable,
 	"targets": targetTable,
 }
 

@@ -86,7 +86,8 @@ func TestRender(t *testing.T) {
 	rs = append(rs, result("Proof/leaves=10000000", bench.UnitProveP50, 90.0, bench.UnitProveP99, 300.0, bench.UnitVerifyP50, 7.0, bench.UnitVerifyP99, 9.0),
 		result("Erase/people=1000/at-once=16", bench.UnitDestroyedP50, 9.0, bench.UnitDestroyedP99, 10.0, bench.UnitRecordedP50, 11.0, bench.UnitRecordedP99, 12.0))
 	write(t, dir, "g.jsonl", rs...)
-	write(t, dir, "p.jsonl", result("Profile/path=whole/size=256/callers=4/window=1024", bench.PieceUnit("seal"), 6.0, bench.PieceUnit("parse"), 2.0))
+	write(t, dir, "p.jsonl", result("Profile/path=whole/size=256/callers=4/window=1024", bench.PieceUnit("seal"), 6.0, bench.PieceUnit("parse"), 2.0),
+		result("Seal/size=256/members=13", bench.UnitBlocks, 66.0, bench.UnitHashes, 4.0, bench.UnitPrimitives, 5.0, bench.UnitSeal, 6.5))
 
 	for kind, want := range map[string][]string{
 		"append a.jsonl":          {"| 1 | Lacuna, whole | 1,000 [900–1,100] | 0.35 | 1.23 | 40.0 | |\n", "| Tessera, indexed | 110 [100–300] | 0.35 | 1.23 | 40.0 | 10.0 [3.00–10.0] |\n", "| 4 × 1,024 | Lacuna, whole | 131,000"},
@@ -102,6 +103,7 @@ func TestRender(t *testing.T) {
 			"| last 3 M ÷ second M | ≥ 0.85 × | 0.99 | reached |", "| inclusion proof p50, largest ledger | ≤ 100 µs | 90.0 | reached |",
 		},
 		"profile p.jsonl":   {"| sealing: secrets, AEAD, digests of members, leaf | 6.00 | 75 % |\n| strict parsing | 2.00 | 25 % |\n| **together** | 8.00 | |"},
+		"seal p.jsonl":      {"| 256 B | 13 | 66 | 4.00 | 5.00 | 6.50 |"},
 		"append none.jsonl": {"*Not measured yet.*"},
 	} {
 		name, files, _ := strings.Cut(kind, " ")
@@ -203,4 +205,28 @@ func FuzzRender(f *testing.F) {
 			t.Errorf("rendered twice: %v\n%q\n%q", err, out, again)
 		}
 	})
+}
+
+// TestPage holds docs/explanation/performance.md against its records. Write it anew
+// with: go run ./cmd/lacuna bench report docs/explanation/performance.md
+func TestPage(t *testing.T) {
+	const page = "../../docs/explanation/performance.md"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := report.Folder(page)
+	out, svgs, err := report.Render(text, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(out, text) {
+		t.Errorf("%s is not what its records say; run lacuna bench report %s", page, page)
+	}
+	for name, svg := range svgs {
+		have, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || !bytes.Equal(have, svg) {
+			t.Errorf("%s is not what its records say: %v", name, err)
+		}
+	}
 }

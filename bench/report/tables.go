@@ -152,3 +152,13 @@ func profileTable(b *bytes.Buffer, recs []bench.Record) error {
 	fmt.Fprintf(b, "| **together** | %s | |\n", figure(sum))
 	return nil
 }
+
+func sealTable(b *bytes.Buffer, recs []bench.Record) error {
+	b.WriteString("| event | members | SHA-256 blocks | of these, µs | with encryption and encoding, µs | sealing as it is, µs |\n| --- | --- | --- | --- | --- | --- |\n")
+	for _, r := range of(recs, "Seal") {
+		f := r.Figures
+		fmt.Fprintf(b, "| %s B | %s | %.0f | %s | %s | %s |\n", r.Label("size"), r.Label("members"), f[bench.UnitBlocks],
+			figure(f[bench.UnitHashes]), figure(f[bench.UnitPrimitives]), figure(f[bench.UnitSeal]))
+	}
+	return nil
+}

@@ -45,7 +45,7 @@ func benchCommand() *cli.Command {
 			},
 			{
 				Name:  "profile",
-				Usage: "say where the CPU time of an append goes",
+				Usage: "say where the CPU time of an append goes, and how much of sealing is the format's price",
 				Flags: append([]cli.Flag{
 					&cli.IntFlag{Name: "size", Usage: "bytes of an event: 256 or 1024", Value: bench.Small},
 					&cli.IntFlag{Name: "callers", Usage: "callers, each in a closed loop", Value: 4},
@@ -294,6 +294,12 @@ func benchProfile(m *measurement) error {
 	defer s.Close()
 	r, err := bench.Profile(m.Context.Context, s, bench.Load{Size: m.Int("size"), Callers: m.Int("callers"), Window: m.Int("window"), For: m.Duration("for")})
 	if err != nil {
+		return err
+	}
+	if err := m.print(r); err != nil {
+		return err
+	}
+	if r, err = bench.SealCost(m.Context.Context, m.dir, m.Int("size"), m.Duration("for")/10); err != nil {
 		return err
 	}
 	return m.print(r)
