@@ -173,6 +173,7 @@ func setupHeads(dir string, write func(string, []byte)) error {
 			return err
 		}
 	}
+	write("500.head", l.Cut(500).Checkpoint())
 	write("600.head", l.Checkpoint())
 	write("600-rewritten.head", fork.Checkpoint())
 	write("proof", receipt.AppendProof(nil, l.Consistency(300)))

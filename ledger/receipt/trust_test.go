@@ -288,6 +288,15 @@ func TestNotBefore(t *testing.T) {
 		t.Errorf("a head in a chain: %+v", v.Findings)
 	}
 
+	// A head is no entry: it does not contradict the first one of the log.
+	first, err := tr.Verify(l.Receipt(0, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := receipt.Conclude([]*receipt.Report{early, first, covering}, false); !v.Verified || len(v.Findings) > 0 {
+		t.Errorf("a head beside the receipt of entry 0: %+v", v.Findings)
+	}
+
 	fork := l.Cut(3)
 	fork.Witnesses = nil
 	fork.Rewrite(0, []byte("another entry"))

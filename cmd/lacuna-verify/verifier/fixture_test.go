@@ -147,6 +147,19 @@ func TestFixture(t *testing.T) {
 	}
 }
 
+// TestFileNames: a file may have been named by somebody who wants a terminal to show
+// something else.
+func TestFileNames(t *testing.T) {
+	m := fixture(t)
+	for name, want := range map[string]string{"a\x1b[2Jb": `"a\x1b[2Jb":`, "a\nok     b": `"a\nok     b":`, "für Leonie": "für Leonie:"} {
+		m[name] = m["first"]
+		var stdout, stderr bytes.Buffer
+		if code := run("v", []string{"--key", "key", name, "second"}, memory(nil, m), &stdout, &stderr); code != exitOK || !strings.HasPrefix(stdout.String(), want+"\n") {
+			t.Errorf("%q: exit %d\n%s", name, code, &stdout)
+		}
+	}
+}
+
 // TestFullDisk: what cannot be printed is said, and is no verdict.
 func TestFullDisk(t *testing.T) {
 	for args, want := range map[string]int{"--key key first": exitError, "--key key - ": exitError, "-h": exitError, "--key nowhere first": exitUsage} {
