@@ -376,3 +376,41 @@ func get(t *testing.T, url string) string {
 	}
 	return string(b)
 }
+
+// TestAuditDamageExit changes one bit of each kind of file of a mirror. The program
+// ends with exit 10 and names the file, and with exit 0 where nothing was changed.
+func TestAuditDamageExit(t *testing.T) {
+	f := newFollowed(t)
+	f.grow(t, 66_000)
+	dir := filepath.Join(t.TempDir(), "mirror")
+	runOK(t, "", "mirror", "--url", f.url, "--key", f.vkey, "-o", dir)
+	exit := func(command ...string) (int, string) {
+		var out, talk bytes.Buffer
+		return run(t.Context(), append([]string{"lacuna"}, command...), nil, &out, &talk), talk.String()
+	}
+	check := func() (int, string) { return exit("audit", "--url", dir, "--key", f.vkey) }
+	for _, path := range []string{
+		"checkpoint", "tile/entries/000", "tile/entries/256", "tile/entries/257.p/208",
+		"tile/0/000", "tile/0/257.p/208", "tile/1/000", "tile/1/001.p/1", "tile/2/000.p/1",
+	} {
+		name := filepath.Join(dir, filepath.FromSlash(path))
+		good, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := bytes.Clone(good)
+		bad[len(bad)-2] ^= 4
+		if err := os.WriteFile(name, bad, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if code, talk := check(); code != exitVerify || !strings.HasPrefix(talk, "lacuna: "+path+": ") {
+			t.Errorf("%s: exit %d, want %d: %s", path, code, exitVerify, talk)
+		}
+		if err := os.WriteFile(name, good, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, talk := check(); code != exitOK {
+		t.Errorf("nothing is changed: exit %d: %s", code, talk)
+	}
+}

@@ -115,6 +115,9 @@ func TestAuditDamage(t *testing.T) {
 			t.Fatalf("%s is not a file of this log", path)
 		}
 		for what, change := range changes {
+			if what != "last byte" && slices.Contains([]string{"tile/entries/100", "tile/entries/272", "tile/0/255", "tile/0/256"}, path) {
+				continue // these have one of their kind above, and cost a whole log
+			}
 			a := auditor(t, h, good.with(path, change))
 			_, err := a.Round(t.Context())
 			t.Logf("%s, %s: %v", path, what, err)
