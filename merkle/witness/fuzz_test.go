@@ -49,9 +49,7 @@ func FuzzServer(f *testing.F) {
 	f.Add(log.add(0, 9))
 	f.Add(log.add(3, 9))
 	f.Add(log.fork(2).add(0, 9))
-	// One kind of key is enough here, and the other is slow while it is watched.
-	o := options(f, log)
-	o.Cosigners = o.Cosigners[:1]
+	o := plain(f, log)
 	keys := append(verifiers(o.Cosigners), log.verifier())
 	f.Fuzz(func(t *testing.T, body []byte) {
 		s, err := witness.NewServerOn(o, newDisk())
@@ -77,8 +75,7 @@ func FuzzServer(f *testing.F) {
 // Whatever a witness answers, only verified lines come out.
 func FuzzClient(f *testing.F) {
 	log := newTree(f, origin, 9)
-	o := options(f, log)
-	o.Cosigners = o.Cosigners[:1]
+	o := plain(f, log)
 	s, err := witness.NewServerOn(o, newDisk())
 	if err != nil {
 		f.Fatal(err)

@@ -21,7 +21,7 @@ import (
 
 // From every size to every other.
 func TestServerFollows(t *testing.T) {
-	const most = 18
+	const most = 13
 	for old := range most + 1 {
 		for size := old; size <= most; size++ {
 			log := newTree(t, origin, most)
