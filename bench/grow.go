@@ -160,7 +160,7 @@ func (w *grower) die(ctx context.Context) error {
 // time. Everybody's first event comes before anybody's second.
 func (w *grower) callers() []func(context.Context) (int, error) {
 	at := w.size()
-	w.first.Store(int64(at))
+	w.first.Store(int64(at - min(at, uint64(len(register))))) // the register's own events are about nobody
 	w.done.Store(at)
 	calls := make([]func(context.Context) (int, error), w.Callers)
 	for i := range calls {

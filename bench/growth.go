@@ -38,6 +38,8 @@ type Grower struct {
 	Reopen int
 	// Command starts this program again, so that it calls [GrowWorker].
 	Command func(ctx context.Context) *exec.Cmd
+	// Stderr takes what the processes say beside their results.
+	Stderr io.Writer
 	// Each is told every result. It may stop the growth by an error.
 	Each func(*Result) error
 	// Progress is told how many leaves are acknowledged. Nil: not told.
@@ -121,7 +123,7 @@ func (g *Grower) work(ctx context.Context, t task, hear func(message, *os.Proces
 	}
 	cmd := g.Command(ctx)
 	cmd.Env = append(cmd.Environ(), taskEnv+"="+string(text))
-	cmd.Stderr = os.Stderr
+	cmd.Stderr = g.Stderr
 	apart(cmd)
 	// A worker that is interrupted finishes what it has begun, and closes its ledger.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

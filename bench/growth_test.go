@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 func newGrower(dir string, each func(*Result) error) *Grower {
 	return &Grower{
 		Growth: Growth{Events: 3000, People: 500, Stay: 5, Step: 1000, Callers: 2, Window: 64},
-		Dir:    dir, Proofs: 20, Reopen: 1, Each: each,
+		Dir:    dir, Proofs: 20, Reopen: 1, Each: each, Stderr: new(bytes.Buffer),
 		Command: func(ctx context.Context) *exec.Cmd {
 			self, err := os.Executable()
 			if err != nil {
@@ -132,8 +133,8 @@ func TestGrowControl(t *testing.T) {
 	if err := os.WriteFile(g.Dir+"/ledger", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Run(t.Context()); err == nil {
-		t.Error("grows where there is a file")
+	if err := g.Run(t.Context()); err == nil || !strings.Contains(g.Stderr.(*bytes.Buffer).String(), "not a directory") {
+		t.Errorf("grows where there is a file: %v\n%s", err, g.Stderr)
 	}
 	g.Dir, g.Events = t.TempDir(), 1<<50
 	if _, ok := freeBytes(g.Dir); ok {

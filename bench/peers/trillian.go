@@ -211,6 +211,6 @@ func (l *trillianLog) Close() error {
 	case <-closed:
 		return nil
 	case <-time.After(10 * time.Second):
-		return errors.New("Trillian does not give its connections back")
+		return errors.New("trillian does not give its connections back")
 	}
 }

@@ -13,9 +13,7 @@ import (
 
 // element is what the tests look at in a plot.
 type element struct {
-	name, class string
-	attrs       map[string]string
-	text        string
+	name, text string
 }
 
 func parse(t *testing.T, svg []byte) (es []element) {
@@ -31,11 +29,7 @@ func parse(t *testing.T, svg []byte) (es []element) {
 		}
 		switch tok := tok.(type) {
 		case xml.StartElement:
-			e := element{name: tok.Name.Local, attrs: make(map[string]string)}
-			for _, a := range tok.Attr {
-				e.attrs[a.Name.Local] = a.Value
-			}
-			es = append(es, e)
+			es = append(es, element{name: tok.Name.Local})
 		case xml.CharData:
 			if len(es) > 0 {
 				es[len(es)-1].text += string(tok)

@@ -85,7 +85,7 @@ func benchGrow(c *cli.Context) (err error) {
 			Events: c.Uint64("events"), People: c.Int("people"), Stay: c.Int("stay"),
 			Step: c.Uint64("step"), Callers: c.Int("callers"), Window: c.Int("window"),
 		},
-		Dir: dir, Proofs: c.Int("proofs"), Reopen: c.Int("reopen"), Each: m.print, Command: again,
+		Dir: dir, Proofs: c.Int("proofs"), Reopen: c.Int("reopen"), Each: m.print, Command: again, Stderr: c.App.ErrWriter,
 		Progress: func(done uint64) { step(min(done, c.Uint64("events")), c.Uint64("events")) },
 	}
 	err = g.Run(c.Context)
