@@ -36,21 +36,6 @@ type Options struct {
 	MaxRequests int
 }
 
-// A Fork is the evidence that a log has signed two histories, which no honest log
-// does, whatever happened to it.
-type Fork struct {
-	Origin string
-	// Cosigned is the signed checkpoint that the witness knows, Refused the one
-	// that does not continue it. Both are signed by a key of the log; the first
-	// is not the larger one.
-	Cosigned, Refused []byte
-	// If the sizes differ, Root is the root at the size of Cosigned of the tree of
-	// Refused, and Proof leads from there to the root of Refused. Who can make
-	// such a proof has that tree.
-	Root  *merkle.Hash
-	Proof []merkle.Hash
-}
-
 // A Server is a witness: the handler of add-checkpoint, sign-subtree and the
 // newest checkpoints. Mount it below a prefix with [http.StripPrefix]. It bounds
 // how long a request is and how many there are, not how slow they are: give the
@@ -225,43 +210,6 @@ func (s *Server) open(signed []byte) (*watched, []byte, merkle.Checkpoint, *answ
 		return nil, nil, c, &a
 	}
 	return w, text, c, nil
-}
-
-// signSubtree answers POST /sign-subtree.
-func (s *Server) signSubtree(body []byte) answer {
-	r, err := parseSubtree(body)
-	if err != nil {
-		return refuse(http.StatusBadRequest, "%v", err)
-	}
-	if c, err := merkle.ParseCheckpoint(string(r.checkpoint)); err == nil && s.logs[c.Origin] != nil {
-		return refuse(http.StatusForbidden, "the checkpoint must carry a cosignature of this witness")
-	}
-	_, _, c, refused := s.open(r.checkpoint)
-	if refused != nil {
-		return *refused
-	}
-	// Whatever this witness has cosigned is a past of what it remembers, so
-	// there is nothing to look up.
-	_, cosigned, err := merkle.Cosignatures(r.checkpoint, s.verifiers...)
-	if err != nil || len(cosigned) == 0 {
-		return refuse(http.StatusForbidden, "the checkpoint does not carry a cosignature of this witness")
-	}
-	if err := merkle.CheckSubtree(r.start, r.end, c.Size); err != nil {
-		return refuse(http.StatusBadRequest, "%v", err)
-	}
-	if err := merkle.VerifySubtree(r.start, r.end, c.Size, r.proof, r.root, c.Root); err != nil {
-		return refuse(http.StatusUnprocessableEntity, "%v", err)
-	}
-	var lines []byte
-	for _, k := range s.subtrees {
-		line, err := k.SignSubtree(c.Origin, r.start, r.end, r.root)
-		if err != nil {
-			s.log.Error("signing a subtree failed", "origin", c.Origin, "err", err)
-			return refuse(http.StatusInternalServerError, "internal error")
-		}
-		lines = append(lines, line...)
-	}
-	return answer{status: http.StatusOK, body: string(lines)}
 }
 
 // signers returns those cosigners that can sign a checkpoint, at that time.

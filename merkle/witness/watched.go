@@ -154,30 +154,6 @@ func (w *watched) extends(r *addRequest, c merkle.Checkpoint) error {
 	return merkle.VerifyConsistency(w.last.Size, c.Size, r.proof, w.last.Root, c.Root)
 }
 
-// fork returns the evidence that there is against the log when a checkpoint that
-// it has signed does not continue the one that was cosigned last. A wrong proof
-// alone says nothing.
-func (w *watched) fork(r *addRequest, c merkle.Checkpoint) *Fork {
-	f := &Fork{Origin: w.origin, Cosigned: w.signed, Refused: r.checkpoint}
-	switch {
-	case w.signed == nil || c.Size < w.last.Size:
-		return nil
-	case c.Size == w.last.Size:
-		if c.Root == w.last.Root {
-			return nil
-		}
-		return f
-	}
-	// The proof may be a correct one, of another past.
-	err := merkle.VerifyConsistency(w.last.Size, c.Size, r.proof, w.last.Root, c.Root)
-	other, ok := errors.AsType[*merkle.RootMismatchError](err)
-	if !ok || merkle.VerifyConsistency(w.last.Size, c.Size, r.proof, other.Calculated, c.Root) != nil {
-		return nil
-	}
-	f.Root, f.Proof = &other.Calculated, r.proof
-	return f
-}
-
 // maxStepBack is how far a clock may be set back without notice, as programs
 // that keep the time do now and then.
 const maxStepBack = time.Minute
