@@ -154,6 +154,28 @@ func writeFile(name string, b []byte, mode fs.FileMode) error {
 	return syncDir(dir)
 }
 
+// makeDir makes a folder, and those above it that are missing, so that after a
+// crash it is still there. A folder that is there may have been made by somebody
+// who was interrupted.
+func makeDir(dir string, mode fs.FileMode) error {
+	parent := filepath.Dir(filepath.Clean(dir))
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		if parent != dir {
+			if err := makeDir(parent, mode); err != nil {
+				return err
+			}
+		}
+		if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return syncDir(parent)
+	}
+	if err := syncDir(parent); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -174,7 +174,7 @@ func Init(ctx context.Context, o InitOptions) (err error) {
 	if o.Pages != "" && inside(o.Dir, o.Pages) {
 		return badConfig("the folder for key pages lies inside the ledger: it would be lost with it")
 	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := makeDir(o.Dir, 0o700); err != nil {
 		return err
 	}
 	skey, vkey, err := merkle.GenerateKey(rand.Reader, o.Origin)

@@ -42,6 +42,11 @@ func (d PageDir) Ship(ctx context.Context, epoch uint64, pages []keystore.KV) er
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
+	// The folder may be new, and a file in a folder without a name is lost. Whoever
+	// may not read the folder above has not made this one.
+	if err := syncDir(filepath.Dir(filepath.Clean(dir))); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
 	f, err := os.CreateTemp(dir, ".pages-*")
 	if err != nil {
 		return err
