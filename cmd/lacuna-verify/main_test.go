@@ -27,9 +27,13 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/*.txtar. Every script finds the files that setup
 // writes beside its own.
 func TestScripts(t *testing.T) {
+	dir := t.TempDir()
+	if err := setup(dir); err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata",
-		Setup: setup,
+		Setup: func(env *testscript.Env) error { return os.CopyFS(env.WorkDir, os.DirFS(dir)) },
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"code": code,
 		},
@@ -53,9 +57,9 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func setup(env *testscript.Env) error {
+func setup(dir string) error {
 	write := func(name string, b []byte) {
-		if err := os.WriteFile(filepath.Join(env.WorkDir, name), b, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 			panic(err)
 		}
 	}
@@ -109,7 +113,7 @@ func setup(env *testscript.Env) error {
 	change("next-opening.tlog-proof", func(p *merkle.Proof) { p.Extra = bytes.Replace(p.Extra, []byte("opening/v1"), []byte("opening/v2"), 1) })
 	write("truncated.tlog-proof", leonie[:len(leonie)-100])
 	write("crlf.tlog-proof", bytes.ReplaceAll(leonie, []byte("\n"), []byte("\r\n")))
-	return errors.Join(setupPolicy(write, l, c[1]), setupErasure(write), setupHeads(env.WorkDir, write))
+	return errors.Join(setupPolicy(write, l, c[1]), setupErasure(write), setupHeads(dir, write))
 }
 
 // setupPolicy writes policies, and receipts that witnesses countersigned.
@@ -161,14 +165,19 @@ func setupErasure(write func(string, []byte)) error {
 // static copies of both.
 func setupHeads(dir string, write func(string, []byte)) error {
 	l := receipttest.NewLog("demo.lacuna.test")
-	l.Fill(300)
+	grow := func(l *receipttest.Log) {
+		for i := range 300 {
+			l.AppendLeaf(fmt.Appendf(nil, "entry %d", i), nil)
+		}
+	}
+	grow(l)
 	write("heads.vkey", []byte(l.VKey))
 	write("300.head", l.Checkpoint())
 	fork := l.Fork()
 	fork.Rewrite(7, []byte("another entry"))
 	write("300-rewritten.head", fork.Checkpoint())
 	for name, log := range map[string]*receipttest.Log{"tiles": l, "rewritten": fork} {
-		log.Fill(300)
+		grow(log)
 		if err := log.Export(filepath.Join(dir, name)); err != nil {
 			return err
 		}
@@ -177,7 +186,7 @@ func setupHeads(dir string, write func(string, []byte)) error {
 	write("600.head", l.Checkpoint())
 	write("600-rewritten.head", fork.Checkpoint())
 	write("proof", receipt.AppendProof(nil, l.Consistency(300)))
-	write("empty", nil)
+	write("empty.proof", nil)
 	write("head-of-nothing", receipttest.NewLog("x.example").Checkpoint())
 	return nil
 }

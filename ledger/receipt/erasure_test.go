@@ -186,19 +186,18 @@ func TestVerifyCertificateRefuses(t *testing.T) {
 	}
 }
 
-// TestCertificateMutations flips every bit of a certificate.
+// TestCertificateMutations flips a bit of every byte of a certificate.
 func TestCertificateMutations(t *testing.T) {
 	l, records, certs := erasing(t)
 	record := epochs(t, l, records[0])[0]
 	file := receipttest.Marshal(certs[0])
 	for i := range file {
-		for bit := range 8 {
-			file[i] ^= 1 << bit
-			if r, err := receipt.VerifyCertificate(file, record); err == nil || r.Verified {
-				t.Errorf("bit %d of byte %d: verified", bit, i)
-			}
-			file[i] ^= 1 << bit
+		bit := byte(1) << (i % 8)
+		file[i] ^= bit
+		if r, err := receipt.VerifyCertificate(file, record); err == nil || r.Verified {
+			t.Errorf("bit %d of byte %d: verified", i%8, i)
 		}
+		file[i] ^= bit
 	}
 }
 
