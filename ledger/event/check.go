@@ -46,7 +46,7 @@ func checkForm(t *Type, e *Event, full bool, rs *reasons) {
 	i := 0
 	for k := range t.Fields {
 		f := &t.Fields[k]
-		for i < len(e.members) && compareNames(e.members[i].Name, f.Name) < 0 {
+		for i < len(e.members) && nameBefore(e.members[i].Name, f.Name) {
 			if !t.Open {
 				unknownMember(t, e.members[i].Name, full, rs)
 			}

@@ -44,7 +44,7 @@ func (m Member) LogValue() slog.Value { return slog.StringValue("[member " + m.N
 // goroutines at once; the slices it returns belong to it.
 type Event struct {
 	text    []byte   // RFC 8785
-	members []Member // in the order of text; values alias text
+	members []Member // in the order of text, whose memory values share
 	typ     *Type    // that the member "type" names, nil if there is none of that name
 }
 
@@ -231,7 +231,7 @@ func (b *builder) event() *Event {
 	// Insertion sort: the members are few and mostly in order.
 	for i := 1; i < len(ms); i++ {
 		m, j := ms[i], i
-		for ; j > 0 && compareNames(m.Name, ms[j-1].Name) < 0; j-- {
+		for ; j > 0 && nameBefore(m.Name, ms[j-1].Name); j-- {
 			ms[j] = ms[j-1]
 		}
 		if j < i {
@@ -250,17 +250,21 @@ func (b *builder) event() *Event {
 		}
 		text = appendQuoted(text, ms[i].Name)
 		text = append(text, ':')
+		at := len(text)
 		text = append(text, ms[i].Value...)
+		// Of the finished text, so that what came in can go; or of the text as it was
+		// before it had to grow, where a name needs escapes.
+		ms[i].Value = text[at:len(text):len(text)]
 	}
-	text = append(text, '}')
-	// The values are cut out of the finished text, from the back: while it grew
-	// it might have moved.
-	for i, at := len(ms)-1, len(text)-1; i >= 0; i-- {
-		at -= len(ms[i].Value)
-		ms[i].Value = text[at : at+len(ms[i].Value) : at+len(ms[i].Value)]
-		at -= 1 + quotedLen(ms[i].Name) + 1
+	return newEvent(append(text, '}'), ms)
+}
+
+// nameBefore is compareNames(a, b) < 0, decided by the first bytes where it can be.
+func nameBefore(a, b string) bool {
+	if a != "" && b != "" && a[0] != b[0] && a[0]|b[0] < utf8.RuneSelf {
+		return a[0] < b[0]
 	}
-	return newEvent(text, ms)
+	return compareNames(a, b) < 0
 }
 
 // compareNames orders member names as RFC 8785, section 3.2.3 does: by UTF-16

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -210,8 +211,25 @@ func (f *filler) actor(set func(string, []byte)) {
 	set("actor", b.event().text)
 }
 
-// actorText is the member actor where the writer sent none.
+// actorText is the member actor where the writer sent none. One service sends most
+// events of a process, so the last text is kept.
 func actorText(role, service string) []byte {
+	last := lastActor.Load()
+	if last == nil || last.role != role || last.service != service {
+		last = &actorMember{role, service, newActorText(role, service)}
+		lastActor.Store(last)
+	}
+	return last.text
+}
+
+type actorMember struct {
+	role, service string
+	text          []byte
+}
+
+var lastActor atomic.Pointer[actorMember]
+
+func newActorText(role, service string) []byte {
 	b := make([]byte, 0, len(`{"role":"","service":""}`)+len(role)+len(service))
 	b = append(b, `{"role":`...)
 	b = appendQuoted(b, role)
@@ -296,8 +314,12 @@ func (f *filler) nothingLost() {
 	if !slices.ContainsFunc(f.out, func(e *Event) bool { return e.typ == f.t }) {
 		return
 	}
+	full, at := f.out[0].members, 0 // both are sorted
 	for _, m := range f.short.members {
-		if slices.ContainsFunc(f.out, func(e *Event) bool { return e.Has(m.Name) }) {
+		for at < len(full) && full[at].Name != m.Name && nameBefore(full[at].Name, m.Name) {
+			at++
+		}
+		if at < len(full) && full[at].Name == m.Name || slices.ContainsFunc(f.out[1:], func(e *Event) bool { return e.Has(m.Name) }) {
 			continue
 		}
 		if field, ok := f.t.Field(m.Name); ok && field.Full != kNothing {

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"iter"
 	"strconv"
 	"unsafe"
@@ -128,13 +129,11 @@ func unquote(v []byte) (string, bool) {
 	if len(v) < 2 || v[0] != '"' {
 		return "", false
 	}
-	for _, c := range v[1 : len(v)-1] {
-		if c == '\\' {
-			b, err := jsontext.AppendUnquote(nil, v)
-			return string(b), err == nil
-		}
-	}
 	in := v[1 : len(v)-1]
+	if bytes.IndexByte(in, '\\') >= 0 {
+		b, err := jsontext.AppendUnquote(nil, v)
+		return string(b), err == nil
+	}
 	return unsafe.String(unsafe.SliceData(in), len(in)), true
 }
 
@@ -144,11 +143,9 @@ func inner(v []byte) ([]byte, bool) {
 		return nil, false
 	}
 	in := v[1 : len(v)-1]
-	for _, c := range in {
-		if c == '\\' {
-			b, err := jsontext.AppendUnquote(nil, v)
-			return b, err == nil
-		}
+	if bytes.IndexByte(in, '\\') >= 0 {
+		b, err := jsontext.AppendUnquote(nil, v)
+		return b, err == nil
 	}
 	return in, true
 }
@@ -176,13 +173,6 @@ func appendQuoted(dst []byte, s string) []byte {
 	// is not UTF-8 is mended by U+FFFD rather than lost with the whole event.
 	dst, _ = jsontext.AppendQuote(dst, s)
 	return dst
-}
-
-func quotedLen(s string) int {
-	if !needsEscape(s) {
-		return len(s) + 2
-	}
-	return len(quote(s))
 }
 
 // plainScalar says that v is canonical as it stands: true, false, null or a
