@@ -298,3 +298,28 @@ func TestWaitEnds(t *testing.T) {
 	}
 	checkFsck(t, l)
 }
+
+// TestLikeTags: a request whose tag is like that of another, as far as memory holds
+// tags, is new; and each is known again afterwards.
+func TestLikeTags(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	const text = `{"type":"processing.performed","subject":"p","id":%q,"purpose":"chat-service","operation":"answer"}`
+	a := must(t, l, text, "a")[0]
+	must(t, l, text, "between")
+	ledger.Misplace(l, "b", a.Index)
+	ledger.Misplace(l, "b", a.Index+1)
+	b := must(t, l, text, "b")[0]
+	if b.Replayed || b.Index == a.Index {
+		t.Fatalf("a new request is answered with another's: %+v", b)
+	}
+	for id, first := range map[string]ledger.Recorded{"a": a, "b": b} {
+		if again := must(t, l, text, id)[0]; !again.Replayed || again.Index != first.Index || again.Leaf != first.Leaf {
+			t.Errorf("%s again: %+v, want the first answer", id, again)
+		}
+	}
+	if _, err := l.Record(t.Context(), parse(t, `{"type":"processing.performed","subject":"p","id":"b","purpose":"chat-service","operation":"other"}`)); !refusedWith(err, "id_conflict") {
+		t.Errorf("another request under the same id: %v", err)
+	}
+}

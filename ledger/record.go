@@ -160,7 +160,10 @@ func (l *Ledger) replay(ctx context.Context, s *Submission, person string) (*Sub
 		return nil, nil
 	}
 	s.tag = l.tags.of(id)
-	e, found, same := l.tags.claim(s)
+	e, found, same, err := l.tags.claim(ctx, s)
+	if err != nil {
+		return nil, err
+	}
 	if !found {
 		return nil, nil
 	}
@@ -179,7 +182,10 @@ func (l *Ledger) replay(ctx context.Context, s *Submission, person string) (*Sub
 		part := id
 		if n > 1 {
 			part = fmt.Sprintf("%s/%d", id, n)
-			if e, found, same = l.tags.find(l.tags.of(part), mac); !found || !same || e.pending != nil {
+			if e, found, same, err = l.tags.find(ctx, l.tags.of(part), mac); err != nil {
+				return nil, err
+			}
+			if !found || !same || e.pending != nil {
 				break
 			}
 		}

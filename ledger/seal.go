@@ -57,7 +57,9 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		tag := s.tagOf(l.tags, id)
 		if len(entries) > 0 {
 			// The ids of further events are made of the first one's, and may be taken.
-			if _, found, _ := l.tags.find(tag, s.mac); found {
+			if _, found, _, err := l.tags.find(ctx, tag, s.mac); err != nil {
+				return err
+			} else if found {
 				return idConflict()
 			}
 		}

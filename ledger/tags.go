@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -14,14 +15,15 @@ import (
 
 // A request tag makes a retry safe: the same id with the same content gets the
 // first answer again, with another content it is refused. Tags are kept for a
-// day, in memory and in one row for each commit group (docs/spec/rows.md):
+// day, in one row for each commit group (docs/spec/rows.md):
 //
 //	tag16 = HMAC(K_tags, 0x01 || id)[:16]
 //	mac16 = HMAC(K_tags, 0x02 || canonical request)[:16]
 //	u32     minutes since 1970-01-01, so that the window can be closed
 //
 // Every leaf has exactly one, in the order of the log, so the row of a group
-// also says which index a tag belongs to.
+// also says which index a tag belongs to. Memory holds so much of each that a new
+// one is known to be new without reading.
 const (
 	tagSize   = 16 + 16 + 4
 	tagWindow = 24 * time.Hour
@@ -59,34 +61,36 @@ type tagEntry struct {
 
 type tags struct {
 	tree *keystore.Tree
+	log  *log.Log
 
 	mu      sync.Mutex
 	pending map[[16]byte]*Submission
-	durable map[[16]byte]durableTag // without pointers: the collector need not look at a million of them
-	groups  []tagGroup              // oldest first
-	dropped uint64                  // rows of groups that began before this index are gone, or about to be
+	durable tagTable
+	count   int        // tags in groups
+	groups  []tagGroup // oldest first
+	dropped uint64     // rows of groups that began before this index are gone, or about to be
 }
 
-type durableTag struct {
-	mac   [16]byte
-	index uint64
-}
-
+// tagGroup is tags that are forgotten together.
 type tagGroup struct {
 	first  uint64 // least index
 	minute uint32
-	tags   [][16]byte
+	n      int
 }
 
 // loadTags reads the window at start. Rows may reach further back, because they
 // are dropped many at a time.
 func loadTags(ctx context.Context, l *log.Log, tree *keystore.Tree, now time.Time) (*tags, error) {
-	t := &tags{tree: tree, pending: make(map[[16]byte]*Submission), durable: make(map[[16]byte]durableTag)}
+	t := &tags{tree: tree, log: l, pending: make(map[[16]byte]*Submission)}
 	oldest := minuteOf(now.Add(-tagWindow))
+	size := l.Head().Size
 	err := l.Scan(ctx, []byte{spaceTags}, []byte{spaceTags + 1}, func(k, v []byte) error {
-		return eachTag(k, v, func(index uint64, tag, mac [16]byte, minute uint32) {
+		return eachTag(k, v, func(index uint64, tag, _ [16]byte, minute uint32) {
 			if minute >= oldest {
-				t.add(tag, mac, index, minute)
+				if t.count == 0 {
+					t.durable.reserve(index, size-min(index, size))
+				}
+				t.add(tag, index, minute)
 			}
 		})
 	})
@@ -109,14 +113,15 @@ func eachTag(k, v []byte, f func(index uint64, tag, mac [16]byte, minute uint32)
 }
 
 // add notes a durable tag. The caller holds mu, or is alone.
-func (t *tags) add(tag, mac [16]byte, index uint64, minute uint32) {
-	t.durable[tag] = durableTag{mac, index}
-	if n := len(t.groups); n == 0 || t.groups[n-1].minute != minute || len(t.groups[n-1].tags) == tagGroups {
+func (t *tags) add(tag [16]byte, index uint64, minute uint32) {
+	t.durable.add(tag, index)
+	if n := len(t.groups); n == 0 || t.groups[n-1].minute != minute || t.groups[n-1].n == tagGroups {
 		t.groups = append(t.groups, tagGroup{first: index, minute: minute})
 	}
 	g := &t.groups[len(t.groups)-1]
 	g.first = min(g.first, index)
-	g.tags = append(g.tags, tag)
+	g.n++
+	t.count++
 }
 
 // of returns the tag of a request's id.
@@ -127,31 +132,74 @@ func (t *tags) of(id string) [16]byte {
 
 // find says whether a request with this tag was seen. same is false where it had
 // another content.
-func (t *tags) find(tag, mac [16]byte) (e tagEntry, found, same bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.findLocked(tag, mac)
-}
-
-func (t *tags) findLocked(tag, mac [16]byte) (e tagEntry, found, same bool) {
-	if s := t.pending[tag]; s != nil {
-		e, found = tagEntry{mac: s.mac, pending: s}, true
-	} else if d, ok := t.durable[tag]; ok {
-		e, found = tagEntry{mac: d.mac, index: d.index}, true
-	}
-	return e, found, found && subtle.ConstantTimeCompare(e.mac[:], mac[:]) == 1
+func (t *tags) find(ctx context.Context, tag, mac [16]byte) (e tagEntry, found, same bool, err error) {
+	return t.look(ctx, tag, mac, nil)
 }
 
 // claim is find for a request that is about to be recorded. Where its tag is new,
 // the tag is the request's from now on: of two people's requests that come at once
 // under one id, one is refused. What is not queued in the end gives it back.
-func (t *tags) claim(s *Submission) (e tagEntry, found, same bool) {
+func (t *tags) claim(ctx context.Context, s *Submission) (e tagEntry, found, same bool, err error) {
+	return t.look(ctx, s.tag, s.mac, s)
+}
+
+func (t *tags) look(ctx context.Context, tag, mac [16]byte, claims *Submission) (e tagEntry, found, same bool, err error) {
+	var others []uint64 // where other tags turned out to stand
+	for {
+		e, found = t.candidate(tag, others, claims)
+		if !found {
+			return e, false, false, nil
+		}
+		if e.pending == nil {
+			var there [16]byte
+			if there, e.mac, err = t.read(ctx, e.index); err != nil {
+				return e, false, false, err
+			}
+			if there != tag {
+				others = append(others, e.index)
+				continue
+			}
+		}
+		return e, true, subtle.ConstantTimeCompare(e.mac[:], mac[:]) == 1, nil
+	}
+}
+
+// candidate returns who has the tag, if they are pending, or where it may stand.
+// Where it is new, it is claimed.
+func (t *tags) candidate(tag [16]byte, others []uint64, claims *Submission) (tagEntry, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e, found, same = t.findLocked(s.tag, s.mac); !found {
-		t.pending[s.tag] = s
+	if s := t.pending[tag]; s != nil {
+		return tagEntry{mac: s.mac, pending: s}, true
 	}
-	return e, found, same
+	if index, ok := t.durable.find(tag, others); ok {
+		return tagEntry{index: index}, true
+	}
+	if claims != nil {
+		t.pending[tag] = claims
+	}
+	return tagEntry{}, false
+}
+
+// read returns the tag of an index and its MAC, zeros where the row is not there any
+// more. The row of a group is found by its first index, which is the last that is
+// not larger.
+func (t *tags) read(ctx context.Context, index uint64) (tag, mac [16]byte, err error) {
+	k, v, err := t.log.Last(ctx, []byte{spaceTags}, binary.BigEndian.AppendUint64([]byte{spaceTags}, index+1))
+	if errors.Is(err, log.ErrNotFound) {
+		return tag, mac, nil
+	}
+	if err == nil {
+		err = eachTag(k, v, func(at uint64, thisTag, thisMAC [16]byte, _ uint32) {
+			if at == index {
+				tag, mac = thisTag, thisMAC
+			}
+		})
+	}
+	if err != nil {
+		err = fmt.Errorf("reading a request tag: %w", err)
+	}
+	return tag, mac, err
 }
 
 // unclaim gives back what a request claimed that was not queued.
@@ -183,7 +231,7 @@ func (t *tags) settle(group []*Submission) {
 		minute := minuteOf(s.at)
 		for i, tag := range s.tags {
 			delete(t.pending, tag)
-			t.add(tag, s.mac, s.ticket.Index(i), minute)
+			t.add(tag, s.ticket.Index(i), minute)
 		}
 	}
 }
@@ -197,19 +245,17 @@ func (t *tags) expire(now time.Time) (from, to []byte, ok bool) {
 	if len(t.groups) == 0 {
 		return nil, nil, false
 	}
-	most := tagMost
 	oldest := minuteOf(now.Add(-tagWindow))
-	if t.groups[0].minute >= minuteOf(now.Add(-tagWindow-tagSlack)) && len(t.durable) <= most+tagSlackMost {
+	if t.groups[0].minute >= minuteOf(now.Add(-tagWindow-tagSlack)) && t.count <= tagMost+tagSlackMost {
 		return nil, nil, false
 	}
 	n := 0
-	for n < len(t.groups)-1 && (t.groups[n].minute < oldest || len(t.durable) > most) {
-		for _, tag := range t.groups[n].tags {
-			delete(t.durable, tag)
-		}
+	for n < len(t.groups)-1 && (t.groups[n].minute < oldest || t.count > tagMost) {
+		t.count -= t.groups[n].n
 		n++
 	}
 	t.groups = append([]tagGroup(nil), t.groups[n:]...)
+	t.durable.floor = max(t.durable.floor, t.groups[0].first)
 	// A row has the tags of one commit group, some of which may still be wanted.
 	// The row of the oldest of these begins at most a group earlier.
 	end := t.groups[0].first - min(t.groups[0].first, groupMost)

@@ -24,6 +24,13 @@ func (l *Log) Scan(ctx context.Context, from, to []byte, f func(k, v []byte) err
 	return s.Scan(ctx, from, to, f)
 }
 
+// Last is [Snapshot.Last] at the newest head.
+func (l *Log) Last(ctx context.Context, from, to []byte) (key, value []byte, err error) {
+	s := l.Snapshot()
+	defer s.Close()
+	return s.Last(ctx, from, to)
+}
+
 // Leaf is [Snapshot.Leaf] at the newest head.
 func (l *Log) Leaf(ctx context.Context, index uint64) ([]byte, error) {
 	s := l.Snapshot()

@@ -99,6 +99,33 @@ func (s *Snapshot) Scan(ctx context.Context, from, to []byte, f func(k, v []byte
 	return nil
 }
 
+// Last returns the last row with from <= key < to, copied; ErrNotFound if there is
+// none. The range lies within one space.
+func (s *Snapshot) Last(ctx context.Context, from, to []byte) (key, value []byte, err error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, nil, err
+	}
+	if err := s.log.spaces.hasRange(from, to); err != nil {
+		return nil, nil, fmt.Errorf("reading the last row: %w", err)
+	}
+	it, err := s.v.snap.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: from, UpperBound: to})
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the last row: %w", readError(err))
+	}
+	defer it.Close()
+	if !it.Last() {
+		if err := it.Error(); err != nil {
+			return nil, nil, fmt.Errorf("reading the last row: %w", readError(err))
+		}
+		return nil, nil, ErrNotFound
+	}
+	v, err := it.ValueAndErr()
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the last row: %w", readError(err))
+	}
+	return append([]byte(nil), it.Key()...), append([]byte(nil), v...), nil
+}
+
 // Leaf returns leaf number index.
 func (s *Snapshot) Leaf(ctx context.Context, index uint64) ([]byte, error) {
 	if err := s.ready(ctx); err != nil {
