@@ -34,6 +34,9 @@
 //	't' level n8    full tile of a level from 1 up. Level 0 is recomputed from the bundle
 //	'h'             signed checkpoint of the newest head known durable when the row was written
 //	'h' "log"       version, origin and public key of the log, written once
+//	'h' size8       a published head with its cosignatures. Written again when more come, never removed
+//	'h' 'p' size8   policy that published heads satisfy from that size on
+//	'h' "ahead"     name and size of a witness that has seen more of this log than there is
 //
 // Nothing can be deleted by its own key: a tombstone in a write-ahead log names
 // what it removed for as long as somebody keeps a copy. A [Change] drops whole
@@ -54,6 +57,10 @@
 // The 'h' row in the batch of a group holds the checkpoint of the group before,
 // so no signature is ever on disk before the tree it speaks of.
 //
+// With a policy, strangers are not shown the head but the newest head that
+// satisfies the policy ([Log.Publish], [Log.Published]), and that only when it is
+// archived. docs/explanation/log.md has the steps of that too.
+//
 // # Not promised
 //
 // The order of entries inside one group is random on purpose, except that
@@ -61,5 +68,5 @@
 // after the first failed sync ([ErrBroken]): what the disk holds then is not
 // known to anybody, and only opening it anew finds out. A copy of the directory
 // that is older than what others have seen cannot be told from the newest one
-// from inside; [Options].HeadCopy is for that.
+// from inside; [Options].HeadCopy is for that, and witnesses are.
 package log
