@@ -128,5 +128,8 @@ func proveRecord(c *cli.Context, l *ledger.Ledger, cert *erasure.Certificate, na
 	if err != nil {
 		return err
 	}
+	if p.Unwitnessed != nil {
+		fmt.Fprintf(c.App.ErrWriter, "lacuna: %s leads to a head that only the log has signed: %v\n", name, p.Unwitnessed)
+	}
 	return writeProof(c, name, p.File)
 }
