@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/lacunalog/lacuna/ledger"
 	"github.com/lacunalog/lacuna/ledger/event"
 )
 
@@ -72,7 +71,7 @@ func (s *Sandbox) Caller(size, window int, seed uint64) func(context.Context) (i
 	return s.window(NewEvents(size, s.People, seed).Next, window)
 }
 
-// window records so many events at a time.
+// window records so many events at a time: by themselves, or by the batch call.
 func (s *Sandbox) window(next func() []byte, window int) func(context.Context) (int, error) {
 	if window == 1 {
 		return func(ctx context.Context) (int, error) {
@@ -85,21 +84,18 @@ func (s *Sandbox) window(next func() []byte, window int) func(context.Context) (
 			return 1, err
 		}
 	}
-	waiting := make([]*ledger.Submission, window)
+	batch := make([]*event.Event, window)
 	return func(ctx context.Context) (int, error) {
-		for i := range waiting {
-			ev, err := event.Parse(next())
-			if err != nil {
-				return 0, err
-			}
-			if waiting[i], err = s.Ledger.Submit(ctx, ev); err != nil {
+		for i := range batch {
+			var err error
+			if batch[i], err = event.Parse(next()); err != nil {
 				return 0, err
 			}
 		}
 		s.appended.Add(int64(window))
-		for _, w := range waiting {
-			if _, err := w.Wait(ctx); err != nil {
-				return 0, err
+		for _, o := range s.Ledger.RecordAll(ctx, batch) {
+			if o.Err != nil {
+				return 0, o.Err
 			}
 		}
 		return window, nil

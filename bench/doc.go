@@ -14,8 +14,8 @@
 // in the tree and covered by a signed checkpoint.
 //
 // A closed loop of callers is what services do: each sends its next event when
-// the last is answered. A window is what an importer does: submit so many, then
-// wait for all.
+// the last is answered. A window is what an importer does: hand over so many, then
+// wait for all; the whole path does it by the batch call, ledger.RecordAll.
 //
 // # Reading the figures
 //

@@ -91,33 +91,26 @@ func (s *Sandbox) record(ctx context.Context, line []byte) ([]ledger.Recorded, e
 func (s *Sandbox) Populate(ctx context.Context, people int) (*Result, error) {
 	events := NewEvents(Small, people, seeds.Add(1))
 	const window = 4096
-	waiting := make([]*ledger.Submission, 0, window)
+	made := 0
+	next := func() []byte {
+		made++
+		return events.About(s.People + made - 1)
+	}
 	var took Latencies
 	m := Start()
-	began := m.began
-	for p := range people {
-		ev, err := event.Parse(events.About(s.People + p))
+	for made < people {
+		one, err := timed(func() error {
+			_, err := s.window(next, min(window, people-made))(ctx)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
-		w, err := s.Ledger.Submit(ctx, ev)
-		if err != nil {
-			return nil, err
-		}
-		if waiting = append(waiting, w); len(waiting) < window && p < people-1 {
-			continue
-		}
-		for _, w := range waiting {
-			if _, err := w.Wait(ctx); err != nil {
-				return nil, err
-			}
-		}
-		now := time.Now()
-		took, began, waiting = append(took, now.Sub(began)), now, waiting[:0]
+		took = append(took, one)
 	}
+	u := m.Stop()
 	s.People += people
-	s.appended.Add(int64(people))
-	return perEvent(fmt.Sprintf("Create/size=%d/callers=1/window=%d", Small, window), people, m.Stop(), took), nil
+	return perEvent(fmt.Sprintf("Create/size=%d/callers=1/window=%d", Small, window), people, u, took), nil
 }
 
 // Close closes the ledger.

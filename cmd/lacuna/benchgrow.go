@@ -24,7 +24,7 @@ func growCommand(shared []cli.Flag) *cli.Command {
 			&cli.IntFlag{Name: "people", Usage: "people whom the events are about", Value: 1_000_000},
 			&cli.IntFlag{Name: "stay", Usage: "events, on average, that somebody who comes stays for; 1: each event is about anybody, which no cache helps", Value: bench.DefaultStay},
 			&cli.Uint64Flag{Name: "step", Usage: "events between two results", Value: 1_000_000},
-			&cli.IntFlag{Name: "callers", Usage: "callers, each in a closed loop", Value: 4},
+			&cli.IntFlag{Name: "callers", Usage: "callers, each in a closed loop", Value: 2},
 			&cli.IntFlag{Name: "window", Usage: "events that a caller submits before it waits for all", Value: 1024},
 			&cli.IntFlag{Name: "proofs", Usage: "proofs to make after the first step and at the end", Value: 2000},
 			&cli.IntFlag{Name: "reopen", Usage: "times to open the ledger after a stop, and after a kill", Value: 3},
