@@ -105,8 +105,12 @@ func (g *Growth) compare(ctx context.Context, t *Trust, older, newer []byte, pro
 	return nil, nil
 }
 
-// openFile opens a signed checkpoint that stands alone in a file.
+// openFile opens a signed checkpoint that stands alone in a file, or that of a receipt,
+// of which nothing else is looked at.
 func (t *Trust) openFile(which string, signed []byte, checks *[]Check) (*Head, *Failure) {
+	if p, err := merkle.ParseProof(signed); err == nil {
+		signed = p.Checkpoint
+	}
 	if _, _, err := merkle.Cosignatures(signed); err != nil {
 		return nil, fail(StageFile, err, "%s head: not a signed checkpoint: %s", which, reason(err))
 	}

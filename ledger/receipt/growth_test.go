@@ -134,7 +134,8 @@ func TestFork(t *testing.T) {
 		{"another log", older, other.Checkpoint(), nil, receipt.StageLog, "new head: it is of another log: it is for \"other.example\""},
 		{"another key", older, empty.Checkpoint(), nil, receipt.StageSignature, "new head: signature: signed by"},
 		{"no head", []byte("x\n"), newer, nil, receipt.StageFile, "old head: not a signed checkpoint"},
-		{"a receipt for a head", older, l.Receipt(3, nil), nil, receipt.StageFile, "new head: not a signed checkpoint"},
+		{"the heads of receipts", l.Cut(9).Receipt(3, nil), l.Receipt(3, nil), receipt.AppendProof(nil, l.Consistency(9)), "", "and 3 were added"},
+		{"half a receipt", older, l.Receipt(3, nil)[:200], nil, receipt.StageFile, "new head: not a signed checkpoint"},
 		{"a proof that is none", older, newer, []byte("x\n"), receipt.StageFile, "file: consistency proof: line 1: "},
 	} {
 		if stage, text := compare(t, tr, c.older, c.newer, c.proof); stage != c.stage || !strings.Contains(text, c.text) {

@@ -45,7 +45,7 @@ time from the other side.
 
 consistency compares two signed heads (checkpoints) of one log:
 
-  --old, --new    the two heads, each a file
+  --old, --new    the two heads, each a file; of a receipt its head counts, and nothing else
   --proof FILE    consistency proof: hashes in base64, one to a line
   --tiles FOLDER  static copy of the log, from which the proof is computed
   -o FILE         write the proof that was computed
