@@ -183,7 +183,7 @@ type asker struct{ client *witness.Client }
 func (a asker) Cosign(ctx context.Context, signed []byte, old uint64, prove func(context.Context, uint64) ([]merkle.Hash, error)) ([]byte, error) {
 	lines, err := a.client.Cosign(ctx, signed, old, prove)
 	if ahead, ok := errors.AsType[*witness.AheadError](err); ok {
-		return nil, &log.AheadError{Size: ahead.Size}
+		return nil, &log.AheadError{Size: ahead.Size, Signed: ahead.Signed}
 	}
 	if refused, ok := errors.AsType[*witness.RefusedError](err); ok {
 		return nil, &log.RefusedError{Status: refused.Status, Err: err}
@@ -234,6 +234,8 @@ func (l *Ledger) KeepPublished(ctx context.Context, every time.Duration) error {
 		_, err := l.Publish(ctx)
 		unwitnessed, ok := errors.AsType[*log.UnwitnessedError](err)
 		switch {
+		case errors.As(err, new(log.ErrRolledBack)):
+			return err // also where the context has ended meanwhile: the alarm came before
 		case ctx.Err() != nil:
 			return nil
 		case ok && unwitnessed != nil:

@@ -57,10 +57,10 @@ var (
 // known to have signed, or holds another tree: a restored backup, a lost disk, a
 // wrong directory. Going on would sign a second history.
 type ErrRolledBack struct {
-	// Have is what the database holds, Known what the head copy proves.
+	// Have is what the database holds, Known what the head copy proves, or a head
+	// that a witness shows.
 	Have, Known merkle.Checkpoint
-	// Witness is the name of the witness who knows it, of whose tree only the size
-	// is known; empty if it is the head copy.
+	// Witness is the name of the witness who shows it; empty if it is the head copy.
 	Witness string
 }
 

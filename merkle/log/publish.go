@@ -54,8 +54,8 @@ type Witness struct {
 // answer is signature lines. It is called by one goroutine at a time, must return
 // when the context ends, and may keep none of the slices.
 //
-// The error is an *[AheadError] if the witness has cosigned a larger tree of this
-// log, a *[RefusedError] if it answers but not with a cosignature, anything else
+// The error is an *[AheadError] if the witness claims a larger tree of this log,
+// with the head if it shows that, a *[RefusedError] if it answers but not with a cosignature, anything else
 // if there is no answer.
 type Cosigner interface {
 	Cosign(ctx context.Context, signed []byte, old uint64, prove func(ctx context.Context, old uint64) ([]merkle.Hash, error)) (lines []byte, err error)
@@ -113,7 +113,7 @@ type publisher struct {
 	policy *merkle.Policy // nil: none
 	keys   []merkle.Verifier
 	shown  atomic.Pointer[Head] // newest head that satisfies the policy, archived and durable
-	// behind is set for good when a witness has seen more of this log than there is.
+	// behind is set for good when a witness shows more of this log than there is.
 	behind atomic.Pointer[ErrRolledBack]
 
 	// lock is held by one Publish at a time: a lock that can be waited for with a
@@ -197,9 +197,10 @@ func (s *Snapshot) published() (Head, error) {
 // missing, and the error is an *[UnwitnessedError]; the head that was shown
 // before stays, and is returned with it.
 //
-// If a witness has seen more of this log than there is, this is an old copy of
-// it. Nothing is signed or accepted any more, not after the next Open either, and
-// the error is [ErrRolledBack].
+// If a witness shows a head that this log has signed and that is larger than the
+// log, this is an old copy of it. Nothing is signed or accepted any more, not after
+// the next Open either, and the error is [ErrRolledBack]. If it only claims so, that
+// is an [UnprovenError] and an alarm: one witness cannot stop the log.
 //
 // Crash order: a head is signed only when its tree is durable; it is archived, in
 // one batch of the sequencer, before it is shown; between the answer of a witness

@@ -325,13 +325,25 @@ func TestBackupPublished(t *testing.T) {
 }
 
 func FuzzParseAheadRow(f *testing.F) {
-	for _, s := range []string{"one\n15\n", "\n1\n", "one\n015\n", "one\n15", "one\n15\nx", "one\n-1\n", "one\n9223372036854775808\n", ""} {
+	signed, err := merkle.SignCheckpoint(merkle.Checkpoint{Origin: origin, Size: 15}, options(f).Signer)
+	if err != nil {
+		f.Fatal(err)
+	}
+	v, err := merkle.NewVerifier(vkey)
+	if err != nil {
+		f.Fatal(err)
+	}
+	good := "one\n" + string(signed)
+	if _, size, err := log.ParseAheadRow([]byte(good), origin, v); err != nil || size != 15 {
+		f.Fatalf("size %d, %v", size, err)
+	}
+	for _, s := range []string{good, "\n" + string(signed), "one\n15\n", strings.Replace(good, "15", "16", 1), strings.Replace(good, origin, "x", 2), "one\n", ""} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		name, size, err := log.ParseAheadRow(b)
-		if err == nil && fmt.Sprintf("%s\n%d\n", name, size) != string(b) {
-			t.Errorf("%q was read as %q and %d", b, name, size)
+		again, size, err := log.ParseAheadRow(b, origin, v)
+		if err == nil && (!bytes.Equal(again, b) || size != 15) {
+			t.Errorf("%q was read as %q with size %d", b, again, size)
 		}
 	})
 }

@@ -3,6 +3,8 @@ package log
 import (
 	"context"
 	"time"
+
+	"github.com/lacunalog/lacuna/merkle"
 )
 
 // NoPause lets heads be signed to be published without a second between them.
@@ -37,8 +39,11 @@ var (
 	AheadKey   = aheadKey
 )
 
-// ParseAheadRow returns the witness and the size of the row that says that one is ahead.
-func ParseAheadRow(b []byte) (witness string, size uint64, err error) {
-	a, err := parseAheadRow(b)
-	return a.witness, a.size, err
+// ParseAheadRow reads the row that says that a witness is ahead, and writes it again.
+func ParseAheadRow(b []byte, origin string, v merkle.Verifier) (again []byte, size uint64, err error) {
+	a, err := parseAheadRow(b, origin, v)
+	if err != nil {
+		return nil, 0, err
+	}
+	return a.bytes(), a.known.Size, nil
 }

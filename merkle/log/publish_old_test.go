@@ -3,12 +3,14 @@ package log_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/lacunalog/lacuna/merkle"
 	"github.com/lacunalog/lacuna/merkle/log"
 	"github.com/lacunalog/lacuna/merkle/log/logtest"
 )
@@ -107,7 +109,7 @@ func TestWitnessAhead(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Who does not believe the witness takes it out of the policy.
+	// Who goes on all the same takes the witness out of the policy.
 	other := newWitness(t, "other")
 	o = withWitnesses(o, 1, other)
 	l = open(t, "log", o)
@@ -128,7 +130,12 @@ func TestWitnessAhead(t *testing.T) {
 // either acknowledged and kept, or refused.
 func TestWitnessAheadWhileAppending(t *testing.T) {
 	d, o, w := oldCopy(t)
-	w.set(func(w *memoryWitness) { w.size = 1 << 40 })
+	far := merkle.Checkpoint{Origin: origin, Size: 1 << 40, Root: merkle.EmptyRoot()}
+	signed, err := merkle.SignCheckpoint(far, o.Signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.set(func(w *memoryWitness) { w.size, w.signed = far.Size, signed })
 	l := open(t, "log", o)
 	world := newWorld()
 	var callers sync.WaitGroup
@@ -205,6 +212,77 @@ func TestWitnessLies(t *testing.T) {
 	w2.set(func(w *memoryWitness) { w.fail = nil })
 	publish(t, l)
 	checkPublished(t, l, o, 10)
+}
+
+// TestWitnessClaims: a number, or a head that the log has not signed, stops nobody,
+// however large it is. The head lacks that one's cosignature, and an alarm says why,
+// once.
+func TestWitnessClaims(t *testing.T) {
+	skey, _, err := merkle.GenerateKey(rand.Reader, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	thief, err := merkle.NewSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged, err := merkle.SignCheckpoint(merkle.Checkpoint{Origin: origin, Size: 1 << 40}, thief)
+	if err != nil {
+		t.Fatal(err)
+	}
+	far := merkle.Checkpoint{Origin: "log.example/another", Size: 1 << 40}
+	other, err := merkle.SignCheckpoint(far, options(t).Signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w1, w2 := newWitness(t, "one"), newWitness(t, "two")
+	var heard alarms
+	o := withWitnesses(options(t), 1, w1, w2)
+	o.Publishing.Alarm = heard.hear
+	l := create(t, "log", o)
+	publish(t, l)
+	w2.set(func(w *memoryWitness) { w.size = 1 << 40 })
+	size := uint64(0)
+	// The last is the head of size 0 that this log did sign: too small to show anything.
+	for name, signed := range map[string][]byte{"nothing": nil, "garbage": []byte("x"), "another key": forged, "another log": other, "smaller": l.Head().Signed} {
+		w2.set(func(w *memoryWitness) { w.signed = signed })
+		if _, err := appendSome(l, name, 1); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		size++
+		publish(t, l)
+		checkPublished(t, l, o, size)
+	}
+	if got := heard.take(); got != "two unwell" {
+		t.Errorf("alarms: %q", got)
+	}
+	// Where the policy needs this one, no newer head is shown, but entries are kept.
+	w1.set(func(w *memoryWitness) { w.fail = errDown })
+	if _, err := appendSome(l, "alone", 1); err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.Publish(t.Context())
+	un, ok := errors.AsType[*log.UnwitnessedError](err)
+	if !ok {
+		t.Fatalf("got %v, want that a cosignature is missing", err)
+	}
+	claim, ok := errors.AsType[*log.UnprovenError](un.Failed["two"])
+	if !ok || claim.Claimed != 1<<40 || claim.Have != size+1 {
+		t.Errorf("the second witness failed by %v", un.Failed["two"])
+	}
+	checkPublished(t, l, o, size)
+	if err := l.RolledBack(); err != nil {
+		t.Error(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// Nor does the next process remember the claim.
+	l = open(t, "log", o)
+	defer l.Close()
+	if _, err := appendSome(l, "again", 1); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestPublishBroken: a disk that fails while a head is archived breaks the log, and

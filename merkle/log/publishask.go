@@ -9,12 +9,30 @@ import (
 	"github.com/lacunalog/lacuna/merkle"
 )
 
-// An AheadError says that a witness has cosigned a larger tree of this log than
-// the one it was asked for. If it is larger than the log itself, the log is an
-// old copy, or there are two of it.
-type AheadError struct{ Size uint64 }
+// An AheadError says that a witness claims to have cosigned a larger tree of this
+// log than the one it was asked for. If it shows one that is larger than the log
+// itself, the log is an old copy, or there are two of it.
+type AheadError struct {
+	Size uint64
+	// Signed is the larger checkpoint, as far as the witness shows it. Its
+	// signatures need not have been verified. Nil if it does not.
+	Signed []byte
+}
 
 func (e *AheadError) Error() string { return fmt.Sprintf("has cosigned a tree of size %d", e.Size) }
+
+// An UnprovenError says that a witness claims to have cosigned more of this log
+// than there is, and shows no head of that kind that this log has signed. Either
+// it errs or lies, and then there is no reason to stop, or it is one that shows
+// nothing and this is an old copy of the log: find out which.
+type UnprovenError struct {
+	// Claimed is the size that it claims, Have that of the log.
+	Claimed, Have uint64
+}
+
+func (e *UnprovenError) Error() string {
+	return fmt.Sprintf("it claims to have cosigned a head of %d, the log has %d entries, and it shows no such head that this log has signed: either it errs, or this is an old copy of the log", e.Claimed, e.Have)
+}
 
 // A RefusedError says that a witness answered, but not with a cosignature.
 type RefusedError struct {
@@ -90,15 +108,19 @@ func (p *publisher) askAll(ctx context.Context) (map[string]error, error) {
 			err = p.take(a)
 		}
 		if ahead, ok := errors.AsType[*AheadError](err); ok {
-			if head := p.Head(); ahead.Size > head.Size {
-				return nil, p.stopSigning(ErrRolledBack{
-					Have:    head.Checkpoint,
-					Known:   merkle.Checkpoint{Origin: p.meta.origin, Size: ahead.Size},
-					Witness: p.o.Witnesses[a.witness].Name,
-				})
+			head := p.Head()
+			known, unsigned := merkle.OpenCheckpoint(ahead.Signed, p.meta.origin, p.verifier)
+			switch {
+			case unsigned == nil && known.Size > head.Size:
+				return nil, p.stopSigning(aheadRow{p.o.Witnesses[a.witness].Name, known, ahead.Signed}, head)
+			case ahead.Size > head.Size:
+				// A number that nobody has signed stops nothing. The head lacks this
+				// cosignature, and is not shown if the policy needs it.
+				err = &UnprovenError{Claimed: ahead.Size, Have: head.Size}
+			default:
+				p.known[a.witness] = ahead.Size
+				p.pending.passed = true
 			}
-			p.known[a.witness] = ahead.Size
-			p.pending.passed = true
 		}
 		if context.Cause(ctx) == nil {
 			p.tell(a.witness, p.o.Witnesses[a.witness].Name, err)
@@ -158,6 +180,8 @@ func (p *publisher) tell(i int, name string, err error) {
 		state = "unreachable"
 		if refused, ok := errors.AsType[*RefusedError](err); ok {
 			state = fmt.Sprint("refused ", refused.Status)
+		} else if _, ok := errors.AsType[*UnprovenError](err); ok {
+			state = "claims more than there is"
 		}
 	}
 	if p.states[i] == state {

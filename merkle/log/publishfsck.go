@@ -110,11 +110,11 @@ func (f *fsck) readAhead() error {
 	if err != nil {
 		return f.unreadable(place, err)
 	}
-	row, err := parseAheadRow(b)
+	row, err := parseAheadRow(b, f.meta.origin, f.verifier)
 	if err != nil {
 		f.fault(place, "%v", err)
-	} else if f.head == nil && row.size > f.size {
-		f.fault(place, "%q has cosigned a head of %d leaves, the log has %d", row.witness, row.size, f.size)
+	} else if f.head == nil && row.known.Size > f.size {
+		f.fault(place, "%q has cosigned a head of %d leaves, the log has %d", row.witness, row.known.Size, f.size)
 	}
 	return nil
 }

@@ -1,45 +1,48 @@
 package log
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/lacunalog/lacuna/merkle"
 )
 
-// A witness that has cosigned a larger tree of this log than there is proves that
-// this is an old copy, or that there are two of it. From then on nothing is signed.
+// A witness that shows a larger tree of this log than there is, signed by the log,
+// proves that this is an old copy, or that there are two of it. From then on
+// nothing is signed.
 
 var aheadKey = []byte{spaceHead, 'a', 'h', 'e', 'a', 'd'}
 
 // aheadRow says that a witness has seen more of this log than there was.
 type aheadRow struct {
 	witness string
-	size    uint64
+	known   merkle.Checkpoint // what signed says
+	signed  []byte            // by the log
 }
 
-func (a aheadRow) bytes() []byte { return fmt.Appendf(nil, "%s\n%d\n", a.witness, a.size) }
+func (a aheadRow) bytes() []byte { return fmt.Appendf(nil, "%s\n%s", a.witness, a.signed) }
 
-func parseAheadRow(b []byte) (aheadRow, error) {
-	name, rest, _ := strings.Cut(string(b), "\n")
-	n, rest, ok := strings.Cut(rest, "\n")
-	size, err := strconv.ParseUint(n, 10, 63)
-	if name == "" || !ok || rest != "" || err != nil || strconv.FormatUint(size, 10) != n {
-		return aheadRow{}, errors.New("row of a witness that is ahead: want a name and a size")
+func parseAheadRow(b []byte, origin string, v merkle.Verifier) (aheadRow, error) {
+	name, signed, ok := bytes.Cut(b, []byte{'\n'})
+	if !ok || len(name) == 0 {
+		return aheadRow{}, errors.New("row of a witness that is ahead: want a name and a head")
 	}
-	return aheadRow{name, size}, nil
+	c, err := merkle.OpenCheckpoint(signed, origin, v)
+	if err != nil {
+		return aheadRow{}, fmt.Errorf("row of a witness that is ahead: %w", err)
+	}
+	return aheadRow{string(name), c, bytes.Clone(signed)}, nil
 }
 
 // stopSigning ends all writing for good, because this log is an old copy. What
 // waits in the queue is refused; the last thing that is written is why, so that
 // the next Open does not start again.
-func (p *publisher) stopSigning(err ErrRolledBack) error {
+func (p *publisher) stopSigning(row aheadRow, have Head) error {
+	err := ErrRolledBack{Have: have.Checkpoint, Known: row.known, Witness: row.witness}
 	if !p.behind.CompareAndSwap(nil, &err) {
 		return *p.behind.Load()
 	}
-	row := aheadRow{err.Witness, err.Known.Size}
 	written := p.queue.end(err, &Change{Set: []Row{{Key: aheadKey, Value: row.bytes()}}})
 	p.alarm(Alarm{Witness: err.Witness, Err: err})
 	select {
@@ -80,7 +83,8 @@ func (q *queue) end(err error, last *Change) <-chan struct{} {
 }
 
 // loadAhead refuses to go on with a copy that a witness has found to be old. Who
-// no longer believes that witness takes it out of the policy.
+// wants to go on all the same, and answer for two histories, takes that witness
+// out of the policy.
 func (p *publisher) loadAhead(d rowReader, r *recovered) error {
 	b, err := get(d, aheadKey)
 	if errors.Is(err, ErrNotFound) {
@@ -89,7 +93,7 @@ func (p *publisher) loadAhead(d rowReader, r *recovered) error {
 	if err != nil {
 		return fmt.Errorf("reading what a witness said: %w", err)
 	}
-	row, err := parseAheadRow(b)
+	row, err := parseAheadRow(b, p.meta.origin, p.verifier)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
@@ -97,10 +101,10 @@ func (p *publisher) loadAhead(d rowReader, r *recovered) error {
 	for _, w := range p.o.Witnesses {
 		asked = asked || w.Name == row.witness
 	}
-	if !asked || row.size <= r.edge.size {
+	if !asked || row.known.Size <= r.edge.size {
 		return nil
 	}
-	rolled := ErrRolledBack{Have: r.head.Checkpoint, Known: merkle.Checkpoint{Origin: p.meta.origin, Size: row.size}, Witness: row.witness}
+	rolled := ErrRolledBack{Have: r.head.Checkpoint, Known: row.known, Witness: row.witness}
 	if !p.opts.ReadOnly {
 		return rolled
 	}

@@ -23,12 +23,13 @@ type memoryWitness struct {
 	logKey merkle.Verifier
 	hook   func() // called when it is asked
 
-	mu    sync.Mutex
-	size  uint64
-	root  merkle.Hash
-	asked int
-	fail  error // instead of an answer
-	lose  bool  // cosign, remember, and lose the answer
+	mu     sync.Mutex
+	size   uint64
+	root   merkle.Hash
+	signed []byte // by the log: the newest that was cosigned, shown to monitors
+	asked  int
+	fail   error // instead of an answer
+	lose   bool  // cosign, remember, and lose the answer
 }
 
 var errDown = errors.New("connection refused")
@@ -56,7 +57,7 @@ func (w *memoryWitness) Cosign(ctx context.Context, signed []byte, old uint64, p
 	}
 	w.mu.Lock()
 	w.asked++
-	fail, size, root := w.fail, w.size, w.root
+	fail, size, root, shown := w.fail, w.size, w.root, w.signed
 	w.mu.Unlock()
 	if fail != nil {
 		return nil, fail
@@ -66,7 +67,7 @@ func (w *memoryWitness) Cosign(ctx context.Context, signed []byte, old uint64, p
 		return nil, &log.RefusedError{Status: 403, Err: err}
 	}
 	if size > c.Size {
-		return nil, &log.AheadError{Size: size}
+		return nil, &log.AheadError{Size: size, Signed: shown}
 	}
 	// Not under the lock: a test cuts the power, and asks what we know, while the
 	// log reads.
@@ -79,7 +80,7 @@ func (w *memoryWitness) Cosign(ctx context.Context, signed []byte, old uint64, p
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.size, w.root = c.Size, c.Root
+	w.size, w.root, w.signed = c.Size, c.Root, signed
 	if w.lose {
 		return nil, errDown
 	}
@@ -94,7 +95,7 @@ func (w *memoryWitness) Cosign(ctx context.Context, signed []byte, old uint64, p
 func (w *memoryWitness) clone() *memoryWitness {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return &memoryWitness{name: w.name, key: w.key, logKey: w.logKey, size: w.size, root: w.root}
+	return &memoryWitness{name: w.name, key: w.key, logKey: w.logKey, size: w.size, root: w.root, signed: w.signed}
 }
 
 func (w *memoryWitness) set(f func(*memoryWitness)) {

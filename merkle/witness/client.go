@@ -35,13 +35,21 @@ const (
 	maxAnswer = 64 << 10
 )
 
-// An AheadError says that the witness has cosigned a larger checkpoint of this
-// log than the one it was shown. Either this is an older copy of the log, and to
-// go on would fork it, or somebody else signs with the key of the log. Sign
-// nothing more, and find out which.
+// An AheadError says that the witness claims to have cosigned a larger checkpoint
+// of this log than the one it was shown. If that is so, either this is an older
+// copy of the log, and to go on would fork it, or somebody else signs with the key
+// of the log. Sign nothing more, and find out which.
+//
+// The claim is a number that nobody has signed, and whoever believed it would let
+// one witness, or whoever stands before it, stop the log. What shows it is a
+// larger checkpoint with the log's own signature.
 type AheadError struct {
-	// Size is the size that the witness has cosigned, Ours the one it was shown.
+	// Size is the size that the witness claims, Ours the one it was shown.
 	Size, Ours uint64
+	// Signed is the larger checkpoint that the witness shows to monitors. No
+	// signature has been verified: hold it against the key of the log. Nil if it
+	// shows none, which a witness may.
+	Signed []byte
 }
 
 func (e *AheadError) Error() string {
@@ -92,7 +100,7 @@ func (c *Client) Cosign(ctx context.Context, signed []byte, old uint64, prove Pr
 	r := &addRequest{old: old, checkpoint: slices.Concat(text, []byte{'\n'}, own)}
 	for again := false; ; again = true {
 		if r.old > checkpoint.Size {
-			return nil, &AheadError{Size: r.old, Ours: checkpoint.Size}
+			return nil, &AheadError{Size: r.old, Ours: checkpoint.Size, Signed: c.larger(ctx, checkpoint)}
 		}
 		if r.proof, err = proof(ctx, r.old, checkpoint.Size, prove); err != nil {
 			return nil, fmt.Errorf("asking for cosignatures: %w", err)
@@ -186,6 +194,34 @@ func (c *Client) ask(ctx context.Context, r *addRequest) (known uint64, lines []
 		return known, nil, nil
 	}
 	return 0, nil, &RefusedError{resp.StatusCode, quote(body)}
+}
+
+// larger returns the newest checkpoint that the witness shows of a log, if that is
+// larger than the one that we have, and nil otherwise. What witnesses show to
+// monitors is often, and with this project always, below the prefix of what they
+// are asked.
+func (c *Client) larger(ctx context.Context, than merkle.Checkpoint) []byte {
+	url := strings.TrimSuffix(c.URL, "/") + "/" + fileName(than.Origin) + "/checkpoint"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil
+	}
+	resp, err := c.client().Do(req)
+	if err != nil {
+		return nil
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil
+	}
+	signed, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil || len(signed) > maxAnswer {
+		return nil
+	}
+	if _, shown, err := splitNote(signed); err != nil || shown.Origin != than.Origin || shown.Size <= than.Size {
+		return nil
+	}
+	return signed
 }
 
 // verify returns those of the lines that this witness has signed. Every line must

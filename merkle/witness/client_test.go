@@ -105,20 +105,20 @@ func TestClientRefused(t *testing.T) {
 			t.Errorf("%s: %v, want status %d", name, err, want)
 		}
 	}
-	ahead := func(name string, err error, size, ours uint64) {
+	ahead := func(name string, err error, size, ours uint64, signed []byte) {
 		t.Helper()
 		a, ok := errors.AsType[*witness.AheadError](err)
-		if !ok || a.Size != size || a.Ours != ours {
+		if !ok || a.Size != size || a.Ours != ours || !bytes.Equal(a.Signed, signed) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	status("a fork of the same size", cosign(c, fork, 30, 30), 422)
 	status("a fork that goes on", cosign(c, fork, 30, 35), 422)
 	status("a fork that asks anew", cosign(c, fork, 0, 35), 422)
-	ahead("a log that was rolled back", cosign(c, log, 20, 20), 30, 20)
-	ahead("a log that was rolled back and does not know it", cosign(c, log, 0, 20), 30, 20)
-	ahead("a log that was rolled back and believes more", cosign(c, log, 10, 20), 30, 20)
-	ahead("a log that knows that it was rolled back", cosign(&witness.Client{}, log, 25, 20), 25, 20)
+	ahead("a log that was rolled back", cosign(c, log, 20, 20), 30, 20, shown)
+	ahead("a log that was rolled back and does not know it", cosign(c, log, 0, 20), 30, 20, shown)
+	ahead("a log that was rolled back and believes more", cosign(c, log, 10, 20), 30, 20, shown)
+	ahead("a log that knows that it was rolled back", cosign(&witness.Client{}, log, 25, 20), 25, 20, nil)
 
 	stranger := newTree(t, "log.example/stranger", 9)
 	status("a log that the witness does not know", cosign(c, stranger, 0, 9), 404)
@@ -260,6 +260,10 @@ func TestClientStrangeAnswers(t *testing.T) {
 			n := 0
 			client := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				r.Body.Close()
+				if r.Method == http.MethodGet && c.ahead > 0 {
+					http.NotFound(w, r) // it shows monitors nothing
+					return
+				}
 				if n == len(c.replies) {
 					t.Errorf("asked %d times", n+1)
 					panic(http.ErrAbortHandler)
@@ -300,5 +304,53 @@ func TestClientStrangeAnswers(t *testing.T) {
 				t.Errorf("asked %d times, want %d", n, want)
 			}
 		})
+	}
+}
+
+// A witness that claims more than it was shown is asked to show it, and only a
+// well-formed larger head of the log is passed on.
+func TestClientAhead(t *testing.T) {
+	log := newTree(t, origin, 12)
+	other := newTree(t, "log.example/other", 12)
+	larger := string(log.signed(10))
+	for _, c := range []struct {
+		name   string
+		status int
+		body   string
+		want   string
+	}{
+		{"larger", 200, larger, larger},
+		{"as large", 200, string(log.signed(9)), ""},
+		{"another log", 200, string(other.signed(10)), ""},
+		{"no note", 200, log.head(10).Text(), ""},
+		{"nothing", 200, "", ""},
+		{"too long", 200, larger + strings.Repeat("— x AAAAAAAA\n", witness.MaxAnswer/10), ""},
+		{"not found", 404, larger, ""},
+		{"elsewhere", 302, larger, ""},
+	} {
+		asked := 0
+		client := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				w.Header().Set("Content-Type", "text/x.tlog.size")
+				w.WriteHeader(http.StatusConflict)
+				_, _ = io.WriteString(w, "10\n")
+				return
+			}
+			asked++
+			if !strings.HasSuffix(r.URL.Path, "/"+witness.FileName(origin)+"/checkpoint") {
+				t.Errorf("%s: asked for %s", c.name, r.URL.Path)
+			}
+			w.Header().Set("Location", "/elsewhere")
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, c.body)
+		}))
+		_, err := client.Cosign(t.Context(), log.signed(9), 0, log.prover(9))
+		a, ok := errors.AsType[*witness.AheadError](err)
+		if !ok || a.Size != 10 || string(a.Signed) != c.want || (a.Signed == nil) != (c.want == "") {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if asked != 1 {
+			t.Errorf("%s: asked %d times", c.name, asked)
+		}
 	}
 }
