@@ -187,12 +187,12 @@ func printRound(c *cli.Context, src audit.Source, l *audit.Log, r audit.Report, 
 		return nil // an error is printed elsewhere, and nothing new is no news
 	}
 	fmt.Fprintf(w, "%s: %d entries, root %s\n", l.Origin, r.Head.Size, r.Head.Root)
-	_, perr := fmt.Fprintln(w, roundLine(r, mirrored, c.String("state") == ""))
+	_, perr := fmt.Fprintln(w, roundLine(r, mirrored))
 	return perr
 }
 
 // roundLine says what was done.
-func roundLine(r audit.Report, mirrored, whole bool) string {
+func roundLine(r audit.Report, mirrored bool) string {
 	switch {
 	case mirrored && r.New == 0:
 		return "nothing new"
@@ -200,7 +200,7 @@ func roundLine(r audit.Report, mirrored, whole bool) string {
 		return fmt.Sprintf("verified %d entries, wrote %d files", r.New, r.Written)
 	case r.New == 0 && r.Head.Size > 0:
 		return "nothing new"
-	case whole:
+	case !r.Follows:
 		return fmt.Sprintf("verified all %d entries, every tile and the head", r.New)
 	}
 	return fmt.Sprintf("verified %d entries, their tiles and the head; it follows what was seen before", r.New)

@@ -32,6 +32,8 @@ type Report struct {
 	// New is how many entries were verified in this round. Those of a bundle that
 	// was not full before are verified again when it has grown.
 	New uint64
+	// Follows is true if an earlier head was remembered, which this one follows.
+	Follows bool
 	// Written is how many files a mirror has written.
 	Written uint64
 	// Signed is the head as it was shown.
@@ -65,7 +67,7 @@ func (a *Auditor) Round(ctx context.Context) (Report, error) {
 			err = a.State.save(s)
 		}
 		a.progress(shown.Size, shown.Size)
-		return Report{Head: shown.Checkpoint, Signed: shown.signed}, err
+		return Report{Head: shown.Checkpoint, Signed: shown.signed, Follows: true}, err
 	}
 	v, err := a.Log.follow(ctx, a.Source, a.Source, seen, shown)
 	if err != nil {
@@ -84,7 +86,7 @@ func (a *Auditor) Round(ctx context.Context) (Report, error) {
 	if err := a.State.save(s); err != nil {
 		return Report{}, err
 	}
-	return Report{Head: shown.Checkpoint, Signed: shown.signed, New: shown.Size - from*merkle.TileWidth}, nil
+	return Report{Head: shown.Checkpoint, Signed: shown.signed, New: shown.Size - from*merkle.TileWidth, Follows: len(seen.signed) > 0}, nil
 }
 
 // read verifies the tree below a head from the first bundle that is not yet

@@ -25,8 +25,8 @@ func TestAuditWhole(t *testing.T) {
 		src := record(want)
 		a := auditor(t, h, src)
 		r := mustRound(t, a, size)
-		if r.New != uint64(size) || string(r.Signed) != string(want["checkpoint"]) {
-			t.Errorf("size %d: %d new entries", size, r.New)
+		if r.New != uint64(size) || r.Follows || string(r.Signed) != string(want["checkpoint"]) {
+			t.Errorf("size %d: %d new entries, follows %v", size, r.New, r.Follows)
 		}
 		for path := range want {
 			if n := src.asked[path]; n != 1 {
@@ -60,6 +60,9 @@ func TestAuditGrowing(t *testing.T) {
 		}
 		a := &Auditor{Source: src, Log: l, State: s}
 		r := mustRound(t, a, size)
+		if r.Follows != (size != sizes[0]) {
+			t.Errorf("size %d: follows %v", size, r.Follows)
+		}
 		if limit := uint64(size - last + 255); r.New > limit {
 			t.Errorf("size %d after %d: %d entries were read, want at most %d", size, last, r.New, limit)
 		}

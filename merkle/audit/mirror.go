@@ -93,7 +93,7 @@ func (m *Mirror) Update(ctx context.Context) (Report, error) {
 	}
 	k := &mirrorKeeper{m: m, dirs: map[string]bool{m.dir: true}}
 	report := func() Report {
-		return Report{Head: shown.Checkpoint, Signed: shown.signed, Written: k.written}
+		return Report{Head: shown.Checkpoint, Signed: shown.signed, Written: k.written, Follows: len(known.signed) > 0}
 	}
 	if !m.Again && len(have.signed) > 0 && shown.Size == have.Size && shown.Root == have.Root && known.Size == have.Size {
 		m.progress(shown.Size, shown.Size)
