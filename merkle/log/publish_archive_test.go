@@ -105,7 +105,7 @@ func TestFsckPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	key, next, policy := string(log.ArchiveKey(200)), string(log.ArchiveKey(400)), string(log.PolicyKey(200))
-	good := rows[key]
+	good := rows[string(log.ArchiveKey(200))]
 	signer := o.Signer
 	other := merkle.Checkpoint{Origin: origin, Size: 200, Root: merkle.LeafHash(nil)}
 	forged, err := merkle.SignCheckpoint(other, signer, w.key.At(1))
