@@ -31,6 +31,9 @@ type Proof struct {
 	// Unwitnessed says why the file has the log's own head although there is a
 	// policy; nil if its head satisfies the policy, or there is none.
 	Unwitnessed error
+	// Before is the newest published head that does not cover the entry: its
+	// cosignatures say when the entry was not there yet. Nil if there is none.
+	Before []byte
 }
 
 // Prove returns a file that shows, offline and for ever, that entry index is in
@@ -70,7 +73,11 @@ func (l *Ledger) Prove(ctx context.Context, index uint64, o ProveOptions) (*Proo
 		}
 		p.Asserted = true
 	}
-	p.File, p.Unwitnessed, err = l.proofFile(ctx, index, opening)
+	if p.File, p.Unwitnessed, err = l.proofFile(ctx, index, opening); err != nil || !l.Publishes() {
+		return p, err
+	}
+	_, before, err := l.log.Covering(ctx, index)
+	p.Before = before.Signed
 	return p, err
 }
 

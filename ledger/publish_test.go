@@ -191,12 +191,15 @@ func TestWitnessed(t *testing.T) {
 	two.down.Store(true)
 	newer := o.record(l, "b")
 	p, err = l.Prove(t.Context(), rec[0].Index, ledger.ProveOptions{})
-	if err != nil || p.Unwitnessed != nil || head(p.File).Size != first.Size {
+	if err != nil || p.Unwitnessed != nil || head(p.File).Size != first.Size || p.Before != nil {
 		t.Errorf("older entry: %v, %v", err, p.Unwitnessed)
 	}
 	p, err = l.Prove(t.Context(), newer[0].Index, ledger.ProveOptions{})
 	if err != nil || !as[*log.UnwitnessedError](p.Unwitnessed) {
 		t.Fatalf("newer entry: %v, %v", err, p.Unwitnessed)
+	}
+	if before := checkByPolicy(t, o, p.Before); before.Size != first.Size {
+		t.Errorf("the newest head without the newer entry: size %d, want %d", before.Size, first.Size)
 	}
 	if _, err := l.Verify(p.File); err != nil {
 		t.Error(err)

@@ -22,6 +22,7 @@ func proveCommand() *cli.Command {
 			&cli.Uint64Flag{Name: "index", Usage: "which entry", Required: true},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "proof file to write (default: standard output)"},
 			&cli.StringFlag{Name: "reveal", Usage: "members to show, with commas between"},
+			&cli.StringFlag{Name: "before", Usage: "also write the newest countersigned head that does not cover the entry: it says when the entry was not there yet"},
 			&cli.StringFlag{Name: "assertion", Usage: "also write a proof of the closing assertion; it tells how many events there are, so it is for the person"},
 		),
 		Action: func(c *cli.Context) error {
@@ -44,6 +45,14 @@ func proveCommand() *cli.Command {
 				}
 				if err := writeProof(c, c.String("output"), p.File); err != nil {
 					return err
+				}
+				if name := c.String("before"); name != "" {
+					if p.Before == nil {
+						return errors.New("--before: no head was published before this entry")
+					}
+					if err := writeHead(name, p.Before); err != nil {
+						return err
+					}
 				}
 				if p.Unwitnessed != nil {
 					fmt.Fprintf(c.App.ErrWriter, "lacuna: the proof leads to a head that only the log has signed: %v\n", p.Unwitnessed)
@@ -77,4 +86,14 @@ func writeProof(c *cli.Context, name string, file []byte) error {
 		return fmt.Errorf("%s exists and is not a proof file", name)
 	}
 	return os.WriteFile(name, file, 0o600)
+}
+
+// writeHead writes a signed head into a new file.
+func writeHead(name string, signed []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(signed)
+	return errors.Join(err, f.Close())
 }
