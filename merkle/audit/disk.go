@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/lacunalog/lacuna/merkle/internal/osfile"
 )
 
 // disk is what is needed of a file system. Tests bring one whose power can be
@@ -53,7 +55,7 @@ func (osDisk) read(path string, limit int) ([]byte, error) {
 func (osDisk) rename(from, to string) error { return os.Rename(from, to) }
 func (osDisk) mkdir(path string) error      { return os.MkdirAll(path, 0o755) }
 func (osDisk) removeAll(path string) error  { return os.RemoveAll(path) }
-func (osDisk) syncDir(path string) error    { return syncDir(path) }
+func (osDisk) syncDir(path string) error    { return osfile.SyncDir(path) }
 
 // replace makes a file appear whole, or not at all: if the power fails before
 // the directory is synced, the old file may be back, but never half of the new

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/lacunalog/lacuna/merkle/internal/osfile"
 )
 
 // A folder is the files of a store on a real disk. Nobody else may have it.
@@ -44,7 +46,7 @@ func create(dir string) error {
 		return err
 	}
 	for d := dir; ; d = filepath.Dir(d) {
-		if err := syncDir(d); err != nil {
+		if err := osfile.SyncDir(d); err != nil {
 			return err
 		}
 		if d == stands {
@@ -63,7 +65,13 @@ func openFolder(dir string) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lockFile(f); err != nil {
+	err = osfile.Lock(f)
+	if errors.Is(err, osfile.ErrLocked) {
+		err = ErrLocked
+	}
+	if err != nil {
+		// Also where there are no locks: two processes could cosign two checkpoints
+		// of one size.
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), f.Close())
 	}
 	return &folder{dir, f}, nil
@@ -95,6 +103,6 @@ func (f *folder) Sync(name string) error {
 	return errors.Join(w.Sync(), w.Close())
 }
 
-func (f *folder) SyncNames() error { return syncDir(f.dir) }
+func (f *folder) SyncNames() error { return osfile.SyncDir(f.dir) }
 
 func (f *folder) Close() error { return f.lock.Close() }

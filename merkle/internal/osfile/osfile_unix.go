@@ -1,6 +1,6 @@
 //go:build unix
 
-package witness
+package osfile
 
 import (
 	"errors"
@@ -9,7 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func lockFile(f *os.File) error {
+// Lock takes the lock of an open file, or fails at once with ErrLocked. It ends
+// when the file is closed, and with the process, however that ends.
+func Lock(f *os.File) error {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return ErrLocked
@@ -17,7 +19,8 @@ func lockFile(f *os.File) error {
 	return err
 }
 
-func syncDir(dir string) error {
+// SyncDir makes the names in a folder durable.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
