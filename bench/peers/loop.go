@@ -48,7 +48,6 @@ type bareLoop struct {
 
 	// Of the committer.
 	leaves *merkle.Range
-	count  uint64 // leaves that are durable
 	bundle []byte
 }
 
@@ -145,11 +144,13 @@ func (l *bareLoop) commits() {
 	for range l.wake {
 		l.mu.Lock()
 		g, closing := l.gather, l.closing
-		if len(g.items) > 0 {
+		if len(g.items) == 0 {
+			g = nil
+		} else {
 			l.gather = newLoopGroup()
 		}
 		l.mu.Unlock()
-		if len(g.items) > 0 {
+		if g != nil {
 			g.err = l.commit(g.items)
 			close(g.done)
 		}
@@ -207,9 +208,6 @@ func (l *bareLoop) commit(items []loopItem) error {
 	if err := batch.Commit(l.how); err != nil {
 		return fmt.Errorf("committing: %w", err)
 	}
-	l.mu.Lock()
-	l.count = l.leaves.Size()
-	l.mu.Unlock()
 	return nil
 }
 
