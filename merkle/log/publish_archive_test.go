@@ -104,7 +104,7 @@ func TestFsckPublished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, next, policy := string(log.ArchiveKey(200)), string(log.ArchiveKey(400)), string(log.PolicyKey(200))
+	key, policy := string(log.ArchiveKey(200)), string(log.PolicyKey(200))
 	good := rows[string(log.ArchiveKey(200))]
 	signer := o.Signer
 	other := merkle.Checkpoint{Origin: origin, Size: 200, Root: merkle.LeafHash(nil)}
@@ -122,7 +122,7 @@ func TestFsckPublished(t *testing.T) {
 	}{
 		"nothing":                   {nil, ""},
 		"another root":              {map[string][]byte{key: forged}, "published head 200: says root"},
-		"another size":              {map[string][]byte{key: rows[next]}, "published head 200: is signed for size 400"},
+		"another size":              {map[string][]byte{key: rows[string(log.ArchiveKey(400))]}, "published head 200: is signed for size 400"},
 		"beyond the log":            {map[string][]byte{string(log.ArchiveKey(9999)): beyond}, "published head 9999: the log has 600 leaves"},
 		"garbage":                   {map[string][]byte{key: []byte("x")}, "published head 200: "},
 		"a wrong cosignature":       {map[string][]byte{key: append(bytes.Clone(good[:len(good)-5]), "AAA=\n"...)}, "published head 200: "},
