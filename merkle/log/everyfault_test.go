@@ -55,7 +55,7 @@ func harmless(op logtest.Op) bool {
 func TestEveryFault(t *testing.T) {
 	every := 4
 	if slow {
-		every = 25
+		every = 60
 	}
 	if histories(t, 1) >= 100 {
 		every = 1
