@@ -210,6 +210,10 @@ func (l *Ledger) Publishes() bool { return l.config.Policy || l.config.MLDSA }
 // Publish has the newest head countersigned by the witnesses of the policy, and
 // shows it once the policy is satisfied.
 func (l *Ledger) Publish(ctx context.Context) (log.Head, error) {
+	if err := l.gate.enter(); err != nil {
+		return log.Head{}, err
+	}
+	defer l.gate.leave()
 	if l.readOnly != nil {
 		return log.Head{}, l.readOnly
 	}
