@@ -76,7 +76,7 @@ func initWitness(c *cli.Context) error {
 	// without a memory must not begin to sign.
 	if err := witness.Create(filepath.Join(dir, witnessRemember)); err != nil {
 		if errors.Is(err, fs.ErrExist) {
-			return &usageError{err: fmt.Errorf("there is a witness in %s", dir), hint: "a new witness needs a folder of its own"}
+			return &usageError{err: fmt.Errorf("there is a witness in %s, or one whose making was interrupted", dir), hint: "a new witness needs a folder of its own"}
 		}
 		return err
 	}
