@@ -186,7 +186,7 @@ func (a asker) Cosign(ctx context.Context, signed []byte, old uint64, prove func
 		return nil, &log.AheadError{Size: ahead.Size, Signed: ahead.Signed}
 	}
 	if refused, ok := errors.AsType[*witness.RefusedError](err); ok {
-		return nil, &log.RefusedError{Status: refused.Status, Err: err}
+		return nil, &log.RefusedError{Status: refused.Status, Shown: refused.Shown, Err: err}
 	}
 	return lines, err
 }

@@ -65,6 +65,9 @@ type ErrRolledBack struct {
 }
 
 func (e ErrRolledBack) Error() string {
+	if e.Witness != "" && e.Known.Size <= e.Have.Size {
+		return fmt.Sprintf("forked: witness %q has cosigned a head of %d entries with root %s, and this copy of the log has another tree there", e.Witness, e.Known.Size, e.Known.Root)
+	}
 	if e.Witness != "" {
 		return fmt.Sprintf("rolled back: the log has %d entries, but witness %q has cosigned a head of %d", e.Have.Size, e.Witness, e.Known.Size)
 	}

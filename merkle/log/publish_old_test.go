@@ -126,6 +126,60 @@ func TestWitnessAhead(t *testing.T) {
 	}
 }
 
+// TestWitnessOutgrown: an old copy that has grown past what the witness has seen,
+// before anybody asked, is found by the head that the witness shows.
+func TestWitnessOutgrown(t *testing.T) {
+	_, o, w := oldCopy(t)
+	var heard alarms
+	o.Publishing.Alarm = heard.hear
+	l := open(t, "log", o)
+	if _, err := appendSome(l, "another history", 20); err != nil {
+		t.Fatal(err)
+	}
+	// A refusal alone stops nobody, nor do heads of this history or of other keys.
+	forged, err := merkle.SignCheckpoint(merkle.Checkpoint{Origin: origin, Size: 15}, w.key.At(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, _ := l.Published()
+	for name, shown := range map[string][]byte{"nothing": nil, "garbage": []byte("x"), "another key": forged, "this history": mine.Signed} {
+		w.set(func(w *memoryWitness) {
+			w.fail = &log.RefusedError{Status: 422, Shown: shown, Err: errors.New("another tree")}
+		})
+		if _, err := l.Publish(t.Context()); !errors.As(err, new(*log.UnwitnessedError)) {
+			t.Errorf("%s: got %v, want that a cosignature is missing", name, err)
+		}
+	}
+	if err := l.RolledBack(); err != nil {
+		t.Fatal(err)
+	}
+	heard.take()
+
+	w.set(func(w *memoryWitness) { w.fail = nil })
+	var rolled log.ErrRolledBack
+	_, err = l.Publish(t.Context())
+	if !errors.As(err, &rolled) || rolled.Have.Size != 30 || rolled.Known.Size != 15 || rolled.Witness != "one" {
+		t.Fatalf("publishing a second history: got %v, want ErrRolledBack with 30 and 15", err)
+	}
+	oneLine(t, err)
+	if got := heard.take(); got != "one unwell" {
+		t.Errorf("alarms: %q", got)
+	}
+	if _, err := l.Append(t.Context(), leaves("x")); !errors.As(err, &rolled) {
+		t.Errorf("appending to a second history: %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Open(t.Context(), "log", o); !errors.As(err, &rolled) {
+		t.Errorf("opening it again: %v, want ErrRolledBack", err)
+	}
+	var fsck *log.FsckError
+	if err := log.Fsck(t.Context(), "log", o, nil); !errors.As(err, &fsck) || len(fsck.Faults) != 1 || !strings.Contains(err.Error(), "published head 15") {
+		t.Errorf("fsck of the closed log: %v", err)
+	}
+}
+
 // TestWitnessAheadWhileAppending: at full speed, each call that comes in between is
 // either acknowledged and kept, or refused.
 func TestWitnessAheadWhileAppending(t *testing.T) {

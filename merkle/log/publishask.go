@@ -37,7 +37,10 @@ func (e *UnprovenError) Error() string {
 // A RefusedError says that a witness answered, but not with a cosignature.
 type RefusedError struct {
 	Status int // of the HTTP answer, 0 if the answer was not well formed
-	Err    error
+	// Shown is the newest checkpoint that the witness shows of this log, where it
+	// says that it knows another tree. Its signatures need not have been verified.
+	Shown []byte
+	Err   error
 }
 
 func (e *RefusedError) Error() string { return e.Err.Error() }
@@ -122,6 +125,13 @@ func (p *publisher) askAll(ctx context.Context) (map[string]error, error) {
 				p.pending.passed = true
 			}
 		}
+		if refused, ok := errors.AsType[*RefusedError](err); ok && refused.Shown != nil {
+			if known, err := p.contradicts(ctx, refused.Shown); err != nil {
+				return nil, err
+			} else if known != nil {
+				return nil, p.stopSigning(aheadRow{p.o.Witnesses[a.witness].Name, *known, refused.Shown}, p.Head())
+			}
+		}
 		if context.Cause(ctx) == nil {
 			p.tell(a.witness, p.o.Witnesses[a.witness].Name, err)
 		}
@@ -147,6 +157,26 @@ func (p *publisher) ask(ctx context.Context, c Cosigner, h Head, old uint64) ([]
 		err = cause // which says what took too long
 	}
 	return lines, err
+}
+
+// contradicts returns what a head says that this log has signed and that is not of
+// this history, nil if it is another head. A copy that was restored from a backup
+// and has grown since is found so.
+func (p *publisher) contradicts(ctx context.Context, signed []byte) (*merkle.Checkpoint, error) {
+	c, err := merkle.OpenCheckpoint(signed, p.meta.origin, p.verifier)
+	if err != nil {
+		return nil, nil // not ours to answer for
+	}
+	if c.Size <= p.Head().Size {
+		root, err := p.RootAt(ctx, c.Size)
+		if err != nil {
+			return nil, err
+		}
+		if root == c.Root {
+			return nil, nil
+		}
+	}
+	return &c, nil
 }
 
 // take adds an answer to the pending head: lines of that witness only, which must

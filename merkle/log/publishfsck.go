@@ -2,9 +2,11 @@ package log
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/lacunalog/lacuna/merkle"
 )
@@ -47,6 +49,9 @@ func (f *fsck) readArchive(ctx context.Context) error {
 		return err
 	}
 	var p *merkle.Policy
+	defer func() {
+		slices.SortFunc(f.archived, func(a, b merkle.Checkpoint) int { return cmp.Compare(a.Size, b.Size) })
+	}()
 	return f.each(ctx, spaceHead, []byte{spaceHead, 0}, func(key, v []byte) {
 		size, err := parseIndexKey(key, spaceHead)
 		if err != nil {
@@ -113,7 +118,9 @@ func (f *fsck) readAhead() error {
 	row, err := parseAheadRow(b, f.meta.origin, f.verifier)
 	if err != nil {
 		f.fault(place, "%v", err)
-	} else if f.head == nil && row.known.Size > f.size {
+	} else if f.head == nil && row.known.Size <= f.size {
+		f.archived = append(f.archived, row.known) // its root is compared with the others'
+	} else if f.head == nil {
 		f.fault(place, "%q has cosigned a head of %d leaves, the log has %d", row.witness, row.known.Size, f.size)
 	}
 	return nil

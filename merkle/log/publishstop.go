@@ -8,13 +8,14 @@ import (
 	"github.com/lacunalog/lacuna/merkle"
 )
 
-// A witness that shows a larger tree of this log than there is, signed by the log,
-// proves that this is an old copy, or that there are two of it. From then on
-// nothing is signed.
+// A witness that shows a head of this log, signed by the log, that is larger than
+// the log or of another tree, proves that this is an old copy, or that there are
+// two of it. From then on nothing is signed.
 
 var aheadKey = []byte{spaceHead, 'a', 'h', 'e', 'a', 'd'}
 
-// aheadRow says that a witness has seen more of this log than there was.
+// aheadRow says that a witness has seen more of this log than there was, or another
+// tree.
 type aheadRow struct {
 	witness string
 	known   merkle.Checkpoint // what signed says
@@ -53,7 +54,7 @@ func (p *publisher) stopSigning(row aheadRow, have Head) error {
 }
 
 // RolledBack returns why this log signs nothing: a witness has seen more of it
-// than there is. Nil if it is well.
+// than there is, or another tree. Nil if it is well.
 func (l *Log) RolledBack() error {
 	if err := l.publisher.behind.Load(); err != nil {
 		return *err
@@ -101,7 +102,7 @@ func (p *publisher) loadAhead(d rowReader, r *recovered) error {
 	for _, w := range p.o.Witnesses {
 		asked = asked || w.Name == row.witness
 	}
-	if !asked || row.known.Size <= r.edge.size {
+	if !asked {
 		return nil
 	}
 	rolled := ErrRolledBack{Have: r.head.Checkpoint, Known: row.known, Witness: row.witness}

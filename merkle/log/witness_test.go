@@ -76,7 +76,7 @@ func (w *memoryWitness) Cosign(ctx context.Context, signed []byte, old uint64, p
 		return nil, err
 	}
 	if err := merkle.VerifyConsistency(size, c.Size, proof, root, c.Root); err != nil {
-		return nil, &log.RefusedError{Status: 422, Err: err}
+		return nil, &log.RefusedError{Status: 422, Shown: shown, Err: err}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -66,6 +66,11 @@ type RefusedError struct {
 	Status int
 	// Reason says it in words. What the witness said is quoted.
 	Reason string
+	// Shown is the newest checkpoint of the log that the witness shows to monitors,
+	// where the reason is that it knows another tree; nil if it shows none. Its
+	// signatures are not verified. If the log has signed it, and has another tree of
+	// that size, there are two histories.
+	Shown []byte
 }
 
 func (e *RefusedError) Error() string {
@@ -100,12 +105,19 @@ func (c *Client) Cosign(ctx context.Context, signed []byte, old uint64, prove Pr
 	r := &addRequest{old: old, checkpoint: slices.Concat(text, []byte{'\n'}, own)}
 	for again := false; ; again = true {
 		if r.old > checkpoint.Size {
-			return nil, &AheadError{Size: r.old, Ours: checkpoint.Size, Signed: c.larger(ctx, checkpoint)}
+			ahead := &AheadError{Size: r.old, Ours: checkpoint.Size}
+			if shown, known := c.shown(ctx, checkpoint.Origin); known.Size > checkpoint.Size {
+				ahead.Signed = shown
+			}
+			return nil, ahead
 		}
 		if r.proof, err = proof(ctx, r.old, checkpoint.Size, prove); err != nil {
 			return nil, fmt.Errorf("asking for cosignatures: %w", err)
 		}
 		known, lines, err := c.ask(ctx, r)
+		if refused, ok := errors.AsType[*RefusedError](err); ok && refused.Status == http.StatusUnprocessableEntity {
+			refused.Shown, _ = c.shown(ctx, checkpoint.Origin)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -114,7 +126,9 @@ func (c *Client) Cosign(ctx context.Context, signed []byte, old uint64, prove Pr
 		}
 		switch {
 		case known == r.old:
-			return nil, &RefusedError{Status: http.StatusConflict, Reason: fmt.Sprintf("it knows another tree of size %d", known)}
+			refused := &RefusedError{Status: http.StatusConflict, Reason: fmt.Sprintf("it knows another tree of size %d", known)}
+			refused.Shown, _ = c.shown(ctx, checkpoint.Origin)
+			return nil, refused
 		case again && known <= checkpoint.Size:
 			return nil, &RefusedError{Status: http.StatusConflict, Reason: fmt.Sprintf("it went on to size %d while it was asked", known)}
 		}
@@ -173,12 +187,12 @@ func (c *Client) ask(ctx context.Context, r *addRequest) (known uint64, lines []
 		return 0, nil, fmt.Errorf("reading the answer of %s: %w", url, err)
 	}
 	if len(body) > maxAnswer {
-		return 0, nil, &RefusedError{resp.StatusCode, fmt.Sprintf("an answer of more than %d bytes", maxAnswer)}
+		return 0, nil, &RefusedError{Status: resp.StatusCode, Reason: fmt.Sprintf("an answer of more than %d bytes", maxAnswer)}
 	}
 	switch resp.StatusCode {
 	case http.StatusOK:
 		if lines, err = c.verify(r.checkpoint, body); err != nil {
-			return 0, nil, &RefusedError{resp.StatusCode, err.Error()}
+			return 0, nil, &RefusedError{Status: resp.StatusCode, Reason: err.Error()}
 		}
 		return 0, lines, nil
 	case http.StatusConflict:
@@ -189,39 +203,38 @@ func (c *Client) ask(ctx context.Context, r *addRequest) (known uint64, lines []
 			ok = false
 		}
 		if !ok {
-			return 0, nil, &RefusedError{resp.StatusCode, "the answer is not a size: " + quote(body)}
+			return 0, nil, &RefusedError{Status: resp.StatusCode, Reason: "the answer is not a size: " + quote(body)}
 		}
 		return known, nil, nil
 	}
-	return 0, nil, &RefusedError{resp.StatusCode, quote(body)}
+	return 0, nil, &RefusedError{Status: resp.StatusCode, Reason: quote(body)}
 }
 
-// larger returns the newest checkpoint that the witness shows of a log, if that is
-// larger than the one that we have, and nil otherwise. What witnesses show to
-// monitors is often, and with this project always, below the prefix of what they
-// are asked.
-func (c *Client) larger(ctx context.Context, than merkle.Checkpoint) []byte {
-	url := strings.TrimSuffix(c.URL, "/") + "/" + fileName(than.Origin) + "/checkpoint"
+// shown returns the newest checkpoint that the witness shows of a log, nil if it
+// shows none. What witnesses show to monitors is often, and with this project
+// always, below the prefix of what they are asked.
+func (c *Client) shown(ctx context.Context, origin string) (signed []byte, newest merkle.Checkpoint) {
+	url := strings.TrimSuffix(c.URL, "/") + "/" + fileName(origin) + "/checkpoint"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil
+		return nil, merkle.Checkpoint{}
 	}
 	resp, err := c.client().Do(req)
 	if err != nil {
-		return nil
+		return nil, merkle.Checkpoint{}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil
+		return nil, merkle.Checkpoint{}
 	}
-	signed, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	signed, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil || len(signed) > maxAnswer {
-		return nil
+		return nil, merkle.Checkpoint{}
 	}
-	if _, shown, err := splitNote(signed); err != nil || shown.Origin != than.Origin || shown.Size <= than.Size {
-		return nil
+	if _, newest, err = splitNote(signed); err != nil || newest.Origin != origin {
+		return nil, merkle.Checkpoint{}
 	}
-	return signed
+	return signed, newest
 }
 
 // verify returns those of the lines that this witness has signed. Every line must

@@ -103,6 +103,9 @@ func TestClientRefused(t *testing.T) {
 		refused, ok := errors.AsType[*witness.RefusedError](err)
 		if !ok || refused.Status != want {
 			t.Errorf("%s: %v, want status %d", name, err, want)
+		} else if (want == 422) != bytes.Equal(refused.Shown, shown) {
+			// Only who knows another tree is asked to show it.
+			t.Errorf("%s: the witness shows %q", name, refused.Shown)
 		}
 	}
 	ahead := func(name string, err error, size, ours uint64, signed []byte) {
@@ -260,7 +263,7 @@ func TestClientStrangeAnswers(t *testing.T) {
 			n := 0
 			client := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				r.Body.Close()
-				if r.Method == http.MethodGet && c.ahead > 0 {
+				if r.Method == http.MethodGet && (c.ahead > 0 || c.status == 409 || c.status == 422) {
 					http.NotFound(w, r) // it shows monitors nothing
 					return
 				}
