@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -30,6 +32,9 @@ func mirrorCommand() *cli.Command {
 				return err
 			}
 			dir := c.String("output")
+			if sameFolder(c.String("url"), dir) {
+				return &usageError{err: errors.New("a folder cannot mirror itself"), hint: "lacuna audit --url " + dir + " checks what is there"}
+			}
 			m, err := audit.OpenMirror(dir, src, l)
 			if err != nil {
 				return err
@@ -48,4 +53,12 @@ func mirrorCommand() *cli.Command {
 			return errors.Join(err, m.Close())
 		},
 	}
+}
+
+// sameFolder reports whether a source is the folder dir. Every file of it would be
+// "verified" against itself.
+func sameFolder(source, dir string) bool {
+	a, err1 := os.Stat(strings.TrimPrefix(source, "file://"))
+	b, err2 := os.Stat(dir)
+	return err1 == nil && err2 == nil && os.SameFile(a, b)
 }

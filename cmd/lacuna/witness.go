@@ -105,7 +105,15 @@ func writeLines(path string, lines []string, mode fs.FileMode) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	// The name, too: a witness whose key is lost is of no use to who trusts it.
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func serveWitness(c *cli.Context) error {
