@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/lacunalog/lacuna/merkle"
 )
@@ -61,6 +62,16 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.tile(w, r, t, entries)
 }
 
+// gzipWriters are kept because making one costs more than compressing a bundle. What
+// is compressed is mostly hashes, which no level makes shorter.
+var gzipWriters = sync.Pool{New: func() any {
+	w, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+	if err != nil {
+		panic(err) // the level is one
+	}
+	return w
+}}
+
 func (h handler) checkpoint(w http.ResponseWriter, r *http.Request) {
 	// A broken log shows its last head, which stays true; a closed one is gone.
 	if h.log.closed.Load() {
@@ -98,9 +109,11 @@ func (h handler) tile(w http.ResponseWriter, r *http.Request, t merkle.Tile, ent
 		return
 	}
 	var z bytes.Buffer
-	zw := gzip.NewWriter(&z)
+	zw := gzipWriters.Get().(*gzip.Writer)
+	zw.Reset(&z)
 	_, _ = zw.Write(b) // a buffer takes everything
 	_ = zw.Close()
+	gzipWriters.Put(zw)
 	serve(w, r, z.Bytes(), octetStream, forEver, "gzip")
 }
 
