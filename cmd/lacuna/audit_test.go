@@ -201,8 +201,16 @@ func killDuring(t *testing.T, f *followed, n int, args ...string) bool {
 	cmd := program(args...)
 	var talk bytes.Buffer
 	cmd.Stderr = &talk
-	f.at(n, func() { cmd.Process.Kill() })
-	err := cmd.Run()
+	started := make(chan struct{})
+	f.at(n, func() {
+		<-started
+		cmd.Process.Kill()
+	})
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	close(started)
+	err := cmd.Wait()
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() >= 0) {
 		t.Fatalf("lacuna %v: %v\n%s", args, err, talk.Bytes())
@@ -263,8 +271,9 @@ func TestInterruptAudit(t *testing.T) {
 		cmd := program(args...)
 		var talk bytes.Buffer
 		cmd.Stderr = &talk
-		wait := make(chan struct{})
+		started, wait := make(chan struct{}), make(chan struct{})
 		f.at(5, func() {
+			<-started
 			if err := cmd.Process.Signal(os.Interrupt); err != nil {
 				t.Error(err)
 			}
@@ -274,6 +283,7 @@ func TestInterruptAudit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		close(started)
 		err = cmd.Wait()
 		close(wait)
 		if cmd.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(talk.String(), "interrupted") {

@@ -151,6 +151,9 @@ func cutsOf(t *testing.T, dir string, check func(left string, said []byte) error
 // has a checkpoint has all that it speaks of, what was said is there, and the
 // mirror can be finished.
 func TestMirrorPowerCuts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a child process is recorded, in which the race detector sees nothing; without -short this runs")
+	}
 	small, large, key := exportedLog(t)
 	dir := t.TempDir()
 	for _, from := range []string{small, large} {
@@ -180,6 +183,9 @@ func TestMirrorPowerCuts(t *testing.T) {
 // TestAuditPowerCuts cuts the power of lacuna audit. It goes on from what it
 // remembers, and having said that it verified a head it refuses an older one.
 func TestAuditPowerCuts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a child process is recorded, in which the race detector sees nothing; without -short this runs")
+	}
 	small, large, key := exportedLog(t)
 	dir := t.TempDir()
 	if code, out := exitCode(t, "audit", "--url", small, "--key", key, "--state", filepath.Join(dir, "s")); code != 0 {
