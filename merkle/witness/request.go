@@ -33,12 +33,17 @@ type addRequest struct {
 func (r *addRequest) marshal() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "old %d\n", r.old)
-	for _, h := range r.proof {
+	return finish(&b, r.proof, r.checkpoint)
+}
+
+// finish writes what every request ends with: a proof, an empty line, a checkpoint.
+func finish(b *bytes.Buffer, proof []merkle.Hash, checkpoint []byte) []byte {
+	for _, h := range proof {
 		b.WriteString(h.String())
 		b.WriteByte('\n')
 	}
 	b.WriteByte('\n')
-	b.Write(r.checkpoint)
+	b.Write(checkpoint)
 	return b.Bytes()
 }
 
@@ -80,13 +85,7 @@ func (r *subtreeRequest) marshal() []byte {
 		b.WriteString(s)
 		b.WriteByte('\n')
 	}
-	for _, h := range r.proof {
-		b.WriteString(h.String())
-		b.WriteByte('\n')
-	}
-	b.WriteByte('\n')
-	b.Write(r.checkpoint)
-	return b.Bytes()
+	return finish(&b, r.proof, r.checkpoint)
 }
 
 func parseSubtree(body []byte) (*subtreeRequest, error) {
