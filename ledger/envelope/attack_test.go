@@ -321,3 +321,29 @@ func TestRedacted(t *testing.T) {
 		}
 	}
 }
+
+// TestBase64Length: a decoder that skips line ends and rounds lengths down takes a
+// line end wherever the characters without it are whole groups of four. Then one
+// opening has several spellings.
+func TestBase64Length(t *testing.T) {
+	_, openings := seeds(t)
+	for _, text := range openings {
+		o, err := envelope.ParseOpening(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Kind() != envelope.Full {
+			continue
+		}
+		at := bytes.Index(text, []byte(`{"envelope":"`)) + len(`{"envelope":"`)
+		end := at + bytes.IndexByte(text[at:], '"')
+		if (end-at)%4 != 0 {
+			t.Fatalf("an envelope of %d characters does not test this", end-at)
+		}
+		for _, c := range []string{"\n", "\r", "\r\n", "\n\n"} {
+			if _, err := envelope.ParseOpening(slices.Concat(text[:end], []byte(c), text[end:])); !errors.Is(err, envelope.ErrOpening) {
+				t.Errorf("%q at the end of the envelope: %v", c, err)
+			}
+		}
+	}
+}

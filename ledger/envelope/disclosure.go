@@ -20,11 +20,12 @@ var b64 = base64.RawURLEncoding.Strict()
 var errBase64 = errors.New("not canonical base64url without padding")
 
 // decode64 decodes s, appended to dst. The decoder of the standard library
-// skips line ends even when it is strict, so the length is checked too.
+// skips line ends even when it is strict, so what was decoded must also take
+// as many characters as there are.
 func decode64[T string | []byte](dst []byte, s T) ([]byte, error) {
 	base := len(dst)
 	dst, err := b64.AppendDecode(dst, []byte(s))
-	if err != nil || len(dst)-base != b64.DecodedLen(len(s)) {
+	if err != nil || b64.EncodedLen(len(dst)-base) != len(s) {
 		return nil, errBase64
 	}
 	return dst, nil
