@@ -110,26 +110,20 @@ func (p *publisher) askAll(ctx context.Context) (map[string]error, error) {
 		if err == nil {
 			err = p.take(a)
 		}
+		head := shown(err)
+		if known, err := p.contradicts(ctx, head); err != nil {
+			return nil, err
+		} else if known != nil {
+			return nil, p.stopSigning(aheadRow{p.o.Witnesses[a.witness].Name, *known, head}, p.Head())
+		}
 		if ahead, ok := errors.AsType[*AheadError](err); ok {
-			head := p.Head()
-			known, unsigned := merkle.OpenCheckpoint(ahead.Signed, p.meta.origin, p.verifier)
-			switch {
-			case unsigned == nil && known.Size > head.Size:
-				return nil, p.stopSigning(aheadRow{p.o.Witnesses[a.witness].Name, known, ahead.Signed}, head)
-			case ahead.Size > head.Size:
+			if have := p.Head().Size; ahead.Size > have {
 				// A number that nobody has signed stops nothing. The head lacks this
 				// cosignature, and is not shown if the policy needs it.
-				err = &UnprovenError{Claimed: ahead.Size, Have: head.Size}
-			default:
+				err = &UnprovenError{Claimed: ahead.Size, Have: have}
+			} else {
 				p.known[a.witness] = ahead.Size
 				p.pending.passed = true
-			}
-		}
-		if refused, ok := errors.AsType[*RefusedError](err); ok && refused.Shown != nil {
-			if known, err := p.contradicts(ctx, refused.Shown); err != nil {
-				return nil, err
-			} else if known != nil {
-				return nil, p.stopSigning(aheadRow{p.o.Witnesses[a.witness].Name, *known, refused.Shown}, p.Head())
 			}
 		}
 		if context.Cause(ctx) == nil {
@@ -157,6 +151,18 @@ func (p *publisher) ask(ctx context.Context, c Cosigner, h Head, old uint64) ([]
 		err = cause // which says what took too long
 	}
 	return lines, err
+}
+
+// shown is the checkpoint that a witness showed when it did not cosign, nil if it
+// showed none.
+func shown(err error) []byte {
+	if ahead, ok := errors.AsType[*AheadError](err); ok {
+		return ahead.Signed
+	}
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
+		return refused.Shown
+	}
+	return nil
 }
 
 // contradicts returns what a head says that this log has signed and that is not of
