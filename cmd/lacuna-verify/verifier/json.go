@@ -1,7 +1,6 @@
 package verifier
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -10,16 +9,6 @@ import (
 	"github.com/lacunalog/lacuna/ledger/receipt"
 	"github.com/lacunalog/lacuna/merkle"
 )
-
-// marshal writes one document, for people too.
-func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	err := enc.Encode(v)
-	return b.Bytes(), err
-}
 
 func count(v *receipt.Verification, unread int) jsonv1.Counts {
 	n := jsonv1.Counts{Files: len(v.Reports) + unread, Unread: unread}
@@ -48,7 +37,7 @@ func verificationJSON(v *receipt.Verification, unread []string) ([]byte, error) 
 	for _, f := range v.Findings {
 		out.Findings = append(out.Findings, jsonv1.Finding{Line: lineJSON(f.Line), Reports: append([]int{}, f.Reports...)})
 	}
-	return marshal(out)
+	return jsonv1.Encode(out, "  ")
 }
 
 func reportJSON(r *receipt.Report) (jsonv1.Report, error) {
@@ -83,7 +72,7 @@ func growthJSON(g *receipt.Growth) ([]byte, error) {
 	for _, h := range g.Proof {
 		j.Proof = append(j.Proof, h.String())
 	}
-	return marshal(j)
+	return jsonv1.Encode(j, "  ")
 }
 
 func headJSON(h *receipt.Head) *jsonv1.Head {
