@@ -124,14 +124,12 @@ func (r *Record) check() error {
 		return errors.New("the epoch is beyond 2^53-1")
 	case r.RequestsSize < MinRequests || r.RequestsSize > 1<<30 || r.RequestsSize&(r.RequestsSize-1) != 0:
 		return errors.New("the size of the requests tree is not a power of two of at least 64")
-	case len(r.Holders) == 0:
-		return errors.New("no holder says that it destroyed anything")
 	case r.Sweep != SweepPending:
 		return errors.New("the sweep of an epoch record is not pending")
 	case len(r.Approvers) != 0:
 		return errors.New("an approver, where none is asked for")
 	}
-	if err := r.checkLevel(); err != nil {
+	if err := checkLevel(r.Level, r.Holders); err != nil {
 		return err
 	}
 	for _, b := range []string{r.Subjects.Closure, r.Subjects.Request, r.Subjects.Retention} {
@@ -144,9 +142,12 @@ func (r *Record) check() error {
 
 // checkLevel holds the level to the statements: it is that of the best holder, or L2 where at least two
 // overwrote in place, one of them independent. That they are independent is the operator's word.
-func (r *Record) checkLevel() error {
+func checkLevel(level string, holders []Statement) error {
+	if len(holders) == 0 {
+		return errors.New("no holder says that it destroyed anything")
+	}
 	best, inPlace := "", 0
-	for _, h := range r.Holders {
+	for _, h := range holders {
 		if h.Level < "L0" || h.Level > "L3" || len(h.Level) != 2 {
 			return errors.New("a level is not one of L0 to L3")
 		}
@@ -158,7 +159,7 @@ func (r *Record) checkLevel() error {
 			inPlace++
 		}
 	}
-	if r.Level != best && (r.Level != "L2" || best != "L1" || inPlace < 2) {
+	if level != best && (level != "L2" || best != "L1" || inPlace < 2) {
 		return errors.New("the level is not what the statements of the holders reach")
 	}
 	return nil
