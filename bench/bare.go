@@ -164,7 +164,7 @@ func (b *Bare) entry(lease *keystore.Lease, members []envelope.Member, seq uint6
 	buf := make([]byte, 34+21+8+36)
 	leaf, key, mask, tag := buf[:34:34], buf[34:55:55], buf[55:63:63], buf[63:]
 	copy(leaf, sealed.Leaf[:])
-	b.tree.MaskEnvelope(g, leaf, sealed.Envelope)
+	b.tree.Mask(g).Envelope(leaf, sealed.Envelope)
 	name := lease.RowName(g, seq)
 	key[0] = 's'
 	binary.BigEndian.PutUint32(key[1:], g)

@@ -51,7 +51,7 @@ func (k *Keys) Names() {
 var contentOfAnEvent [230]byte
 
 // Mask masks an envelope in place.
-func (k *Keys) Mask(leaf, env []byte) { k.bare.tree.MaskEnvelope(1, leaf, env) }
+func (k *Keys) Mask(leaf, env []byte) { k.bare.tree.Mask(1).Envelope(leaf, env) }
 
 // Close closes the tree.
 func (k *Keys) Close() error {

@@ -36,7 +36,7 @@ var pieces = []struct{ function, piece string }{
 	{"github.com/lacunalog/lacuna/ledger/event.Route", "route"},
 	{"github.com/lacunalog/lacuna/ledger/consent.", "fold"},
 	{"github.com/lacunalog/lacuna/ledger/envelope.", "seal"},
-	{"github.com/lacunalog/lacuna/keystore.(*Tree).MaskEnvelope", "mask"},
+	{"github.com/lacunalog/lacuna/keystore.Mask.Envelope", "mask"},
 	{"github.com/lacunalog/lacuna/keystore.(*Lease).RowName", "names"},
 	{"github.com/lacunalog/lacuna/keystore.(*Tree).RequestTag", "names"},
 	{"github.com/lacunalog/lacuna/keystore.(*Tree).ContentMAC", "names"},

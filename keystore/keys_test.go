@@ -451,7 +451,7 @@ func TestSystemSecrets(t *testing.T) {
 	leaf := bytes.Repeat([]byte{7}, 34)
 	env := []byte("an envelope of some length")
 	masked := bytes.Clone(env)
-	p.tree.MaskEnvelope(1, leaf, masked)
+	p.tree.Mask(1).Envelope(leaf, masked)
 	if bytes.Equal(masked, env) {
 		t.Error("nothing was masked")
 	}
@@ -468,11 +468,11 @@ func TestSystemSecrets(t *testing.T) {
 	}
 	// Both masks work while the sweep copies.
 	both := bytes.Clone(masked)
-	p.tree.MaskEnvelope(1, leaf, both)
+	p.tree.Mask(1).Envelope(leaf, both)
 	if !bytes.Equal(both, env) {
 		t.Error("the old mask does not come off")
 	}
-	p.tree.MaskEnvelope(2, leaf, both)
+	p.tree.Mask(2).Envelope(leaf, both)
 	if bytes.Equal(both, masked) {
 		t.Error("the new mask is the old one")
 	}
@@ -480,7 +480,7 @@ func TestSystemSecrets(t *testing.T) {
 	_, err = e.Destroy(ctx)
 	p.ok(err)
 	p.reopen()
-	p.tree.MaskEnvelope(2, leaf, both)
+	p.tree.Mask(2).Envelope(leaf, both)
 	if !bytes.Equal(both, env) || p.tree.Generation() != 2 {
 		t.Error("the new mask does not come off after the sweep")
 	}
@@ -498,7 +498,7 @@ func TestSystemSecrets(t *testing.T) {
 			t.Error("masked with a generation that is gone")
 		}
 	}()
-	p.tree.MaskEnvelope(1, leaf, both)
+	p.tree.Mask(1).Envelope(leaf, both)
 }
 
 func TestRowSealing(t *testing.T) {

@@ -2,6 +2,8 @@ package keystore
 
 import (
 	"crypto/cipher"
+	"fmt"
+	"io"
 	"runtime"
 	"sync"
 
@@ -11,6 +13,32 @@ import (
 
 // chachaBlock is how much keystream one value of the counter gives.
 const chachaBlock = 64
+
+// A Mask covers the rows of one generation. Who has begun to read under a generation
+// may end with its mask when a sweep has replaced it: a Mask stays usable.
+type Mask struct{ g *generation }
+
+// Generation is that of the mask.
+func (m Mask) Generation() uint32 { return m.g.g }
+
+// Envelope masks an envelope in place, or unmasks it: the same call does both. leaf
+// is the sealed leaf that it belongs to.
+func (m Mask) Envelope(leaf, env []byte) { m.g.mask(leaf, env) }
+
+// Tag masks or unmasks a request tag and its MAC, in place. leaf is the leaf that the
+// request became. The mask is that of the generation, so what a sweep leaves out
+// cannot be looked for in what was written before it, and K_tags need not change.
+func (m Mask) Tag(leaf []byte, tag *[32]byte) {
+	var k [32]byte
+	m.g.tagMAC.sum(&k, leaf, nil)
+	for i := range tag {
+		tag[i] ^= k[i]
+	}
+}
+
+func (Mask) String() string             { return redactedSecret }
+func (Mask) GoString() string           { return redactedSecret }
+func (Mask) Format(f fmt.State, _ rune) { io.WriteString(f, redactedSecret) }
 
 // mask applies the envelope mask of generation g, in place; twice is none. It is
 // the ChaCha20 keystream (RFC 8439) from counter 0 on, with bytes of the leaf for

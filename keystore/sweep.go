@@ -6,15 +6,69 @@ import (
 	"slices"
 )
 
+// OpenGeneration makes the masks of the next generation, beside those of the current
+// one, and returns its number when they are durable. From then on rows can be copied
+// to it, however long that takes and however often it is interrupted; PrepareSweep
+// makes it the current one. Where it is open already, it stays so.
+//
+// No epoch may be running.
+func (t *Tree) OpenGeneration(ctx context.Context) (uint32, error) {
+	g, err := t.openGeneration()
+	if err != nil {
+		return 0, fmt.Errorf("opening a generation: %w", err)
+	}
+	t.opts.Order.Lock()
+	wait, err := t.rows.Enqueue(t.take(), nil)
+	if err != nil {
+		t.untake()
+	}
+	t.opts.Order.Unlock()
+	if err == nil {
+		err = wait(ctx)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("opening a generation: %w", err)
+	}
+	return g, nil
+}
+
+func (t *Tree) openGeneration() (uint32, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.sys.Load() == nil:
+		return 0, ErrClosed
+	case t.next != nil:
+		return 0, ErrEpochRunning
+	}
+	p := t.cur.sys
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.sys.gens) == 1 {
+		p.sys = p.sys.open()
+		t.sys.Store(p.sys)
+	}
+	p.force = true // also where an earlier call was not told whether it is durable
+	return p.sys.gens[1].g, nil
+}
+
+// Opened returns the generation that a sweep is filling, 0 where none is.
+func (t *Tree) Opened() uint32 {
+	if s := t.system(); len(s.gens) > 1 {
+		return s.gens[1].g
+	}
+	return 0
+}
+
 // PrepareSweep is [Tree.Prepare] for an epoch that replaces everything: every
 // page key, the routes, the masks and the blinding key, under the next
 // generation. It heals a root that was captured earlier: what is written after it
 // cannot be read with anything from before.
 //
-// The masks of both generations work until the epoch's end, so between
-// PrepareSweep and Root the caller copies its rows to the new generation. From
-// Destroy on there is only the new one, and the old rows can be dropped as a
-// whole. New keys wait while the pages are written, about 1.5 s for a million
+// The masks are those that OpenGeneration made, or new ones where it was not called.
+// Before Root the caller has to have all its rows in the new generation, and writes
+// what comes under both. From Destroy on there is only the new one, and the old rows
+// can be dropped as a whole. New keys wait while the pages are written, about 1.5 s for a million
 // keys; everything else goes on. All new pages are in memory until the epoch
 // ends, about 70 bytes for a key.
 //

@@ -14,8 +14,9 @@ import (
 //
 //	u8 1 | K_idx32 | K_route32 | K_tags32 | u8 n | n × (u32 g | K_env32 | K_esc32) | u16 n | n × (u8 len | name) | 0x00…
 //
-// padded to a multiple of 1,024. The last of the generations is the current one;
-// compartments are numbered from 1 in the order of their names' first use.
+// padded to a multiple of 1,024. The first of the generations is the current one; a
+// second is there while a sweep fills it. Compartments are numbered from 1 in the
+// order of their names' first use.
 type system struct {
 	kIdx, kRoute, kTags Secret
 	gens                []generation
@@ -31,13 +32,14 @@ type generation struct {
 	g        uint32
 	env, esc Secret
 	escMAC   mac
+	tagMAC   mac         // under env, for request tags
 	stream   cipher.AEAD // under env; see newStream
 }
 
 const (
 	systemVersion  = 1
 	systemPad      = 1024
-	maxGenerations = 4
+	maxGenerations = 2
 )
 
 // A compartment's name is short, and there are few.
@@ -54,15 +56,27 @@ func newSystem(g uint32) *system {
 
 func newGeneration(g uint32) generation {
 	n := generation{g: g, env: newSecret(), esc: newSecret()}
-	n.escMAC, n.stream = newMAC(n.esc[:]), newStream(&n.env)
+	n.prepare()
 	return n
+}
+
+// labelTags sets the mask of request tags apart from that of envelopes.
+const labelTags = "lacuna/v1/tags"
+
+func (g *generation) prepare() {
+	g.escMAC, g.stream = newMAC(g.esc[:]), newStream(&g.env)
+	env := newMAC(g.env[:])
+	var k [32]byte
+	env.expand(k[:], labelTags, nil)
+	g.tagMAC = newMAC(k[:])
+	clear(k[:])
+	env.zero()
 }
 
 func (s *system) prepare() {
 	s.idx, s.route, s.tags = newMAC(s.kIdx[:]), newMAC(s.kRoute[:]), newMAC(s.kTags[:])
 	for i := range s.gens {
-		g := &s.gens[i]
-		g.escMAC, g.stream = newMAC(g.esc[:]), newStream(&g.env)
+		s.gens[i].prepare()
 	}
 	s.byName = make(map[string]uint16, len(s.names))
 	for i, n := range s.names {
@@ -79,18 +93,29 @@ func (s *system) clone() *system {
 	return &c
 }
 
+// open is the system page with the generation beside it that a sweep fills.
+func (s *system) open() *system {
+	c := s.clone()
+	c.gens = append(c.gens[:1:1], newGeneration(s.generation()+1))
+	return c
+}
+
 // swept is the system page after a sweep: everything that masks or routes is
 // new. K_idx and K_tags stay: tags stand only inside sealed pages, and the
 // subject ids that new ones would need are not known here.
 func (s *system) swept() *system {
+	if len(s.gens) == 1 {
+		s = s.open()
+	}
 	c := s.clone()
 	c.kRoute = newSecret()
-	c.gens = []generation{newGeneration(s.generation() + 1)}
+	c.gens = slices.Clone(s.gens[1:])
 	c.prepare()
 	return c
 }
 
-func (s *system) generation() uint32 { return s.gens[len(s.gens)-1].g }
+// generation is the current one.
+func (s *system) generation() uint32 { return s.gens[0].g }
 
 func (s *system) gen(g uint32) *generation {
 	for i := range s.gens {
@@ -174,7 +199,7 @@ func parseSystem(b []byte) (*system, error) {
 		copy(g.env[:], b[4:])
 		copy(g.esc[:], b[36:])
 		b = b[68:]
-		if g.g == 0 || g.g == housekeeping || i > 0 && g.g <= s.gens[i-1].g {
+		if g.g == 0 || g.g == housekeeping || i > 0 && g.g != s.gens[i-1].g+1 {
 			return nil, bad("generations")
 		}
 		s.gens = append(s.gens, g)

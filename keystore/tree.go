@@ -143,7 +143,8 @@ func (t *Tree) Info() Info {
 	}
 }
 
-// Generation is the generation under which rows are written now.
+// Generation is that of the tree. Rows are written under it, and while a sweep
+// fills the next one under that, too.
 func (t *Tree) Generation() uint32 { return t.system().generation() }
 
 // system returns the current system secrets. After Close there are none, and
@@ -155,19 +156,17 @@ func (t *Tree) system() *system {
 	panic("keystore: used after Close")
 }
 
-// MaskEnvelope masks an envelope in place, or unmasks it: the same call does
-// both. leaf is the leaf it belongs to. It panics for a generation that the tree
-// has no mask for.
-func (t *Tree) MaskEnvelope(g uint32, leaf, env []byte) {
-	s := t.system()
-	gen := s.gen(g)
+// Mask returns the mask of a generation. It panics for one that the tree has no
+// mask for.
+func (t *Tree) Mask(g uint32) Mask {
+	gen := t.system().gen(g)
 	if n := t.nextSys.Load(); gen == nil && n != nil {
 		gen = n.gen(g)
 	}
 	if gen == nil {
 		panic(fmt.Sprintf("keystore: no mask for generation %d", g))
 	}
-	gen.mask(leaf, env)
+	return Mask{gen}
 }
 
 // RequestTag is under which a request's id is remembered for a day.

@@ -330,7 +330,7 @@ func makeVectors(t *testing.T) *vectors {
 	leaf := bytesFrom(0, 34)
 	env := []byte("an envelope")
 	masked := bytes.Clone(env)
-	tr.MaskEnvelope(7, leaf, masked)
+	tr.Mask(7).Envelope(leaf, masked)
 	blind, err := tr.Blind(7, 123456)
 	if err != nil {
 		t.Fatal(err)

@@ -172,7 +172,7 @@ func (l *Ledger) sealOne(lease *keystore.Lease, ev *event.Event, seq uint64, pre
 	}
 	g := l.tree.Generation()
 	e := &sealed{leaf: done.Leaf}
-	l.tree.MaskEnvelope(g, e.leaf[:], done.Envelope)
+	l.tree.Mask(g).Envelope(e.leaf[:], done.Envelope)
 	e.prefix.put(g)
 	e.add(log.Row{Key: e.prefix[:], Value: done.Envelope, Place: log.KeyIndex})
 	e.list(lease, g, seq)

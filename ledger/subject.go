@@ -373,7 +373,7 @@ func (l *Ledger) envelope(ctx context.Context, r reader, index uint64, leaf []by
 		return nil, fmt.Errorf("reading an envelope: %w", err)
 	}
 	env = append([]byte(nil), env...)
-	l.tree.MaskEnvelope(g, leaf, env)
+	l.tree.Mask(g).Envelope(leaf, env)
 	return env, nil
 }
 
