@@ -87,11 +87,12 @@ func (a *Adversary) Search(rows []KV) Loot {
 	return a.loot
 }
 
-// combinations are all choices of one secret of each holder.
+// combinations are all choices of one secret of each holder, or of none: the
+// adversary does not know who kept a share of which root.
 func combinations(all map[HolderID][]Secret) []map[HolderID]Secret {
 	out := []map[HolderID]Secret{{}}
 	for id, secrets := range all {
-		var more []map[HolderID]Secret
+		more := out
 		for _, c := range out {
 			for _, s := range secrets {
 				d := map[HolderID]Secret{id: s}

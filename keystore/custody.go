@@ -134,6 +134,14 @@ func deriveRoot(tree TreeID, epoch uint64, attempt Attempt, shares map[HolderID]
 	return Secret(r)
 }
 
+func capsOf(hs []Holder) []Caps {
+	caps := make([]Caps, len(hs))
+	for i, h := range hs {
+		caps[i] = h.Caps()
+	}
+	return caps
+}
+
 // levelOf is the level that several holders reach together: one honest
 // destruction suffices, so the best of them, and more where two are independent
 // of each other.

@@ -21,6 +21,9 @@ import (
 type Epoch struct {
 	t          *Tree
 	v          *view
+	old        []Holder // who keep a share of the old root
+	keep       []Holder // who keep one of the new root
+	holders    []Holder // both; all get a share and destroy what they had
 	ids        []keyID
 	decoys     []uint64
 	shares     map[HolderID]Secret
@@ -54,11 +57,7 @@ func (e *Epoch) Record() EpochInfo {
 	r := e.record
 	r.Tree, r.Epoch, r.Attempt, r.Generation = e.t.id, e.v.epoch, e.v.attempt, e.v.gen
 	r.Statements = slices.Clone(e.statements)
-	caps := make([]Caps, len(e.t.holders))
-	for i, h := range e.t.holders {
-		caps[i] = h.Caps()
-	}
-	r.Level = levelOf(caps)
+	r.Level = levelOf(capsOf(e.old))
 	return r
 }
 
@@ -73,7 +72,7 @@ func (e *Epoch) Root(ctx context.Context) error {
 		return nil
 	}
 	e.offered = true
-	for i, h := range e.t.holders {
+	for i, h := range e.holders {
 		id := h.Caps().ID
 		err := h.Prepare(ctx, Share{e.t.id, e.v.epoch, e.v.attempt, e.shares[id]})
 		if err != nil {
@@ -107,8 +106,8 @@ func (e *Epoch) Destroy(ctx context.Context) ([]Statement, error) {
 			return nil, err
 		}
 	}
-	for i := len(e.statements); i < len(e.t.holders); i++ {
-		h := e.t.holders[i]
+	for i := len(e.statements); i < len(e.holders); i++ {
+		h := e.holders[i]
 		s, err := h.Destroy(ctx, e.t.id, e.v.epoch, e.v.attempt)
 		if err != nil {
 			return nil, fmt.Errorf("destroying the old root at holder %s: %w", h.Caps().ID, err)
@@ -133,7 +132,7 @@ func (e *Epoch) Destroy(ctx context.Context) ([]Statement, error) {
 // held looks once more whether every holder has the new share, just before the
 // first of them destroys its old one: from there on there is no way back.
 func (e *Epoch) held(ctx context.Context) error {
-	for _, h := range e.t.holders {
+	for _, h := range e.holders {
 		shares, err := h.Current(ctx)
 		if err != nil {
 			return fmt.Errorf("looking for the new root at holder %s: %w", h.Caps().ID, err)
@@ -155,6 +154,7 @@ func (e *Epoch) swap() (del [][2][]byte) {
 	t.mu.Lock()
 	old := t.cur
 	t.cur, t.next, t.doomed = e.v, nil, nil
+	t.holders = e.keep
 	t.sys.Store(e.v.sys.sys)
 	t.nextSys.Store(nil)
 	gone := func(p *page) bool { return p.superseded || p.gen != e.v.gen }
@@ -188,6 +188,7 @@ func (e *Epoch) swap() (del [][2][]byte) {
 	}
 	t.mu.Unlock()
 	t.opts.Order.Unlock()
+	e.part()
 	e.reopen()
 	e.end()
 	return del
@@ -240,7 +241,7 @@ func (e *Epoch) abort(ctx context.Context) error {
 	// Holders first: if we stop after the pages are gone, a root that all holders
 	// had would open nothing, and recovery would have to find that out.
 	if e.offered {
-		for _, h := range t.holders {
+		for _, h := range e.old {
 			if _, err := h.Destroy(ctx, t.id, t.cur.epoch, t.cur.attempt); err != nil {
 				return fmt.Errorf("taking the new root back from holder %s: %w", h.Caps().ID, err)
 			}

@@ -18,17 +18,17 @@ import (
 // waits until the last lease ends. If we stop here, recovery removes the pages,
 // and the keys stay fenced.
 func (t *Tree) Prepare(ctx context.Context, refs []Ref) (*Epoch, error) {
-	return t.prepare(ctx, refs, false)
+	return t.prepare(ctx, &Epoch{ids: refIDs(refs)})
 }
 
-func (t *Tree) prepare(ctx context.Context, refs []Ref, sweep bool) (*Epoch, error) {
+func (t *Tree) prepare(ctx context.Context, e *Epoch) (*Epoch, error) {
 	if t.sys.Load() == nil {
 		return nil, ErrClosed
 	}
 	if t.running.Swap(true) {
 		return nil, ErrEpochRunning
 	}
-	e := &Epoch{t: t, ids: refIDs(refs), sweep: sweep}
+	e.t = t
 	if err := e.prepare(ctx); err != nil {
 		t.running.Store(false)
 		return nil, fmt.Errorf("preparing an epoch: %w", err)
@@ -46,8 +46,13 @@ func (e *Epoch) prepare(ctx context.Context) (err error) {
 	}
 	t.mu.RLock()
 	cur := t.cur
+	e.old = t.holders
 	t.mu.RUnlock()
 	e.v = &view{gen: cur.gen, epoch: cur.epoch + 1}
+	if err := e.gather(ctx); err != nil {
+		e.reopen()
+		return err
+	}
 	if e.sweep {
 		e.v.gen++
 	}
@@ -180,11 +185,7 @@ func (e *Epoch) shape(ctx context.Context) error {
 			leaves = append(leaves, p)
 		}
 	}
-	e.shares = t.draw()
-	if t.opts.bugs.rootKept {
-		e.shares = t.bugShares()
-	}
-	e.v.top = e.heir(t.cur.top, deriveRoot(t.id, e.v.epoch, e.v.attempt, e.shares))
+	e.v.top = e.heir(t.cur.top, e.root())
 	e.v.sys = e.heir(t.cur.sys, Secret{})
 	e.v.sys.sys = t.cur.sys.sys
 	for _, p := range leaves {

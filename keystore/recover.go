@@ -28,20 +28,30 @@ func (t *Tree) Recovery() Recovery { return t.recovery }
 // takes the highest epoch whose share every holder has, from one attempt, and
 // whose top page that root opens; has everything else destroyed at the holders;
 // and removes the rows of later epochs. It may be interrupted and repeated.
+//
+// Where a change of holders was interrupted ([Options.Next]), it goes forward if the
+// new ones all have a root that opens, and back if the old ones have. A holder that
+// is only in one of the two may be away.
 func Open(ctx context.Context, rows Rows, hs []Holder, o Options) (*Tree, error) {
 	o.defaults()
 	if len(hs) == 0 {
 		return nil, Hinted("name the file that keeps the root", "opening a key tree without a root holder: %w", ErrHolderMissing)
 	}
-	if err := distinct(hs); err != nil {
-		return nil, err
+	for _, set := range [][]Holder{hs, o.Next} {
+		if err := distinct(set); err != nil {
+			return nil, err
+		}
 	}
 	t := newTree(rows, hs, o)
 	gens, err := generations(ctx, rows)
 	if err != nil {
 		return nil, err
 	}
-	v, err := t.choose(ctx, gens)
+	c, err := t.shares(ctx, gens)
+	if err != nil {
+		return nil, fmt.Errorf("opening the key tree: %w", err)
+	}
+	v, err := t.choose(c)
 	if err != nil {
 		return nil, fmt.Errorf("opening the key tree: %w", err)
 	}
@@ -56,7 +66,10 @@ func Open(ctx context.Context, rows Rows, hs []Holder, o Options) (*Tree, error)
 		return nil, err
 	}
 	t.recovery = Recovery{Epoch: v.epoch, Attempt: v.attempt}
-	for i, h := range hs {
+	for i, h := range c.given {
+		if _, ok := c.held[try{v.epoch, v.attempt}][h.Caps().ID]; !ok {
+			continue // it is not one of those that the change went to, or came from
+		}
 		s, err := h.Destroy(ctx, t.id, v.epoch, v.attempt)
 		if err != nil {
 			return nil, fmt.Errorf("destroying what a root holder keeps beside the live root: %w", err)
@@ -71,6 +84,9 @@ func Open(ctx context.Context, rows Rows, hs []Holder, o Options) (*Tree, error)
 	}
 	if err := t.loadParts(ctx); err != nil {
 		return nil, err
+	}
+	for _, h := range without(c.given, t.holders) {
+		_ = h.Close() // the tree does not need it
 	}
 	return t, nil
 }
@@ -100,79 +116,144 @@ func generations(ctx context.Context, rows Rows) (gens []uint32, err error) {
 	return gens, nil
 }
 
-// choose finds the root.
-func (t *Tree) choose(ctx context.Context, gens []uint32) (*view, error) {
-	tops, err := t.tops(ctx, gens)
-	if err != nil {
+// A try is one attempt at one epoch.
+type try struct {
+	epoch   uint64
+	attempt Attempt
+}
+
+// A choice is what there is to choose the root from.
+type choice struct {
+	tops  []topRow
+	sets  [][]Holder // of whom each set may keep the root
+	given []Holder   // all of them
+	held  map[try]map[HolderID]Secret
+	away  error // of a holder that only one set needs
+}
+
+// shares reads top pages and shares.
+func (t *Tree) shares(ctx context.Context, gens []uint32) (*choice, error) {
+	c := &choice{sets: [][]Holder{t.holders}, given: t.holders, held: make(map[try]map[HolderID]Secret)}
+	if next := t.opts.Next; next != nil {
+		c.sets = [][]Holder{next, t.holders}
+		c.given = append(slices.Clone(t.holders), without(next, t.holders)...)
+	}
+	var err error
+	if c.tops, err = t.tops(ctx, gens); err != nil {
 		return nil, err
 	}
-	if len(tops) == 0 {
+	if len(c.tops) == 0 {
 		return nil, Hinted("restore a backup, or create the ledger anew", "there are no key pages: %w", ErrNoCompleteEpoch)
 	}
-	t.id = tops[0].h.tree
-	type attempt struct {
-		epoch   uint64
-		attempt Attempt
-	}
-	held := make(map[attempt]map[HolderID]Secret)
-	for _, h := range t.holders {
+	t.id = c.tops[0].h.tree
+	for _, h := range c.given {
 		shares, err := h.Current(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("reading a root holder: %w", err)
+			err = fmt.Errorf("reading a root holder: %w", err)
+			if c.inAll(h) {
+				return nil, err
+			}
+			c.away = err
+			continue
 		}
 		for _, s := range shares {
 			if s.Tree != t.id {
 				return nil, Hinted("give the root that was made with this ledger", "a root holder keeps tree %s, the key pages are of tree %s: %w", s.Tree, t.id, ErrWrongTree)
 			}
-			a := attempt{s.Epoch, s.Attempt}
-			if held[a] == nil {
-				held[a] = make(map[HolderID]Secret)
+			a := try{s.Epoch, s.Attempt}
+			if c.held[a] == nil {
+				c.held[a] = make(map[HolderID]Secret)
 			}
-			held[a][h.Caps().ID] = s.Secret
+			c.held[a][h.Caps().ID] = s.Secret
 		}
 	}
-	var all []attempt
-	for a, shares := range held {
-		if len(shares) == len(t.holders) {
+	return c, nil
+}
+
+// inAll reports whether there is no way around a holder.
+func (c *choice) inAll(h Holder) bool {
+	return !slices.ContainsFunc(c.sets, func(set []Holder) bool { return len(without([]Holder{h}, set)) > 0 })
+}
+
+// whole reports whether all holders of a set have an attempt.
+func (c *choice) whole(a try, set []Holder) bool {
+	return !slices.ContainsFunc(set, func(h Holder) bool {
+		_, ok := c.held[a][h.Caps().ID]
+		return !ok
+	})
+}
+
+// choose finds the root.
+func (t *Tree) choose(c *choice) (*view, error) {
+	var all []try
+	for a := range c.held {
+		if slices.ContainsFunc(c.sets, func(set []Holder) bool { return c.whole(a, set) }) {
 			all = append(all, a)
 		}
 	}
-	slices.SortFunc(all, func(a, b attempt) int {
-		if a.epoch != b.epoch {
+	// What every holder has goes first, so that one that leaves has destroyed its old
+	// share, too, when a change goes forward; then the newest.
+	slices.SortFunc(all, func(a, b try) int {
+		switch wa, wb := c.whole(a, c.given), c.whole(b, c.given); {
+		case wa != wb && wa:
+			return -1
+		case wa != wb:
+			return 1
+		case a.epoch != b.epoch:
 			return -compareUint(a.epoch, b.epoch)
 		}
 		return bytes.Compare(a.attempt[:], b.attempt[:])
 	})
+	final := uint64(0) // there is no way back behind this epoch
 	for _, a := range all {
-		if a.epoch < all[0].epoch {
+		if a.epoch < final {
 			// All holders have a later root. Pages are durable before a holder gets
 			// their root, so it is the pages that were lost, or these are the rows of
 			// an older copy. To go back to an older root would destroy the newer one,
 			// and with it everybody.
-			break
+			continue
 		}
-		root := deriveRoot(t.id, a.epoch, a.attempt, held[a])
-		for _, top := range tops {
-			if top.h.epoch != a.epoch || top.h.tree != t.id {
+		if c.whole(a, c.given) {
+			final = a.epoch
+		}
+		for _, set := range c.sets {
+			if !c.whole(a, set) {
 				continue
 			}
-			p := newTop(top.gen, a.epoch, root)
-			if err := p.open(top.h, top.raw); err != nil {
-				p.zero()
-				continue
+			if v := t.opened(c, a, set); v != nil {
+				t.holders = set
+				return v, nil
 			}
-			t.table.put(p)
-			return &view{gen: top.gen, epoch: a.epoch, attempt: a.attempt, top: p}, nil
 		}
 	}
 	switch {
-	case len(held) == 0:
+	case c.away != nil:
+		return nil, c.away
+	case len(c.held) == 0:
 		return nil, Hinted("the root was lost or wiped: restore the file that keeps it from its second place", "the root holders keep no root: %w", ErrNoCompleteEpoch)
 	case len(all) == 0:
 		return nil, Hinted("give every root holder that the ledger was made with", "the root holders have no epoch in common: %w", ErrNoCompleteEpoch)
 	}
 	return nil, Hinted("if the ledger has more root holders, give all of them; if it was restored, import the key pages of the page target",
 		"the holders' root of epoch %d opens none of the top pages: %w", all[0].epoch, ErrNoCompleteEpoch)
+}
+
+// opened returns the view of an attempt if the root of a set opens its top page.
+func (t *Tree) opened(c *choice, a try, set []Holder) *view {
+	root := deriveRoot(t.id, a.epoch, a.attempt, sharesOf(set, c.held[a]))
+	for _, top := range c.tops {
+		if top.h.epoch != a.epoch || top.h.tree != t.id {
+			continue
+		}
+		p := newTop(top.gen, a.epoch, root)
+		if err := p.open(top.h, top.raw); err != nil {
+			p.zero()
+			continue
+		}
+		t.table.put(p)
+		return &view{gen: top.gen, epoch: a.epoch, attempt: a.attempt, top: p}
+	}
+	return nil
 }
 
 func compareUint(a, b uint64) int {

@@ -74,7 +74,7 @@ func (t *Tree) Opened() uint32 {
 //
 // A tree that lacks pages cannot be swept: their keys would be lost for good.
 func (t *Tree) PrepareSweep(ctx context.Context, refs []Ref) (*Epoch, error) {
-	return t.prepare(ctx, refs, true)
+	return t.prepare(ctx, &Epoch{ids: refIDs(refs), sweep: true})
 }
 
 // Generation is the generation that the epoch leads to.
@@ -115,11 +115,7 @@ func (e *Epoch) rebuild(ctx context.Context) error {
 	if erased != len(doomed) {
 		return ErrNoKey
 	}
-	e.shares = t.draw()
-	if t.opts.bugs.rootKept {
-		e.shares = t.bugShares()
-	}
-	top := newTop(e.v.gen, e.v.epoch, deriveRoot(t.id, e.v.epoch, e.v.attempt, e.shares))
+	top := newTop(e.v.gen, e.v.epoch, e.root())
 	top.children = randomChildren()
 	if t.opts.bugs.systemKept {
 		top.children[slots-1] = t.cur.top.children[slots-1]

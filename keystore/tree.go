@@ -20,6 +20,10 @@ type Options struct {
 	// the old root dies. Without one, the loss of the rows loses everybody whose
 	// pages were written since the last backup.
 	PageTarget PageTarget
+	// Next are the holders that an interrupted [Tree.PrepareHolders] was leading to.
+	// Open finds out whether it got there, and owns them like the others; nil where
+	// no change is under way.
+	Next []Holder
 	// Now is the clock, for the day on which a key was made. Default: time.Now.
 	Now func() time.Time
 	// CachePages is how many opened pages are kept, about 6 KiB each. Default 4,096.
@@ -130,12 +134,8 @@ type Info struct {
 // Info says what the tree is now.
 func (t *Tree) Info() Info {
 	t.mu.RLock()
-	v := t.cur
+	v, caps := t.cur, capsOf(t.holders)
 	t.mu.RUnlock()
-	caps := make([]Caps, len(t.holders))
-	for i, h := range t.holders {
-		caps[i] = h.Caps()
-	}
 	return Info{
 		Tree: t.id, Epoch: v.epoch, Attempt: v.attempt, Generation: v.gen,
 		Level: levelOf(caps), Holders: caps,
@@ -232,7 +232,7 @@ func Create(ctx context.Context, rows Rows, hs []Holder, o Options) (*Tree, erro
 	copyRandom(t.id[:])
 	v := &view{gen: 1, epoch: 1}
 	copyRandom(v.attempt[:])
-	shares := t.draw()
+	shares := draw(hs)
 	v.top = newTop(v.gen, v.epoch, deriveRoot(t.id, v.epoch, v.attempt, shares))
 	v.top.children = randomChildren()
 	v.sys = newPage(kindSystem, systemAddr, slotBits, v.gen, v.epoch, v.top)
@@ -277,9 +277,9 @@ func (t *Tree) install(v *view) {
 }
 
 // draw makes a share for every holder.
-func (t *Tree) draw() map[HolderID]Secret {
-	shares := make(map[HolderID]Secret, len(t.holders))
-	for _, h := range t.holders {
+func draw(hs []Holder) map[HolderID]Secret {
+	shares := make(map[HolderID]Secret, len(hs))
+	for _, h := range hs {
 		shares[h.Caps().ID] = newSecret()
 	}
 	return shares
