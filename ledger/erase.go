@@ -272,7 +272,7 @@ func (e erasureLedger) Origin() string { return e.l.origin }
 // Recipients lists who received data under keys that are about to die. It must
 // be asked before they die: the list is sealed under them.
 func (e erasureLedger) Recipients(ctx context.Context, s keystore.Subject, keys []keystore.KeyInfo) ([]erasure.Recipient, error) {
-	snap := e.l.log.Snapshot()
+	snap := e.l.view()
 	defer snap.Close()
 	seen := make(map[erasure.Recipient]bool)
 	var out []erasure.Recipient
@@ -325,9 +325,9 @@ func (e erasureLedger) Publish(ctx context.Context, statement []byte) (uint64, [
 
 // CountEntries counts the entries under a key that is gone.
 func (e erasureLedger) CountEntries(ctx context.Context, rows keystore.RowsKey) (uint64, error) {
-	snap := e.l.log.Snapshot()
+	snap := e.l.view()
 	defer snap.Close()
-	return listLen(ctx, snap, rows, e.l.tree.Generation())
+	return listLen(ctx, snap, rows)
 }
 
 // Published looks for a statement among the newest public ones. It is asked after
@@ -341,15 +341,14 @@ func (e erasureLedger) Published(ctx context.Context, statement []byte) (uint64,
 		return 0, false, err
 	}
 	defer lease.Done()
-	snap := e.l.log.Snapshot()
+	snap := e.l.view()
 	defer snap.Close()
-	g := e.l.tree.Generation()
-	n, err := listLen(ctx, snap, lease, g)
+	n, err := listLen(ctx, snap, lease)
 	if err != nil {
 		return 0, false, err
 	}
 	for seq := n; seq > 0; seq-- {
-		index, _, err := listIndex(ctx, snap, lease, g, seq)
+		index, _, err := listIndex(ctx, snap, lease, seq)
 		if err != nil {
 			return 0, false, err
 		}

@@ -46,7 +46,7 @@ func (l *Ledger) Fsck(ctx context.Context, progress func(stage string, done, tot
 	if err != nil {
 		return nil, err
 	}
-	snap := l.log.Snapshot()
+	snap := l.view()
 	defer snap.Close()
 	head := snap.Head()
 	r.Size, r.Root = head.Checkpoint.Size, head.Checkpoint.Root
@@ -105,9 +105,8 @@ func (r *FsckReport) problem(text string, args ...any) {
 }
 
 // fsckChains walks every living key's events and returns which entries opened.
-func (l *Ledger) fsckChains(ctx context.Context, r *FsckReport, snap reader, size uint64, progress func(string, uint64, uint64)) ([]bool, error) {
+func (l *Ledger) fsckChains(ctx context.Context, r *FsckReport, snap *view, size uint64, progress func(string, uint64, uint64)) ([]bool, error) {
 	opened := make([]bool, size)
-	g := l.tree.Generation()
 	err := l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
 		lease, err := l.tree.LeaseOf(ctx, k.Ref)
 		if errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey) {
@@ -120,7 +119,7 @@ func (l *Ledger) fsckChains(ctx context.Context, r *FsckReport, snap reader, siz
 		r.Keys++
 		var prev merkle.Hash
 		for seq := uint64(1); ; seq++ {
-			index, ok, err := listIndex(ctx, snap, lease, g, seq)
+			index, ok, err := listIndex(ctx, snap, lease, seq)
 			if err != nil {
 				return err
 			}
@@ -160,7 +159,7 @@ func (l *Ledger) fsckChains(ctx context.Context, r *FsckReport, snap reader, siz
 }
 
 // fsckEntry checks one sealed event against its leaf and its place in its chain.
-func (l *Ledger) fsckEntry(ctx context.Context, snap reader, k envelope.Keys, e Entry, seq uint64, prev merkle.Hash) error {
+func (l *Ledger) fsckEntry(ctx context.Context, snap *view, k envelope.Keys, e Entry, seq uint64, prev merkle.Hash) error {
 	env, err := l.envelope(ctx, snap, e.Index, e.leaf)
 	if err != nil {
 		return err
@@ -183,7 +182,7 @@ func (l *Ledger) fsckEntry(ctx context.Context, snap reader, k envelope.Keys, e 
 }
 
 // fsckLeaves accounts for every entry: public, opened, or erased.
-func (l *Ledger) fsckLeaves(ctx context.Context, r *FsckReport, snap reader, opened []bool, progress func(string, uint64, uint64)) error {
+func (l *Ledger) fsckLeaves(ctx context.Context, r *FsckReport, snap *view, opened []bool, progress func(string, uint64, uint64)) error {
 	for i := range opened {
 		leaf, err := snap.Leaf(ctx, uint64(i))
 		if err != nil {

@@ -11,19 +11,20 @@ import (
 
 // FuzzTags reads request tag rows: what is accepted is written back the same.
 func FuzzTags(f *testing.F) {
-	f.Add([]byte("q\x00\x00\x00\x00\x00\x00\x00\x07"), bytes.Repeat([]byte{1}, 36))
-	f.Add([]byte("q\xff\xff\xff\xff\xff\xff\xff\xff"), bytes.Repeat([]byte{2}, 72))
+	f.Add([]byte("q\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x07"), bytes.Repeat([]byte{1}, 36))
+	f.Add([]byte("q\x00\x00\x00\x02\xff\xff\xff\xff\xff\xff\xff\xff"), bytes.Repeat([]byte{2}, 72))
 	f.Add([]byte("q"), []byte{})
 	f.Fuzz(func(t *testing.T, k, v []byte) {
 		var again []byte
 		n := uint64(0)
-		err := ledger.EachTag(k, v, func(index uint64, tag, mac [16]byte, minute uint32) {
-			if index != binary.BigEndian.Uint64(k[1:])+n {
+		err := ledger.EachTag(k, v, func(index uint64, masked []byte, minute uint32) error {
+			if index != binary.BigEndian.Uint64(k[5:])+n {
 				t.Fatalf("tag %d has index %d", n, index)
 			}
 			n++
-			again = append(append(again, tag[:]...), mac[:]...)
+			again = append(again, masked...)
 			again = binary.BigEndian.AppendUint32(again, minute)
+			return nil
 		})
 		switch {
 		case err == nil && !bytes.Equal(again, v):

@@ -117,6 +117,9 @@ type Ledger struct {
 
 	retireMost int // keys in one epoch of a retention run
 
+	writing atomic.Pointer[writing]
+	sealing sync.RWMutex // held by who seals, until what is sealed is queued
+
 	order      sync.Mutex // deltas of the key tree reach the queue in the order in which they were taken
 	subjects   *subjects
 	tags       *tags
@@ -407,7 +410,8 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 		closeAll(holders)
 		return err
 	}
-	if l.tags, err = loadTags(ctx, l.log, l.tree, l.now()); err != nil {
+	l.startWriting()
+	if l.tags, err = loadTags(ctx, l); err != nil {
 		l.tree.Close()
 		return err
 	}

@@ -46,7 +46,7 @@ func (l *Ledger) Prove(ctx context.Context, index uint64, o ProveOptions) (*Proo
 		return nil, err
 	}
 	defer l.gate.leave()
-	snap := l.log.Snapshot()
+	snap := l.view()
 	e, lease, err := l.find(ctx, snap, index)
 	if err != nil {
 		snap.Close()

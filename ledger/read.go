@@ -22,7 +22,7 @@ func (l *Ledger) Get(ctx context.Context, index uint64) (Entry, error) {
 		return Entry{}, err
 	}
 	defer l.gate.leave()
-	snap := l.log.Snapshot()
+	snap := l.view()
 	defer snap.Close()
 	e, lease, err := l.find(ctx, snap, index)
 	if lease != nil {
@@ -33,8 +33,8 @@ func (l *Ledger) Get(ctx context.Context, index uint64) (Entry, error) {
 
 // find opens an entry and returns the lease of the key that opened it, nil for
 // a public statement.
-func (l *Ledger) find(ctx context.Context, r reader, index uint64) (Entry, *keystore.Lease, error) {
-	leaf, err := l.leaf(ctx, r, index)
+func (l *Ledger) find(ctx context.Context, v *view, index uint64) (Entry, *keystore.Lease, error) {
+	leaf, err := l.leaf(ctx, v, index)
 	if err != nil {
 		return Entry{}, nil, err
 	}
@@ -42,7 +42,7 @@ func (l *Ledger) find(ctx context.Context, r reader, index uint64) (Entry, *keys
 		ev, err := publicEvent(leaf)
 		return Entry{Index: index, Event: ev, Public: true, leaf: leaf}, nil, err
 	}
-	env, err := l.envelope(ctx, r, index, leaf)
+	env, err := l.envelope(ctx, v, index, leaf)
 	if err != nil {
 		return Entry{}, nil, err
 	}
@@ -69,7 +69,7 @@ func (l *Ledger) find(ctx context.Context, r reader, index uint64) (Entry, *keys
 	if found == nil {
 		return Entry{}, nil, &ErasedError{Index: index}
 	}
-	e, err := l.open(ctx, r, found, index)
+	e, err := l.open(ctx, v, found, index)
 	if err != nil {
 		found.Done()
 		return Entry{}, nil, fmt.Errorf("entry %d: %w", index, err)
@@ -80,17 +80,17 @@ func (l *Ledger) find(ctx context.Context, r reader, index uint64) (Entry, *keys
 }
 
 // leaf reads a leaf, or says that there is none.
-func (l *Ledger) leaf(ctx context.Context, r reader, index uint64) ([]byte, error) {
-	leaf, err := r.Leaf(ctx, index)
+func (l *Ledger) leaf(ctx context.Context, v *view, index uint64) ([]byte, error) {
+	leaf, err := v.Leaf(ctx, index)
 	if errors.Is(err, log.ErrNotFound) {
-		return nil, &NotFoundError{What: fmt.Sprintf("entry %d: the log has %d entries", index, r.Head().Size)}
+		return nil, &NotFoundError{What: fmt.Sprintf("entry %d: the log has %d entries", index, v.Head().Size)}
 	}
 	return leaf, err
 }
 
 // entryUnder opens an entry that belongs to one tree subject.
 func (l *Ledger) entryUnder(ctx context.Context, s keystore.Subject, index uint64) (Entry, error) {
-	snap := l.log.Snapshot()
+	snap := l.view()
 	defer snap.Close()
 	leaf, err := l.leaf(ctx, snap, index)
 	if err != nil {

@@ -91,6 +91,8 @@ func (l *Ledger) submitRegister(ctx context.Context, short *event.Event, id stri
 
 // queueInternal seals a register event under the organisation's key.
 func (l *Ledger) queueInternal(ctx context.Context, s *Submission, ev *event.Event, now time.Time) ([]byte, error) {
+	l.sealing.RLock()
+	defer l.sealing.RUnlock()
 	lease, err := l.tree.Use(ctx, organisation, event.OrganisationKeys, 0)
 	if err != nil {
 		return nil, fmt.Errorf("getting the organisation's key: %w", err)
@@ -114,13 +116,15 @@ func (l *Ledger) queuePublic(ctx context.Context, s *Submission, statement []byt
 	if err != nil {
 		return nil, err
 	}
+	l.sealing.RLock()
+	defer l.sealing.RUnlock()
 	lease, err := l.tree.Use(ctx, organisation, publicCompartment, 0)
 	if err != nil {
 		return nil, fmt.Errorf("getting the organisation's key: %w", err)
 	}
 	s.leases = append(s.leases, lease)
 	entry := new(sealed) // not sealed, but listed and tagged like what is
-	entry.list(lease, l.tree.Generation(), l.publics.seq+1)
+	entry.list(lease, l.writing.Load(), l.publics.seq+1)
 	if err := l.queueOne(ctx, s, entry, leaf, id, now, l.publics.seq == 0); err != nil {
 		return nil, err
 	}
@@ -131,7 +135,7 @@ func (l *Ledger) queuePublic(ctx context.Context, s *Submission, statement []byt
 // queueOne queues a leaf with its rows and its request tag.
 func (l *Ledger) queueOne(ctx context.Context, s *Submission, rows *sealed, leaf []byte, id string, now time.Time, first bool) error {
 	tag := s.tagOf(l.tags, id)
-	rows.tag(tag, s.mac, now)
+	rows.tag(l.writing.Load(), leaf, tag, s.mac, now)
 	entry := rows.entry(organisationOrder)
 	entry.Leaf = leaf
 	t, err := l.enqueue(ctx, []log.Entry{entry}, s, first)

@@ -16,12 +16,13 @@ import (
 const (
 	spaceEnvelope = 'e' // 'e' g idx8 → masked envelope, one for each sealed event
 	spaceList     = 's' // 's' g T[0:16] → index xor T[16:24], a key's list of events
-	spaceTags     = 'q' // 'q' first8 → request tags of one commit group
+	spaceTags     = 'q' // 'q' g first8 → masked request tags of one commit group
+	spaceSweep    = 'w' // what a sweep keeps about itself, see sweeprows.go
 	spaceJobs     = 'j' // erasure jobs, each row sealed under the job's own key
 	spaceKeys     = 'k' // pages of the key tree
 )
 
-var spaces = []byte{spaceEnvelope, spaceList, spaceTags, spaceJobs, spaceKeys}
+var spaces = []byte{spaceEnvelope, spaceList, spaceTags, spaceJobs, spaceKeys, spaceSweep}
 
 // envelopePrefix is 'e' || g; the log appends the index.
 type envelopePrefix [1 + 4]byte
@@ -59,40 +60,32 @@ type namer interface {
 	RowName(g uint32, seq uint64) [32]byte
 }
 
-// reader is what the ledger needs to read rows at one state of the log: the log
-// itself, or a snapshot of it.
-type reader interface {
-	Get(ctx context.Context, key []byte) ([]byte, error)
-	Leaf(ctx context.Context, index uint64) ([]byte, error)
-	Head() log.Head
-}
-
 // listIndex returns the log index of event seq (from 1) of a key, and false
 // where the key has no such event.
-func listIndex(ctx context.Context, r reader, n namer, g uint32, seq uint64) (uint64, bool, error) {
+func listIndex(ctx context.Context, v *view, n namer, seq uint64) (uint64, bool, error) {
 	var key listKey
 	var mask listMask
-	key.put(&mask, n, g, seq)
-	v, err := r.Get(ctx, key[:])
+	key.put(&mask, n, v.generation(), seq)
+	row, err := v.Get(ctx, key[:])
 	if errors.Is(err, log.ErrNotFound) {
 		return 0, false, nil
 	}
 	if err != nil {
 		return 0, false, fmt.Errorf("reading a list row: %w", err)
 	}
-	if len(v) != 8 {
-		return 0, false, fmt.Errorf("list row has %d bytes, want 8", len(v))
+	if len(row) != 8 {
+		return 0, false, fmt.Errorf("list row has %d bytes, want 8", len(row))
 	}
-	return binary.BigEndian.Uint64(v) ^ binary.BigEndian.Uint64(mask[:]), true, nil
+	return binary.BigEndian.Uint64(row) ^ binary.BigEndian.Uint64(mask[:]), true, nil
 }
 
 // listLen returns how many events a key has, by doubling and then halving: there
 // is no row that counts them, because a row at a fixed key would tie the batches
 // of one person together in the write-ahead log for ever.
-func listLen(ctx context.Context, r reader, n namer, g uint32) (uint64, error) {
+func listLen(ctx context.Context, v *view, n namer) (uint64, error) {
 	lo, hi := uint64(0), uint64(1) // lo exists (or is 0), hi is not yet known
 	for {
-		_, ok, err := listIndex(ctx, r, n, g, hi)
+		_, ok, err := listIndex(ctx, v, n, hi)
 		if err != nil {
 			return 0, err
 		}
@@ -103,7 +96,7 @@ func listLen(ctx context.Context, r reader, n namer, g uint32) (uint64, error) {
 	}
 	for hi-lo > 1 {
 		mid := lo + (hi-lo)/2
-		_, ok, err := listIndex(ctx, r, n, g, mid)
+		_, ok, err := listIndex(ctx, v, n, mid)
 		if err != nil {
 			return 0, err
 		}

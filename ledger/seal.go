@@ -19,6 +19,9 @@ import (
 // Nothing of the subject changes before everything is queued. after is the
 // person's state with the request in it.
 func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*event.Event, after *consent.State, now time.Time) error {
+	l.sealing.RLock()
+	defer l.sealing.RUnlock()
+	w := l.writing.Load()
 	var (
 		room    [1]log.Entry // most requests are one event
 		entries = room[:0]
@@ -67,7 +70,7 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		if err != nil {
 			return err
 		}
-		entry.tag(tag, s.mac, now)
+		entry.tag(w, entry.leaf[:], tag, s.mac, now)
 		entries = append(entries, entry.entry(sub.order))
 		end.seq, end.head, end.ref = end.seq+1, leaf, lease.Ref()
 		if fresh {
@@ -137,6 +140,7 @@ type sealed struct {
 	mask   listMask
 	tags   tagsKey
 	value  tagValue
+	also   []log.Row // under the generation that a sweep fills
 }
 
 func (e *sealed) add(r log.Row) {
@@ -145,21 +149,27 @@ func (e *sealed) add(r log.Row) {
 }
 
 // list adds the row that says where event seq of a key is.
-func (e *sealed) list(lease *keystore.Lease, g uint32, seq uint64) {
-	e.key.put(&e.mask, lease, g, seq)
+func (e *sealed) list(lease *keystore.Lease, w *writing, seq uint64) {
+	e.key.put(&e.mask, lease, w.mask.Generation(), seq)
 	e.add(log.Row{Key: e.key[:], Value: e.mask[:], Place: log.ValueMask})
+	if w.next != nil {
+		e.alsoList(lease, *w.next, seq)
+	}
 }
 
 // tag adds what the entry contributes to its group's request tags.
-func (e *sealed) tag(tag, mac [16]byte, now time.Time) {
-	e.tags[0] = spaceTags
-	e.value.put(tag, mac, now)
+func (e *sealed) tag(w *writing, leaf []byte, tag, mac [16]byte, now time.Time) {
+	e.tags.put(w.mask.Generation())
+	e.value.put(w.mask, leaf, tag, mac, now)
 	e.add(log.Row{Key: e.tags[:], Value: e.value[:], Place: log.Gather})
+	if w.both {
+		e.alsoTag(*w.next, leaf, tag, mac, now)
+	}
 }
 
 // entry returns the entry for the queue.
 func (e *sealed) entry(order uint64) log.Entry {
-	return log.Entry{Leaf: e.leaf[:], Rows: e.rows[:e.n:e.n], Order: order}
+	return log.Entry{Leaf: e.leaf[:], Rows: append(e.rows[:e.n:e.n], e.also...), Order: order}
 }
 
 // sealOne seals one event at its place in its chain.
@@ -170,12 +180,15 @@ func (l *Ledger) sealOne(lease *keystore.Lease, ev *event.Event, seq uint64, pre
 	if err != nil {
 		return nil, merkle.Hash{}, fmt.Errorf("sealing an event: %w", err)
 	}
-	g := l.tree.Generation()
 	e := &sealed{leaf: done.Leaf}
-	l.tree.Mask(g).Envelope(e.leaf[:], done.Envelope)
-	e.prefix.put(g)
+	w := l.writing.Load()
+	if w.both {
+		e.alsoEnvelope(*w.next, done.Envelope)
+	}
+	w.mask.Envelope(e.leaf[:], done.Envelope)
+	e.prefix.put(w.mask.Generation())
 	e.add(log.Row{Key: e.prefix[:], Value: done.Envelope, Place: log.KeyIndex})
-	e.list(lease, g, seq)
+	e.list(lease, w, seq)
 	return e, merkle.LeafHash(e.leaf[:]), nil
 }
 

@@ -116,9 +116,16 @@ func (l *Ledger) settleGroup(group []*Submission) {
 // forgetTags drops the rows of request tags that nobody asks for any more. Nobody
 // waits for it, and what a crash keeps is dropped the next time.
 func (l *Ledger) forgetTags(now time.Time) {
-	if from, to, ok := l.tags.expire(now); ok {
-		_, _ = enqueueChange(l.log, log.Change{DeleteRange: [][2][]byte{{from, to}}})
+	from, to, ok := l.tags.expire(now)
+	if !ok {
+		return
 	}
+	w := l.writing.Load()
+	gone := [][2][]byte{{tagsRow(w.mask.Generation(), from), tagsRow(w.mask.Generation(), to)}}
+	if w.next != nil {
+		gone = append(gone, [2][]byte{tagsRow(w.next.Generation(), from), tagsRow(w.next.Generation(), to)})
+	}
+	_, _ = enqueueChange(l.log, log.Change{DeleteRange: gone})
 }
 
 // follow puts a request about a person behind the others of that person. The

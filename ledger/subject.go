@@ -302,7 +302,7 @@ func (l *Ledger) eventsOfKeys(ctx context.Context, keys []keystore.KeyInfo) (out
 	if len(keys) == 0 {
 		return nil, true, nil
 	}
-	snap := l.log.Snapshot()
+	snap := l.view()
 	defer snap.Close()
 	whole = true
 	for _, k := range keys {
@@ -324,14 +324,13 @@ func (l *Ledger) eventsOfKeys(ctx context.Context, keys []keystore.KeyInfo) (out
 	return out, whole, nil
 }
 
-func (l *Ledger) eventsUnder(ctx context.Context, r reader, lease *keystore.Lease, k keystore.KeyInfo, out []Entry) ([]Entry, error) {
-	g := l.tree.Generation()
+func (l *Ledger) eventsUnder(ctx context.Context, v *view, lease *keystore.Lease, k keystore.KeyInfo, out []Entry) ([]Entry, error) {
 	for seq := uint64(1); ; seq++ {
-		index, ok, err := listIndex(ctx, r, lease, g, seq)
+		index, ok, err := listIndex(ctx, v, lease, seq)
 		if err != nil || !ok {
 			return out, err
 		}
-		e, err := l.open(ctx, r, lease, index)
+		e, err := l.open(ctx, v, lease, index)
 		if err != nil {
 			return out, fmt.Errorf("entry %d: %w", index, err)
 		}
@@ -341,8 +340,8 @@ func (l *Ledger) eventsUnder(ctx context.Context, r reader, lease *keystore.Leas
 }
 
 // open reads and opens entry index with the key of a lease.
-func (l *Ledger) open(ctx context.Context, r reader, lease *keystore.Lease, index uint64) (Entry, error) {
-	leaf, err := r.Leaf(ctx, index)
+func (l *Ledger) open(ctx context.Context, v *view, lease *keystore.Lease, index uint64) (Entry, error) {
+	leaf, err := v.Leaf(ctx, index)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -350,7 +349,7 @@ func (l *Ledger) open(ctx context.Context, r reader, lease *keystore.Lease, inde
 		ev, err := publicEvent(leaf)
 		return Entry{Index: index, Event: ev, Public: true, leaf: leaf}, err
 	}
-	env, err := l.envelope(ctx, r, index, leaf)
+	env, err := l.envelope(ctx, v, index, leaf)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -366,14 +365,13 @@ func (l *Ledger) open(ctx context.Context, r reader, lease *keystore.Lease, inde
 }
 
 // envelope reads entry index's envelope and takes the mask off.
-func (l *Ledger) envelope(ctx context.Context, r reader, index uint64, leaf []byte) ([]byte, error) {
-	g := l.tree.Generation()
-	env, err := r.Get(ctx, envelopeKey(g, index))
+func (l *Ledger) envelope(ctx context.Context, v *view, index uint64, leaf []byte) ([]byte, error) {
+	env, err := v.Get(ctx, envelopeKey(v.generation(), index))
 	if err != nil {
 		return nil, fmt.Errorf("reading an envelope: %w", err)
 	}
 	env = append([]byte(nil), env...)
-	l.tree.Mask(g).Envelope(leaf, env)
+	v.mask.Envelope(leaf, env)
 	return env, nil
 }
 

@@ -21,6 +21,9 @@ import (
 //	mac16 = HMAC(K_tags, 0x02 || canonical request)[:16]
 //	u32     minutes since 1970-01-01, so that the window can be closed
 //
+// Tag and MAC are masked under the generation, with the leaf: who guesses the id of an
+// erased person's request finds nothing once a sweep has replaced the generation.
+//
 // Every leaf has exactly one, in the order of the log, so the row of a group
 // also says which index a tag belongs to. Memory holds so much of each that a new
 // one is known to be new without reading.
@@ -41,13 +44,28 @@ const (
 const groupMost = 1 << 16
 
 type (
-	tagsKey  [1]byte // 'q'; the log appends the first index of the group
+	tagsKey  [1 + 4]byte // 'q' || g; the log appends the first index of the group
 	tagValue [tagSize]byte
 )
 
-func (v *tagValue) put(tag, mac [16]byte, now time.Time) {
-	copy(v[:], tag[:])
-	copy(v[16:], mac[:])
+func (k *tagsKey) put(g uint32) {
+	k[0] = spaceTags
+	binary.BigEndian.PutUint32(k[1:], g)
+}
+
+// tagsRow is the key of the row of the group that begins at an index.
+func tagsRow(g uint32, first uint64) []byte {
+	var k tagsKey
+	k.put(g)
+	return binary.BigEndian.AppendUint64(k[:], first)
+}
+
+func (v *tagValue) put(m keystore.Mask, leaf []byte, tag, mac [16]byte, now time.Time) {
+	var both [32]byte
+	copy(both[:], tag[:])
+	copy(both[16:], mac[:])
+	m.Tag(leaf, &both)
+	copy(v[:], both[:])
 	binary.BigEndian.PutUint32(v[32:], minuteOf(now))
 }
 
@@ -61,7 +79,7 @@ type tagEntry struct {
 
 type tags struct {
 	tree *keystore.Tree
-	log  *log.Log
+	view func() *view
 
 	mu      sync.Mutex
 	pending map[[16]byte]*Submission
@@ -80,18 +98,28 @@ type tagGroup struct {
 
 // loadTags reads the window at start. Rows may reach further back, because they
 // are dropped many at a time.
-func loadTags(ctx context.Context, l *log.Log, tree *keystore.Tree, now time.Time) (*tags, error) {
-	t := &tags{tree: tree, log: l, pending: make(map[[16]byte]*Submission)}
-	oldest := minuteOf(now.Add(-tagWindow))
-	size := l.Head().Size
-	err := l.Scan(ctx, []byte{spaceTags}, []byte{spaceTags + 1}, func(k, v []byte) error {
-		return eachTag(k, v, func(index uint64, tag, _ [16]byte, minute uint32) {
-			if minute >= oldest {
-				if t.count == 0 {
-					t.durable.reserve(index, size-min(index, size))
-				}
-				t.add(tag, index, minute)
+func loadTags(ctx context.Context, l *Ledger) (*tags, error) {
+	t := &tags{tree: l.tree, view: l.view, pending: make(map[[16]byte]*Submission)}
+	oldest := minuteOf(l.now().Add(-tagWindow))
+	v := l.view()
+	defer v.Close()
+	size, g := v.Head().Size, v.generation()
+	leaves := leafReader{v: v}
+	err := v.Scan(ctx, tagsRow(g, 0), tagsRow(g+1, 0), func(k, row []byte) error {
+		return eachTag(k, row, func(index uint64, masked []byte, minute uint32) error {
+			if minute < oldest {
+				return nil
 			}
+			leaf, err := leaves.at(ctx, index)
+			if err != nil {
+				return err
+			}
+			tag, _ := unmaskTag(v.mask, leaf, masked)
+			if t.count == 0 {
+				t.durable.reserve(index, size-min(index, size))
+			}
+			t.add(tag, index, minute)
+			return nil
 		})
 	})
 	if err != nil {
@@ -101,15 +129,23 @@ func loadTags(ctx context.Context, l *log.Log, tree *keystore.Tree, now time.Tim
 }
 
 // eachTag reads the row of one commit group.
-func eachTag(k, v []byte, f func(index uint64, tag, mac [16]byte, minute uint32)) error {
-	if len(k) != 9 || k[0] != spaceTags || len(v) == 0 || len(v)%tagSize != 0 || len(v)/tagSize > groupMost {
+func eachTag(k, v []byte, f func(index uint64, masked []byte, minute uint32) error) error {
+	if len(k) != 1+4+8 || k[0] != spaceTags || len(v) == 0 || len(v)%tagSize != 0 || len(v)/tagSize > groupMost {
 		return fmt.Errorf("request tag row of %d bytes under a key of %d: malformed", len(v), len(k))
 	}
-	first := binary.BigEndian.Uint64(k[1:])
+	first := binary.BigEndian.Uint64(k[5:])
 	for i := 0; i < len(v); i += tagSize {
-		f(first+uint64(i/tagSize), [16]byte(v[i:]), [16]byte(v[i+16:]), binary.BigEndian.Uint32(v[i+32:]))
+		if err := f(first+uint64(i/tagSize), v[i:i+32], binary.BigEndian.Uint32(v[i+32:])); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+func unmaskTag(m keystore.Mask, leaf, masked []byte) (tag, mac [16]byte) {
+	both := [32]byte(masked)
+	m.Tag(leaf, &both)
+	return [16]byte(both[:]), [16]byte(both[16:])
 }
 
 // add notes a durable tag. The caller holds mu, or is alone.
@@ -185,15 +221,22 @@ func (t *tags) candidate(tag [16]byte, others []uint64, claims *Submission) (tag
 // more. The row of a group is found by its first index, which is the last that is
 // not larger.
 func (t *tags) read(ctx context.Context, index uint64) (tag, mac [16]byte, err error) {
-	k, v, err := t.log.Last(ctx, []byte{spaceTags}, binary.BigEndian.AppendUint64([]byte{spaceTags}, index+1))
+	v := t.view()
+	defer v.Close()
+	k, row, err := v.Last(ctx, tagsRow(v.generation(), 0), tagsRow(v.generation(), index+1))
 	if errors.Is(err, log.ErrNotFound) {
 		return tag, mac, nil
 	}
 	if err == nil {
-		err = eachTag(k, v, func(at uint64, thisTag, thisMAC [16]byte, _ uint32) {
-			if at == index {
-				tag, mac = thisTag, thisMAC
+		err = eachTag(k, row, func(at uint64, masked []byte, _ uint32) error {
+			if at != index {
+				return nil
 			}
+			leaf, err := v.Leaf(ctx, index)
+			if err == nil {
+				tag, mac = unmaskTag(v.mask, leaf, masked)
+			}
+			return err
 		})
 	}
 	if err != nil {
@@ -236,18 +279,18 @@ func (t *tags) settle(group []*Submission) {
 	}
 }
 
-// expire forgets what is older than the window and returns the range of rows
-// that can go, as one range: no row is deleted by its own key. It is called often
-// and rarely has something to do.
-func (t *tags) expire(now time.Time) (from, to []byte, ok bool) {
+// expire forgets what is older than the window and returns the first indexes between
+// which the rows of groups can go, as one range: no row is deleted by its own key. It
+// is called often and rarely has something to do.
+func (t *tags) expire(now time.Time) (from, to uint64, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.groups) == 0 {
-		return nil, nil, false
+		return 0, 0, false
 	}
 	oldest := minuteOf(now.Add(-tagWindow))
 	if t.groups[0].minute >= minuteOf(now.Add(-tagWindow-tagSlack)) && t.count <= tagMost+tagSlackMost {
-		return nil, nil, false
+		return 0, 0, false
 	}
 	n := 0
 	for n < len(t.groups)-1 && (t.groups[n].minute < oldest || t.count > tagMost) {
@@ -260,10 +303,8 @@ func (t *tags) expire(now time.Time) (from, to []byte, ok bool) {
 	// The row of the oldest of these begins at most a group earlier.
 	end := t.groups[0].first - min(t.groups[0].first, groupMost)
 	if end <= t.dropped {
-		return nil, nil, false
+		return 0, 0, false
 	}
-	from = binary.BigEndian.AppendUint64([]byte{spaceTags}, t.dropped)
-	to = binary.BigEndian.AppendUint64([]byte{spaceTags}, end)
-	t.dropped = end
-	return from, to, true
+	from, t.dropped = t.dropped, end
+	return from, end, true
 }
