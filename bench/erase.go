@@ -21,6 +21,9 @@ const (
 	UnitRecordedP99  = "recorded-p99-ms"
 )
 
+// UnitLeft is the part of erased keys that a search of the files still finds.
+const UnitLeft = "left"
+
 // Erase erases so many people, each by a request of its own, so many at once.
 // They must not have been erased before: from is the number of the first.
 func (s *Sandbox) Erase(ctx context.Context, from, n, atOnce int) (*Result, error) {

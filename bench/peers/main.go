@@ -17,6 +17,12 @@
 // without keys and without any meaning; so the first path does far more for each
 // of its events than they do.
 //
+// With -erase it measures, instead, how long it takes to erase one of many people:
+// by our whole ledger, by one table under a root that is replaced, and by deleting a
+// row in PostgreSQL; and searches what PostgreSQL leaves.
+//
+//	cd bench/peers && go run . -erase 64 -people 300000 -o erase.jsonl
+//
 // Every run goes to stdout as a line that benchstat reads; the table of medians,
 // ranges and ratios goes to stderr; with -o, records for "lacuna bench report" go
 // to a file.
@@ -57,6 +63,7 @@ type options struct {
 	size    int
 	people  int
 	batch   int
+	erase   int
 	rounds  int
 	each    time.Duration
 	dir     string
@@ -72,6 +79,7 @@ func parse(args []string) (*options, error) {
 	f.IntVar(&o.size, "size", bench.Small, "bytes of an event, and of a leaf: 256 or 1024")
 	f.IntVar(&o.people, "people", 10_000, "people that our events are about")
 	f.IntVar(&o.batch, "batch", 0, "Tessera's largest batch; 0: as many as are in flight, at most 1,024")
+	f.IntVar(&o.erase, "erase", 0, "measure erasures, so many in each turn; 0: appends")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of turns")
 	f.DurationVar(&o.each, "for", 2*time.Second, "length of a turn")
 	f.StringVar(&o.dir, "dir", "", "where to make the logs; default: a temporary folder")
@@ -91,6 +99,9 @@ func parse(args []string) (*options, error) {
 			return nil, fmt.Errorf("-paths: %q; paths are %s, each once", p, strings.Join(pathNames, ", "))
 		}
 		o.paths = append(o.paths, p)
+	}
+	if o.erase < 0 || o.erase*o.rounds > o.people {
+		return nil, fmt.Errorf("-erase: %d in each of %d rounds, and there are %d people", o.erase, o.rounds, o.people)
 	}
 	if f.NArg() > 0 || o.rounds < 1 || o.people < 1 || o.size != bench.Small && o.size != bench.Large {
 		return nil, errors.New("there are no arguments, no number is below 1, and a size is 256 or 1024")
@@ -129,10 +140,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	s := &stage{options: o}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if slices.Contains(o.paths, "trillian") {
+	if o.erase > 0 || slices.Contains(o.paths, "trillian") {
 		if s.postgres, err = startPostgres(ctx, o.dir); err != nil {
 			return err
 		}
+	}
+	if o.erase > 0 {
+		return s.eraseAll(ctx, stdout, records)
 	}
 	for _, window := range o.windows {
 		for _, callers := range o.callers {

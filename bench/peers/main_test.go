@@ -89,8 +89,37 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// Every way erases, each is measured as often as the others, and the search finds in
+// PostgreSQL's files what was deleted.
+func TestErase(t *testing.T) {
+	needPostgres(t)
+	var out bytes.Buffer
+	file := filepath.Join(t.TempDir(), "erase.jsonl")
+	args := []string{"-erase", "3", "-rounds", "2", "-people", "300", "-dir", passable(t), "-o", file}
+	if err := run(t.Context(), args, &out, &out); err != nil {
+		t.Fatal(err)
+	}
+	records, err := bench.ReadRecordFiles(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := map[string]int{}
+	for _, r := range records {
+		n[r.Label("way")]++
+		if r.Figures[bench.UnitDestroyedP50] <= 0 || r.Label("people") != "300" {
+			t.Errorf("%s: %v", r.Name, r.Figures)
+		}
+	}
+	if n["lacuna"] != 2 || n["flat"] != 2 || n["postgres"] != 2 || len(records) != 6 {
+		t.Errorf("records: %v", n)
+	}
+	if left := records[5].Figures[bench.UnitLeft]; left != 1 {
+		t.Errorf("of what was deleted a moment ago, a search finds %g; the log that has it is still needed", left)
+	}
+}
+
 func TestArguments(t *testing.T) {
-	for _, args := range []string{"-callers 0", "-callers 1,x", "-window 0", "-rounds 0", "-paths whole,whole", "-paths x", "-size 300", "more"} {
+	for _, args := range []string{"-callers 0", "-callers 1,x", "-window 0", "-rounds 0", "-paths whole,whole", "-paths x", "-size 300", "-erase -1", "-erase 10 -people 49", "more"} {
 		if _, err := parse(strings.Fields(args)); err == nil {
 			t.Errorf("takes %q", args)
 		}

@@ -103,7 +103,7 @@ func appendTable(b *bytes.Buffer, recs []bench.Record) error {
 				figure(l.of(path, bench.UnitP50).Median/1e3), figure(l.of(path, bench.UnitP99).Median/1e3), figure(l.of(path, bench.UnitCPU).Median))
 			if i > 0 {
 				r := l.ratio(l.paths[0], path, bench.UnitRate)
-				fmt.Fprintf(b, " %s [%s–%s] |\n", figure(r.Median), figure(r.Least), figure(r.Most))
+				fmt.Fprintf(b, " %s |\n", spread(r))
 			} else {
 				b.WriteString(" |\n")
 			}

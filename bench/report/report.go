@@ -37,6 +37,7 @@ var tables = map[string]block{
 	"open":    openTable,
 	"proof":   proofTable,
 	"erase":   eraseTable,
+	"ways":    waysTable,
 	"profile": profileTable,
 	"seal":    sealTable,
 	"targets": targetTable,

@@ -126,6 +126,46 @@ func eraseTable(b *bytes.Buffer, recs []bench.Record) error {
 	return nil
 }
 
+// waysTable compares ways to erase one of many people: the medians of all rounds, how
+// often ours goes into them, and what a search finds afterwards.
+func waysTable(b *bytes.Buffer, recs []bench.Record) error {
+	b.WriteString("| way | people | destroyed p50 ms | p99 | ÷ Lacuna | erased keys found in its files afterwards |\n| --- | --- | --- | --- | --- | --- |\n")
+	ways := map[string]string{"lacuna": "Lacuna, the whole erasure", "flat": "one table, sealed anew", "postgres": "PostgreSQL, one row deleted"}
+	type run struct{ people, way string }
+	var order []run
+	by := make(map[run][]bench.Record)
+	for _, r := range of(recs, "EraseBy") {
+		k := run{r.Label("people"), r.Label("way")}
+		if by[k] == nil {
+			order = append(order, k)
+		}
+		by[k] = append(by[k], r)
+	}
+	for _, k := range order {
+		rs := by[k]
+		ratio, left := "", ""
+		if mine := by[run{k.people, "lacuna"}]; k.way != "lacuna" && len(mine) == len(rs) {
+			var quotients []float64
+			for i := range rs {
+				quotients = append(quotients, rs[i].Figures[bench.UnitDestroyedP50]/mine[i].Figures[bench.UnitDestroyedP50])
+			}
+			ratio = spread(bench.SpreadOf(quotients))
+		}
+		if s := spreadOf(rs, bench.UnitLeft); s != (bench.Spread{}) {
+			left = fmt.Sprintf("%.0f %%, after `VACUUM FULL` and a checkpoint", 100*s.Most)
+		}
+		people, _ := strconv.ParseFloat(k.people, 64)
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", ways[k.way], group(people), spread(spreadOf(rs, bench.UnitDestroyedP50)),
+			figure(spreadOf(rs, bench.UnitDestroyedP99).Median), ratio, left)
+	}
+	return nil
+}
+
+// spread writes a median with its range.
+func spread(s bench.Spread) string {
+	return fmt.Sprintf("%s [%s–%s]", figure(s.Median), figure(s.Least), figure(s.Most))
+}
+
 // profileTable says where the CPU time of an event goes, the largest pieces first.
 func profileTable(b *bytes.Buffer, recs []bench.Record) error {
 	rs := of(recs, "Profile")
