@@ -6,16 +6,17 @@ import (
 	"fmt"
 )
 
-// A MismatchError says what in a certificate differs from the public record or from itself.
-type MismatchError struct{ What string }
+// A MismatchError says what in a certificate, or in another paper of an erasure, differs from the public
+// record or from itself.
+type MismatchError struct{ Paper, What string }
 
-func (e *MismatchError) Error() string { return "certificate: " + e.What }
+func (e *MismatchError) Error() string { return e.Paper + ": " + e.What }
 
 // Verify checks a certificate with public inputs only: the text of the epoch record and the
 // index at which the log holds it, both as a proof of that entry shows them. It needs no key and asks
 // nobody.
 func Verify(c *Certificate, statement []byte, index uint64) error {
-	differ := func(what string) error { return &MismatchError{what} }
+	differ := func(what string) error { return &MismatchError{"certificate", what} }
 	if err := c.check(); err != nil {
 		return fmt.Errorf("certificate: %w", err)
 	}
@@ -63,7 +64,7 @@ func (c *Certificate) verifyOpening() error {
 	}
 	got := c.Opening.Commitment(c.Terms.Origin)
 	if subtle.ConstantTimeCompare(got[:], c.Commitment[:]) != 1 {
-		return &MismatchError{"the opening is of another commitment"}
+		return &MismatchError{"certificate", "the opening is of another commitment"}
 	}
 	for name, want := range map[string]any{
 		MemberReason: c.Terms.Reason,
@@ -80,7 +81,7 @@ func (c *Certificate) verifyOpening() error {
 			return err
 		}
 		if !bytes.Equal(text, value) {
-			return &MismatchError{"the " + name + " of the request is not that of the terms"}
+			return &MismatchError{"certificate", "the " + name + " of the request is not that of the terms"}
 		}
 	}
 	return nil
