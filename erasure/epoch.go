@@ -46,7 +46,8 @@ func (e *Engine) approach(ctx context.Context, jobs []*job) ([]*job, error) {
 	}
 
 	// FENCED. From here on nothing new is sealed under these keys, nor under those that seal whose they
-	// are. If we stop before the rows are written, Resume fences again, which changes nothing.
+	// are. The pages remember it; no row of the job says so: if we stop, Resume fences again, which
+	// changes nothing.
 	var refs []keystore.Ref
 	for _, j := range jobs {
 		rs, err := e.doomed(ctx, j)
@@ -58,17 +59,18 @@ func (e *Engine) approach(ctx context.Context, jobs []*job) ([]*job, error) {
 	if err := e.tree.Fence(ctx, refs); err != nil {
 		return jobs, fmt.Errorf("fencing keys: %w", err)
 	}
-	if err := e.advance(ctx, Fenced, before(jobs, Fenced)...); err != nil {
+	if err := e.reached(Fenced, before(jobs, Fenced)...); err != nil {
 		return jobs, err
 	}
 
-	// COLLECTED. What needs the keys is done while there are keys.
+	// COLLECTED. What needs the keys is done while there are keys. It is written down with PREPARED: until
+	// then the keys are there, and it can be collected again.
 	for _, j := range before(jobs, Collected) {
 		if err := e.collect(ctx, j); err != nil {
 			return jobs, err
 		}
 	}
-	return jobs, e.advance(ctx, Collected, before(jobs, Collected)...)
+	return jobs, e.reached(Collected, before(jobs, Collected)...)
 }
 
 // before returns the jobs that have not reached a state.

@@ -79,8 +79,8 @@ func places(n, size int) []int {
 	return all[:n]
 }
 
-// advanceEpoch writes the row of an epoch, and with RECORDED the last rows of its jobs and the one by
-// which the next record finds this one, all in one write.
+// advanceEpoch writes the row of an epoch; with PREPARED what was collected for its jobs; with RECORDED
+// their last rows and the one by which the next record finds this one. All of it is one write.
 func (e *Engine) advanceEpoch(ctx context.Context, s State, b *epoch, jobs []*job) error {
 	lead := b.what.Jobs[0]
 	l, err := e.find(ctx, lead, compartmentJob)
@@ -94,16 +94,26 @@ func (e *Engine) advanceEpoch(ctx context.Context, s State, b *epoch, jobs []*jo
 	}
 	rows := []keystore.KV{row}
 	last := &recorded{epoch: b.what.Epoch, index: b.what.Index, leaf: b.what.Leaf}
-	if s == Recorded {
+	ofJobs := State(0)
+	switch s {
+	case Prepared:
+		ofJobs = Collected
+	case Recorded:
+		ofJobs = Recorded
 		rows = append(rows, last.row())
 		for _, j := range jobs {
 			j.what.Epoch = &lead
-			kv, err := e.sealJob(ctx, j, s)
-			if err != nil {
-				return err
-			}
-			rows = append(rows, kv)
 		}
+	}
+	for _, j := range jobs {
+		if ofJobs == 0 {
+			break
+		}
+		kv, err := e.sealJob(ctx, j, ofJobs)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, kv)
 	}
 	if err := e.write(ctx, rows); err != nil {
 		return fmt.Errorf("writing the state %s of an epoch: %w", s, err)

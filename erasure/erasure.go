@@ -15,7 +15,8 @@
 //
 // # The states of a job
 //
-// Every request is a job, and each state of it is durable before the next begins:
+// Every request is a job. Each state of it is durable before the next begins, but for COLLECTED, which is
+// written together with PREPARED; FENCED and ROOTED are remembered by the key pages and by the holders:
 //
 //	REQUESTED  the request is written down, so that a crash cannot forget it
 //	CHECKED    the keys exist and are free
