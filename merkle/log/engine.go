@@ -96,9 +96,6 @@ func (o *Options) pebble(dir string, e *ears, lock *pebble.Lock) *pebble.Options
 		MemTableStopWritesThreshold: 6,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
-		// Below this size a level is not split in two. The default, an eighth of it,
-		// rewrites every row once more from the first hundred thousand on.
-		LBaseMaxBytes: 512 << 20,
 		CompactionConcurrencyRange: func() (int, int) {
 			n := min(2, runtime.GOMAXPROCS(0))
 			if !e.opened.Load() {
@@ -128,12 +125,33 @@ func (o *Options) pebble(dir string, e *ears, lock *pebble.Lock) *pebble.Options
 		// Hashes and ciphertext do not compress.
 		p.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	}
+	keepKindsApart(p)
 	// Separated values stay in blob files long after their rows are gone; a
 	// second write-ahead log would be a second copy to erase. Both are off by
 	// default, and must stay so.
 	p.Experimental.ValueSeparationPolicy = nil
 	p.WALFailover = nil
 	return p
+}
+
+// keepKindsApart gives each kind of row tables of its own. What comes in the order
+// of its keys, as all that stands under an index does and most bytes do, then meets
+// nothing on its way down the levels, and its tables are moved there and never
+// written again. In tables that hold several kinds, the few rows with random keys
+// drag everything along that lies between them (measured with envelopes of 600 bytes
+// and two million leaves: compactions write 0.3 bytes for each byte that comes in
+// instead of 1.2).
+func keepKindsApart(p *pebble.Options) {
+	p.Experimental.SpanPolicyFunc = func(key []byte) (pebble.SpanPolicy, []byte, error) {
+		if len(key) == 0 || key[0] == 0xff {
+			return pebble.SpanPolicy{}, nil, nil
+		}
+		return pebble.SpanPolicy{}, []byte{key[0] + 1}, nil
+	}
+	// A compaction out of level 0 takes along what lies beside it, up to 25 tables of
+	// the level that it goes to. One large table out of a flush is more than that, so
+	// it stays behind and is moved when its turn comes.
+	p.TargetFileSizes = [...]int64{16 << 20, 512 << 10, 2 << 20, 8 << 20, 8 << 20, 8 << 20, 8 << 20}
 }
 
 // openEngine locks the directory and opens the database in it. It returns
