@@ -16,6 +16,8 @@ var (
 	ErrExists = errors.New("there is a key tree already")
 	// ErrHolderMissing says that a place that keeps a share of the root is not there.
 	ErrHolderMissing = errors.New("a root holder is missing")
+	// ErrUnreachable says that a root holder on another machine does not answer.
+	ErrUnreachable = errors.New("no answer")
 	// ErrWrongTree says that a holder keeps the root of another tree.
 	ErrWrongTree = errors.New("the root holder belongs to another key tree")
 	// ErrNoCompleteEpoch says that no root that all holders share opens the tree.

@@ -21,9 +21,7 @@ type custody struct {
 func newCustody(t *testing.T, seed uint64, now []int) *custody {
 	w := people(t, seed, len(now))
 	c := &custody{world: w, now: now}
-	for _, d := range w.dev {
-		c.devs = append(c.devs, d)
-	}
+	c.devs = append(c.devs, w.dev...)
 	for len(c.devs) < 3 {
 		c.devs = append(c.devs, block.NewMemory())
 	}

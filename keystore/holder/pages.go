@@ -68,6 +68,11 @@ func (d PageDir) Ship(ctx context.Context, epoch uint64, pages []keystore.KV) er
 	return syncDir(dir)
 }
 
+// PageFile returns name and contents of the page file of an epoch.
+func PageFile(epoch uint64, pages []keystore.KV) (name string, b []byte) {
+	return pagesName(epoch), appendPages(nil, epoch, pages)
+}
+
 func pagesName(epoch uint64) string {
 	return fmt.Sprintf("%s%020d%s", pagesPrefix, epoch, pagesSuffix)
 }
