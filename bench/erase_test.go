@@ -58,3 +58,27 @@ func BenchmarkCreate(b *testing.B) {
 	}
 	report(b, rs)
 }
+
+// TestEraseUnderLoad: the load is there before and while people are erased, and
+// nobody whom it records was among them.
+func TestEraseUnderLoad(t *testing.T) {
+	s, err := bench.NewSandbox(t.Context(), t.TempDir(), 200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	r, err := s.EraseUnderLoad(t.Context(), 190, 8, 4, 190, 400)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Metric(bench.UnitAlone) <= 0 || r.Metric(bench.UnitRate) <= 0 || r.Metric(bench.UnitDestroyedP50) <= 0 || r.N != 8 {
+		t.Errorf("%s", r)
+	}
+	if _, err := s.EraseUnderLoad(t.Context(), 190, 1, 1, 190, 400); err == nil {
+		t.Error("erases somebody who is erased already")
+	}
+}

@@ -62,6 +62,7 @@ func benchCommand() *cli.Command {
 					&cli.IntFlag{Name: "people", Usage: "people in the ledger", Value: 100_000},
 					&cli.IntFlag{Name: "erase", Usage: "people to erase in each run", Value: 256},
 					&cli.IntSliceFlag{Name: "at-once", Usage: "requests at the same time", Value: cli.NewIntSlice(1, 16, 256)},
+					&cli.Float64Flag{Name: "load", Usage: "events a second that are recorded meanwhile"},
 				}, shared...),
 				Action: measure(benchErase),
 			},
@@ -307,8 +308,8 @@ func benchProfile(m *measurement) error {
 
 func benchErase(m *measurement) error {
 	n, people := m.Int("erase"), m.Int("people")
-	if need := n * len(m.IntSlice("at-once")); need > people {
-		return usage(fmt.Errorf("erasing %d of %d people", need, people))
+	if need := n * len(m.IntSlice("at-once")); need >= people {
+		return usage(fmt.Errorf("erasing %d of %d people: somebody has to be left", need, people))
 	}
 	s, err := bench.NewSandbox(m.Context.Context, m.dir, people)
 	if err != nil {
@@ -316,8 +317,15 @@ func benchErase(m *measurement) error {
 	}
 	defer s.Close()
 	m.start()
+	others := people - n*len(m.IntSlice("at-once")) // about whom events are recorded meanwhile
 	for i, atOnce := range m.IntSlice("at-once") {
-		r, err := s.Erase(m.Context.Context, i*n, n, atOnce)
+		from := others + i*n
+		var r *bench.Result
+		if load := m.Float64("load"); load > 0 {
+			r, err = s.EraseUnderLoad(m.Context.Context, from, n, atOnce, others, int(load))
+		} else {
+			r, err = s.Erase(m.Context.Context, from, n, atOnce)
+		}
 		if err != nil {
 			return err
 		}
