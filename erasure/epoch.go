@@ -252,8 +252,8 @@ func (e *Engine) push(ctx context.Context, u *underway) (certs []*Certificate, e
 		}
 	}
 
-	// DESTROYED. If we stop before this row is written, opening the tree destroys what is left of the old
-	// root and has the statements.
+	// DESTROYED. The holders remember it: if we stop before a row says so, opening the tree destroys what is
+	// left of the old root and has the statements.
 	statements, err := u.next.Destroy(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("destroying the old root: %w", err)
@@ -269,7 +269,8 @@ func (e *Engine) conclude(ctx context.Context, b *epoch, jobs []*job, statements
 		info := e.tree.Info()
 		b.what.Level, b.what.MemoryErased = info.Level.String(), info.SecretMode
 		b.what.Holders = holders(statements)
-		if err := e.advanceEpoch(ctx, Destroyed, b, jobs); err != nil {
+		b.state = Destroyed
+		if err := e.reached(Destroyed, jobs...); err != nil {
 			return nil, err
 		}
 	}

@@ -36,7 +36,7 @@ type epochRow struct {
 	// PagesRoot is that of the pages as PREPARED.
 	PagesRoot Digest `json:"pages_root"`
 
-	// From DESTROYED on.
+	// From DESTROYED on; written with SCRUBBED.
 	KeysDestroyedAt string      `json:"keys_destroyed_at"`
 	Level           string      `json:"level"`
 	MemoryErased    bool        `json:"memory_erased"`

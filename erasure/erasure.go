@@ -15,8 +15,9 @@
 //
 // # The states of a job
 //
-// Every request is a job. Each state of it is durable before the next begins, but for COLLECTED, which is
-// written together with PREPARED; FENCED and ROOTED are remembered by the key pages and by the holders:
+// Every request is a job. What a state did is durable before the next begins. FENCED is remembered by the key
+// pages, ROOTED and DESTROYED by the holders; what was COLLECTED is written with PREPARED, and what DESTROYED
+// says with SCRUBBED:
 //
 //	REQUESTED  the request is written down, so that a crash cannot forget it
 //	CHECKED    the keys exist and are free

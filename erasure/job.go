@@ -15,8 +15,8 @@ import (
 // A State is how far a job is.
 type State uint8
 
-// The states of a job, in their order. Fenced and Rooted have no rows: the key pages and the holders
-// themselves remember them.
+// The states of a job, in their order. Fenced, Rooted and Destroyed have no rows: the key pages and the
+// holders themselves remember them.
 const (
 	Requested State = 1 + iota
 	Checked
