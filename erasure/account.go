@@ -10,11 +10,9 @@ import (
 
 // An Account is what the epochs account for that a ledger went through.
 type Account struct {
-	Epochs  int
+	Epochs  int    // since the last sweep
 	Entries uint64 // of the log, that became unreadable
-	// Partial says that some epochs can no longer be asked, because a sweep has
-	// erased the keys of their jobs; what they destroyed is not counted here.
-	Partial bool
+	Swept   uint64 // of those, replaced by the last sweep
 	// Open is how many erasures have begun and are not recorded yet. What they
 	// have destroyed so far is not counted.
 	Open int
@@ -22,10 +20,33 @@ type Account struct {
 
 // Account adds up what was erased, from the rows of the epochs. A ledger in which
 // more entries do not open than this has lost some, or hides them.
-func (e *Engine) Account(ctx context.Context) (d Account, err error) {
+//
+// What was erased before the last sweep is in its record as a sum; the keys of those
+// epochs' jobs are gone with it.
+func (e *Engine) Account(ctx context.Context) (Account, error) {
+	for {
+		g := e.tree.Generation()
+		d, err := e.account(ctx, g)
+		if err != nil {
+			return d, fmt.Errorf("adding up what was erased: %w", err)
+		}
+		if e.tree.Generation() == g { // no sweep has ended meanwhile
+			return d, nil
+		}
+	}
+}
+
+func (e *Engine) account(ctx context.Context, g uint32) (d Account, err error) {
+	swept, err := e.sweptAt(ctx, g)
+	if err != nil {
+		return d, err
+	}
+	if swept != nil {
+		d.Entries, d.Swept = swept.Erased, swept.Erased
+	}
 	names, err := e.names(ctx)
 	if err != nil {
-		return d, fmt.Errorf("adding up what was erased: %w", err)
+		return d, err
 	}
 	last := make(map[ID]rowName) // of every epoch, by the job that leads it
 	jobs := make(map[ID]State)
@@ -51,11 +72,10 @@ func (e *Engine) Account(ctx context.Context) (d Account, err error) {
 		var what epochRow
 		err := unseal(ctx, e, n, &what)
 		if errors.Is(err, keystore.ErrNoKey) {
-			d.Partial = true
-			continue
+			continue // swept
 		}
 		if err != nil {
-			return d, fmt.Errorf("adding up what was erased: %w", err)
+			return d, err
 		}
 		d.Epochs++
 		for _, entries := range what.Entries {

@@ -320,25 +320,30 @@ func (j *job) subject() keystore.Subject {
 
 // publish appends the epoch record to the log, once.
 func (e *Engine) publish(ctx context.Context, b *epoch) error {
-	statement := []byte(b.what.Statement)
-	if b.maybePublished {
+	var err error
+	b.what.Index, b.what.Leaf, err = e.publishOnce(ctx, b.what.Statement, &b.maybePublished)
+	return err
+}
+
+// publishOnce appends a record to the log unless an earlier try did.
+func (e *Engine) publishOnce(ctx context.Context, text string, maybePublished *bool) (uint64, Digest, error) {
+	statement := []byte(text)
+	if *maybePublished {
 		index, found, err := e.ledger.Published(ctx, statement)
 		if err != nil {
-			return fmt.Errorf("looking for an epoch record: %w", err)
+			return 0, Digest{}, fmt.Errorf("looking for a record: %w", err)
 		}
 		if found {
-			b.what.Index, b.what.Leaf = index, certificate.LeafHash(statement)
-			return nil
+			return index, certificate.LeafHash(statement), nil
 		}
 	}
-	b.maybePublished = true
+	*maybePublished = true
 	index, leaf, err := e.ledger.Publish(ctx, statement)
 	if err != nil {
-		return fmt.Errorf("publishing an epoch record: %w", err)
+		return 0, Digest{}, fmt.Errorf("publishing a record: %w", err)
 	}
 	if string(leaf) != string(certificate.PublicLeaf(statement)) {
-		return errors.New("publishing an epoch record: the ledger published something else")
+		return 0, Digest{}, errors.New("publishing a record: the ledger published something else")
 	}
-	b.what.Index, b.what.Leaf = index, certificate.LeafHash(statement)
-	return nil
+	return index, certificate.LeafHash(statement), nil
 }

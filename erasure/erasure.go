@@ -99,7 +99,13 @@ type Options struct {
 	// Progress is told of every state that a job reaches, for a person who waits. It must return soon.
 	Progress func(job ID, s State)
 
-	at func(s State) error // tests stop here
+	// Sweeper replaces the rows of the ledger; without one there are no sweeps.
+	Sweeper Sweeper
+	// Sweeping is told of every state that a sweep reaches. It must return soon.
+	Sweeping func(state string)
+
+	at      func(s State) error // tests stop here
+	atSweep func(s sweepState) error
 }
 
 // ErrTooMany says that a request would destroy more keys than [Options].MaxKeys.
@@ -129,6 +135,9 @@ type Engine struct {
 
 	life context.Context // ends with Close
 	end  context.CancelFunc
+
+	sweeping   sync.Mutex  // one sweep at a time; before epochs
+	sweepUnder *sweepUnder // a sweep that this process could not bring to its end
 
 	epochs sync.Mutex // held by whoever changes key pages: one epoch at a time
 	last   *recorded  // the newest epoch record; guarded by epochs

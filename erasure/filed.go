@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/lacunalog/lacuna/keystore"
 )
@@ -13,6 +14,11 @@ import (
 func (e *Engine) Certificates(ctx context.Context) ([]*Certificate, error) {
 	e.epochs.Lock()
 	defer e.epochs.Unlock()
+	return e.certificates(ctx, math.MaxUint64)
+}
+
+// certificates is Certificates of the epochs up to one. The caller holds epochs.
+func (e *Engine) certificates(ctx context.Context, to uint64) ([]*Certificate, error) {
 	names, err := e.names(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading erasure certificates: %w", err)
@@ -35,7 +41,9 @@ func (e *Engine) Certificates(ctx context.Context) ([]*Certificate, error) {
 		if err != nil {
 			return all, fmt.Errorf("reading erasure certificates: %w", err)
 		}
-		all = append(all, certs...)
+		if len(certs) > 0 && certs[0].Terms.Epoch <= to {
+			all = append(all, certs...)
+		}
 	}
 	sortByEpoch(all)
 	return all, nil

@@ -51,6 +51,9 @@ func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
 	if e.last, err = e.lastRecorded(ctx); err != nil {
 		return certs, err
 	}
+	if err := e.resumeSweep(ctx); err != nil {
+		return certs, err
+	}
 	left, err := e.load(ctx)
 	if err != nil {
 		return certs, err
@@ -122,7 +125,7 @@ type leftover struct {
 // names reads the names of all rows of jobs and epochs.
 func (e *Engine) names(ctx context.Context) (names []rowName, err error) {
 	err = e.rows.Scan(ctx, []byte{space}, []byte{space + 1}, func(k, _ []byte) error {
-		if len(k) > 1 && k[1] == kindRecorded {
+		if len(k) > 1 && (k[1] == kindRecorded || k[1] == kindSweep) {
 			return nil
 		}
 		n, err := parseRowKey(k)

@@ -92,7 +92,7 @@ func (l *Ledger) fsckErased(ctx context.Context, r *FsckReport, before erasure.A
 		// copy of the ledger does not know what was erased since.
 	case r.Erased < before.Entries:
 		r.problem("erasures account for %d entries that do not open, but only %d do not: something erased can be read", before.Entries, r.Erased)
-	case r.Erased > after.Entries && after.Open == 0 && !after.Partial:
+	case r.Erased > after.Entries && after.Open == 0:
 		r.problem("%d entries do not open, and erasures account for %d of them: the others are lost", r.Erased, after.Entries)
 	}
 	return nil

@@ -130,6 +130,9 @@ type Ledger struct {
 
 	keeper  *keeper
 	settler *settler
+	sweeper *sweeper
+	life    context.Context // ends when Close begins
+	end     context.CancelFunc
 	gate    *gate
 	closed  sync.Once
 }
@@ -327,6 +330,8 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 		actor: o.Actor, subjects: newSubjects(),
 		settler: newSettler(), gate: newGate(),
 	}
+	l.sweeper = &sweeper{l: l}
+	l.life, l.end = context.WithCancel(context.Background())
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -421,7 +426,7 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 	}
 	l.keeper = newKeeper(l.tree)
 	go l.settle()
-	eo := erasure.Options{Now: o.Now, Order: &l.order, Progress: o.Erasing, MaxKeys: retireMost}
+	eo := erasure.Options{Now: o.Now, Order: &l.order, Progress: o.Erasing, MaxKeys: retireMost, Sweeper: l.sweeper}
 	o.hooks.erasureOptions(&eo)
 	l.retireMost = eo.MaxKeys
 	l.erasure, err = erasure.Open(ctx, l.tree, erasureLedger{l}, l.treeRows(), eo)
@@ -457,6 +462,7 @@ func (l *Ledger) resume(ctx context.Context, warn func(string)) error {
 func (l *Ledger) Close() error {
 	var err error
 	l.closed.Do(func() {
+		l.end()
 		l.gate.shut()
 		err = l.erasure.Close()
 		l.stopSettling()

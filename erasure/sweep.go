@@ -1,0 +1,399 @@
+package erasure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lacunalog/lacuna/erasure/certificate"
+	"github.com/lacunalog/lacuna/keystore"
+)
+
+// A sweep replaces a whole generation of rows by the next, with nothing in it of what was erased, and then
+// destroys the keys that masked the old one. It is an epoch of its own, and the last that the jobs of the
+// erasures before it see: their own keys die in it.
+//
+//	OPENED     the next generation has masks; what is recorded is listed under both from now on
+//	CUT        it is fixed which entries are erased, and agrees with what erasures account for
+//	COPIED     every row lies in the next generation, too, and what is recorded is written under both
+//	PREPARED   the pages of a new tree, without the keys of the jobs, are durable beside the old ones
+//	ROOTED     every holder keeps the new root beside the old one; the old generation is not written any more
+//	DESTROYED  every holder overwrote the old root; the rows of the old generation are dropped
+//	WORDED     the sweep record is worded
+//	RECORDED   the sweep record is in the log, exactly once
+//
+// Until PREPARED nothing is lost by giving up, and nothing has to be done again but what was not copied yet.
+// Recording, reading and erasing go on meanwhile; erasures wait from COPIED to RECORDED. What is erased after
+// CUT is copied as if it were alive: its rows are noise to everybody already, and the next sweep replaces them.
+
+// Sweeper is what a sweep needs of the ledger whose rows it replaces. Its methods are called in this order,
+// each again after a crash if the sweep had not come further.
+type Sweeper interface {
+	// Clean removes rows of a generation that nothing of the ledger is in yet.
+	Clean(ctx context.Context, g uint32) error
+	// Begin returns when whatever is recorded later is listed under generation g, too, and everything else is
+	// durable.
+	Begin(ctx context.Context, g uint32) error
+	// Cut fixes at which size of the log the sweep looks. No epoch is running.
+	Cut(ctx context.Context, id ID) (Cut, error)
+	// Resume takes up a cut that was kept.
+	Resume(ctx context.Context, g uint32, id ID) error
+	// Copy returns when everything lies in the next generation and everything is written under both.
+	Copy(ctx context.Context) error
+	// Commit commits to what is erased: its root, and what proves it against the commitment before, if any.
+	Commit(ctx context.Context) (root Digest, paired *Digest, err error)
+	// Outdated lists keys that die with the sweep, besides those of jobs.
+	Outdated(ctx context.Context) ([]keystore.Ref, error)
+	// Switch makes the next generation the one that is read and written. It cannot be undone.
+	Switch()
+	// Drop removes the rows of all generations before g.
+	Drop(ctx context.Context, g uint32) error
+}
+
+// A Cut is the log at one size, as a sweep goes through it.
+type Cut interface {
+	// Walk lists, under the next generation, what living keys list. Epochs may pass meanwhile.
+	Walk(ctx context.Context) error
+	// Spare does that for keys that died since the cut. No epoch is running.
+	Spare(ctx context.Context, keys []keystore.RowsKey) error
+	// Keep checks that what no key lists is what was erased before the last sweep, and what these keys list;
+	// and keeps it.
+	Keep(ctx context.Context, erased []keystore.RowsKey) (size, total uint64, err error)
+}
+
+// ErrSweeping says that a sweep is running.
+var ErrSweeping = errors.New("a sweep is running")
+
+// A Swept is what a sweep did.
+type Swept struct {
+	Record    certificate.SweepRecord
+	Statement []byte // as it is in the log
+	Index     uint64
+}
+
+// SweepOptions say what happens on the way.
+type SweepOptions struct {
+	// Officer is given the officer's copies of all certificates whose jobs the sweep erases, before it does.
+	// If it fails, the sweep stops.
+	Officer func([]*Certificate) error
+}
+
+// Sweep runs a sweep, or goes on with one that was interrupted.
+func (e *Engine) Sweep(ctx context.Context, o SweepOptions) (*Swept, error) {
+	if e.o.Sweeper == nil {
+		return nil, errors.New("sweeping: the ledger has no rows to sweep")
+	}
+	if !e.sweeping.TryLock() {
+		return nil, ErrSweeping
+	}
+	defer e.sweeping.Unlock()
+	done, err := e.sweep(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("sweeping: %w", err)
+	}
+	return done, nil
+}
+
+func (e *Engine) sweep(ctx context.Context, o SweepOptions) (*Swept, error) {
+	s := e.o.Sweeper
+	w, err := e.cutOf(ctx, e.tree.Opened())
+	if err != nil {
+		return nil, err
+	}
+	if w == nil {
+		w, err = e.cut(ctx)
+	} else {
+		err = s.Resume(ctx, w.Generation, w.Cut)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Copy(ctx); err != nil {
+		return nil, fmt.Errorf("copying rows: %w", err)
+	}
+	if w.ErasedRoot, w.Paired, err = s.Commit(ctx); err != nil {
+		return nil, fmt.Errorf("committing to what is erased: %w", err)
+	}
+	e.epochs.Lock()
+	defer e.epochs.Unlock()
+	if err := e.usable(); err != nil {
+		return nil, err
+	}
+	u, err := e.prepareSweep(ctx, w, o)
+	if err != nil {
+		return nil, err
+	}
+	return e.pushSweep(context.WithoutCancel(ctx), u)
+}
+
+// cut brings a new sweep to CUT.
+func (e *Engine) cut(ctx context.Context) (*sweepRow, error) {
+	w := &sweepRow{Cut: newID()}
+	c, err := e.beginCut(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Walk(ctx); err != nil {
+		return nil, fmt.Errorf("listing what is alive: %w", err)
+	}
+	covered, err := e.spare(ctx, c, w.EpochsTo)
+	if err != nil {
+		return nil, err
+	}
+	if w.Size, w.Erased, err = c.Keep(ctx, covered); err != nil {
+		return nil, err
+	}
+	// If we stop here, the next sweep makes a new cut. What this one listed stays, for nobody.
+	return w, e.advanceSweep(ctx, w, sweepCut)
+}
+
+// beginCut opens the next generation and says where the cut is.
+func (e *Engine) beginCut(ctx context.Context, w *sweepRow) (Cut, error) {
+	e.epochs.Lock()
+	defer e.epochs.Unlock()
+	if err := e.usable(); err != nil {
+		return nil, err
+	}
+	s := e.o.Sweeper
+	if e.tree.Opened() == 0 {
+		// Rows of the next generation may be there from before the key pages were restored.
+		if err := s.Clean(ctx, e.tree.Generation()+1); err != nil {
+			return nil, err
+		}
+	}
+	last, err := e.sweptLast(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w.EpochsFrom = 1
+	if last != nil {
+		w.EpochsFrom, w.PreviousSweep = last.EpochsTo+1, &last.Leaf
+	}
+	w.EpochsTo = e.tree.Info().Epoch
+	if w.Generation, err = e.tree.OpenGeneration(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.Begin(ctx, w.Generation); err != nil {
+		return nil, err
+	}
+	return s.Cut(ctx, w.Cut)
+}
+
+// spare tells a cut of the keys that died since it was made, and returns those that had died before.
+func (e *Engine) spare(ctx context.Context, c Cut, to uint64) (covered []keystore.RowsKey, err error) {
+	e.epochs.Lock()
+	defer e.epochs.Unlock()
+	if err := e.usable(); err != nil {
+		return nil, err
+	}
+	closed, err := e.closedJobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var since []keystore.RowsKey
+	for _, j := range closed {
+		for _, raw := range j.what.RowsKeys {
+			k, err := keystore.ParseRowsKey(raw)
+			switch {
+			case err != nil:
+				return nil, err
+			case j.epoch > to:
+				since = append(since, k)
+			default:
+				covered = append(covered, k)
+			}
+		}
+	}
+	return covered, c.Spare(ctx, since)
+}
+
+// A closedJob is one that is recorded or was cancelled; the latter went through epoch 0.
+type closedJob struct {
+	*job
+	epoch uint64
+}
+
+// closedJobs reads the jobs that are closed and not yet swept.
+func (e *Engine) closedJobs(ctx context.Context) ([]closedJob, error) {
+	names, err := e.names(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading closed erasure jobs: %w", err)
+	}
+	last := make(map[ID]rowName)
+	epochs := make(map[ID]uint64) // by the job that leads them
+	for _, n := range names {
+		switch {
+		case n.kind == kindJob && n.state > last[n.id].state:
+			last[n.id] = n
+		case n.kind == kindEpoch && n.state == Recorded:
+			var what epochRow
+			err := unseal(ctx, e, n, &what)
+			if errors.Is(err, keystore.ErrNoKey) {
+				continue // swept
+			}
+			if err != nil {
+				return nil, fmt.Errorf("reading a recorded epoch: %w", err)
+			}
+			epochs[n.id] = what.Epoch
+		}
+	}
+	var closed []closedJob
+	for id, n := range last {
+		if n.state.open() {
+			continue
+		}
+		j := closedJob{job: &job{id: id, state: n.state}}
+		err := unseal(ctx, e, n, &j.what)
+		if errors.Is(err, keystore.ErrNoKey) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading a closed erasure job: %w", err)
+		}
+		if n.state == Recorded {
+			if j.what.Epoch == nil || epochs[*j.what.Epoch] == 0 {
+				return nil, errors.New("a recorded erasure job names no epoch that is recorded")
+			}
+			j.epoch = epochs[*j.what.Epoch]
+		}
+		closed = append(closed, j)
+	}
+	return closed, nil
+}
+
+// sweepUnder is a sweep that this process has prepared and that can only go forward.
+type sweepUnder struct {
+	next *keystore.Epoch
+	w    *sweepRow
+}
+
+// prepareSweep brings a sweep from COPIED to PREPARED. The caller holds epochs.
+func (e *Engine) prepareSweep(ctx context.Context, w *sweepRow, o SweepOptions) (*sweepUnder, error) {
+	closed, err := e.closedJobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	refs, err := e.o.Sweeper.Outdated(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, j := range closed {
+		if j.epoch > w.EpochsTo {
+			continue // the next sweep's
+		}
+		own, err := e.tree.Keys(ctx, subjectOf(j.id))
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range own {
+			refs = append(refs, k.Ref)
+		}
+	}
+	if o.Officer != nil {
+		certs, err := e.certificates(ctx, w.EpochsTo)
+		if err == nil {
+			err = o.Officer(certs)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("keeping certificates: %w", err)
+		}
+	}
+	if err := e.tree.Fence(ctx, refs); err != nil {
+		return nil, err
+	}
+	next, err := e.tree.PrepareSweep(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+	info := next.Record()
+	w.Tree, w.Epoch, w.Attempt, w.PagesRoot = ID(info.Tree), info.Epoch, ID(info.Attempt), Digest(info.PagesRoot)
+	if err := e.advanceSweep(ctx, w, sweepPrepared); err != nil {
+		return nil, errors.Join(err, next.Abort(context.WithoutCancel(ctx)))
+	}
+	return &sweepUnder{next, w}, nil
+}
+
+// pushSweep brings a prepared sweep to its end. Where a holder or the log fails, it can be tried again. The
+// caller holds epochs.
+func (e *Engine) pushSweep(ctx context.Context, u *sweepUnder) (done *Swept, err error) {
+	defer func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.sweepUnder = nil; err != nil {
+			e.sweepUnder, e.ready = u, false
+		}
+	}()
+	if err := u.next.Root(ctx); err != nil {
+		return nil, fmt.Errorf("giving the new root to its holders: %w", err)
+	}
+	// From here on opening the tree goes forward, so nothing needs the old generation any more.
+	e.o.Sweeper.Switch()
+	if err := e.at(sweepRooted); err != nil {
+		return nil, err
+	}
+	statements, err := u.next.Destroy(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("destroying the old root: %w", err)
+	}
+	return e.concludeSweep(ctx, u.w, statements)
+}
+
+// concludeSweep brings a sweep whose old root is destroyed to RECORDED, from whatever state it was left in.
+func (e *Engine) concludeSweep(ctx context.Context, w *sweepRow, statements []keystore.Statement) (*Swept, error) {
+	if err := e.o.Sweeper.Drop(ctx, w.Generation); err != nil {
+		return nil, fmt.Errorf("dropping rows: %w", err)
+	}
+	if w.state < sweepDestroyed {
+		info := e.tree.Info()
+		w.TracesSweptAt, w.Level, w.Holders = certificate.Instant(e.o.Now()), info.Level.String(), holders(statements)
+		if err := e.advanceSweep(ctx, w, sweepDestroyed); err != nil {
+			return nil, err
+		}
+	}
+	if w.state < sweepWorded {
+		r := w.record()
+		if e.last != nil {
+			r.Previous = &e.last.leaf
+		}
+		statement, err := r.Statement()
+		if err != nil {
+			return nil, err
+		}
+		w.Statement = string(statement)
+		if err := e.advanceSweep(ctx, w, sweepWorded); err != nil {
+			return nil, err
+		}
+	}
+	if w.state < sweepRecorded {
+		var err error
+		if w.Index, w.Leaf, err = e.publishOnce(ctx, w.Statement, &w.maybePublished); err != nil {
+			return nil, err
+		}
+		if err := e.advanceSweep(ctx, w, sweepRecorded); err != nil {
+			return nil, err
+		}
+	}
+	r, err := certificate.ParseSweepRecord([]byte(w.Statement))
+	if err != nil {
+		return nil, err
+	}
+	return &Swept{Record: *r, Statement: []byte(w.Statement), Index: w.Index}, nil
+}
+
+// resumeSweep finishes a sweep whose root had reached all holders. The caller holds epochs.
+func (e *Engine) resumeSweep(ctx context.Context) error {
+	if u := e.sweepUnder; u != nil {
+		_, err := e.pushSweep(ctx, u)
+		return err
+	}
+	if e.o.Sweeper == nil {
+		return nil
+	}
+	w, err := e.sweptAt(ctx, e.tree.Generation())
+	if w == nil || err != nil || w.state == sweepRecorded {
+		return err
+	}
+	w.maybePublished = w.state == sweepWorded
+	_, err = e.concludeSweep(ctx, w, e.tree.Recovery().Statements)
+	return err
+}

@@ -1,0 +1,254 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lacunalog/lacuna/erasure"
+	"github.com/lacunalog/lacuna/erasure/certificate"
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/merkle/log"
+)
+
+// SweepOptions say how a sweep goes about.
+type SweepOptions struct {
+	// Rate is how many bytes the sweep writes in a second; 0 for as fast as it can.
+	Rate int64
+	// Officer is given the officer's copies of all certificates whose jobs the sweep
+	// erases, before it does: afterwards nobody can write them again. If it fails, the
+	// sweep stops. Nil: they are not kept.
+	Officer func([]*erasure.Certificate) error
+	// Progress is told how far a stage is. It must return soon. Nil: not told.
+	Progress func(stage string, done, total uint64)
+}
+
+// SweepResult says what a sweep did.
+type SweepResult struct {
+	Index     uint64 // of the sweep record in the log
+	Statement []byte // the record as it was published
+	Record    certificate.SweepRecord
+}
+
+// ErrSweeping says that a sweep is running.
+var ErrSweeping = erasure.ErrSweeping
+
+// Sweep removes the traces of everything that was erased: whoever holds every byte
+// that this ledger ever wrote, and the root it has afterwards, does not learn which
+// erased entries belonged together, to whom, or to which request. It rewrites every
+// sealed event under new masks, and puts random bytes in the place of erased ones;
+// then the old masks are destroyed with the old root.
+//
+// Recording, reading and erasing go on meanwhile. A sweep that is interrupted goes on
+// where it stopped with the next one. A backup from before it cannot be read by
+// anybody afterwards, so make one behind it.
+func (l *Ledger) Sweep(ctx context.Context, o SweepOptions) (*SweepResult, error) {
+	if err := l.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer l.gate.leave()
+	if l.readOnly != nil {
+		return nil, l.readOnly
+	}
+	if !l.sweeper.running.TryLock() {
+		return nil, ErrSweeping
+	}
+	defer l.sweeper.running.Unlock()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(l.life, func() { cancel(ErrClosed) })()
+	s := l.sweeper
+	s.o, s.due = o, time.Time{}
+	defer s.end()
+	done, err := l.erasure.Sweep(ctx, erasure.SweepOptions{Officer: o.Officer})
+	if err != nil {
+		if errors.Is(err, context.Canceled) && context.Cause(ctx) == ErrClosed {
+			err = ErrClosed
+		}
+		return nil, err
+	}
+	return &SweepResult{Index: done.Index, Statement: done.Statement, Record: done.Record}, nil
+}
+
+// A sweeper is the ledger's half of a sweep: what package erasure asks for.
+type sweeper struct {
+	l       *Ledger
+	running sync.Mutex
+
+	// Of the sweep that runs.
+	o    SweepOptions
+	due  time.Time // when more may be written
+	g    uint32    // to which it leads
+	next keystore.Mask
+	cut  *cut
+	kept *keptCut
+}
+
+func (s *sweeper) progress(stage string, done, total uint64) {
+	if s.o.Progress != nil {
+		s.o.Progress(stage, done, total)
+	}
+}
+
+// end lets go of what a sweep held.
+func (s *sweeper) end() {
+	if s.cut != nil {
+		s.cut.v.Close()
+	}
+	s.cut, s.kept, s.o = nil, nil, SweepOptions{}
+}
+
+// generations is the range of all rows of a kind of generations from one up to another,
+// which is left out; 0 stands for all there are.
+func generations(space byte, from, to uint32) [2][]byte {
+	var p envelopePrefix
+	p.put(from)
+	p[0] = space
+	q := p
+	q.put(to)
+	q[0] = space
+	if to == 0 {
+		return [2][]byte{p[:], {space + 1}}
+	}
+	return [2][]byte{p[:], q[:]}
+}
+
+// sweepable are the kinds of rows that have a generation, but for those of the key tree.
+var sweepable = []byte{spaceEnvelope, spaceList, spaceTags, spaceSweep}
+
+func (s *sweeper) remove(ctx context.Context, from, to uint32) error {
+	var c log.Change
+	for _, space := range sweepable {
+		c.DeleteRange = append(c.DeleteRange, generations(space, from, to))
+	}
+	t, err := enqueueChange(s.l.log, c)
+	if err != nil {
+		return err
+	}
+	return storeError(t.Wait(ctx))
+}
+
+func (s *sweeper) Clean(ctx context.Context, g uint32) error { return s.remove(ctx, g, 0) }
+
+func (s *sweeper) Drop(ctx context.Context, g uint32) error { return s.remove(ctx, 0, g) }
+
+// follow makes the sweep one that leads to a generation.
+func (s *sweeper) follow(g uint32) {
+	s.g, s.next = g, s.l.tree.Mask(g)
+	if w := *s.l.writing.Load(); w.next == nil {
+		w.next = &s.next
+		s.l.rewrite(&w)
+	}
+}
+
+func (s *sweeper) Begin(ctx context.Context, g uint32) error {
+	s.follow(g)
+	return s.mark(ctx, 0)
+}
+
+func (s *sweeper) Cut(_ context.Context, id erasure.ID) (erasure.Cut, error) {
+	v := s.l.view()
+	s.cut = &cut{s: s, id: id, v: v, size: v.Head().Size, next: s.next}
+	s.cut.living = newBitmap(s.cut.size)
+	return s.cut, nil
+}
+
+// keep makes a cut durable.
+func (s *sweeper) keep(ctx context.Context, k *keptCut) error {
+	l := s.l
+	lease, err := l.tree.Use(ctx, sweepSubject(k.id), sweepCompartment, 0)
+	if err != nil {
+		return fmt.Errorf("making the key of a sweep's bits: %w", err)
+	}
+	defer lease.Done()
+	if err := s.enqueueUnder(lease, k.row()); err != nil {
+		return err
+	}
+	w := writer{s: s}
+	for _, r := range k.erased.rows(lease, k.g, k.id) {
+		if err := w.add(ctx, r); err != nil {
+			return err
+		}
+	}
+	if err := w.flush(ctx); err != nil {
+		return err
+	}
+	s.kept = k
+	return nil
+}
+
+// enqueueUnder queues a row together with the key that is new.
+func (s *sweeper) enqueueUnder(lease *keystore.Lease, row log.Row) error {
+	s.l.order.Lock()
+	defer s.l.order.Unlock()
+	set := []log.Row{row}
+	took := lease.Pending()
+	if took {
+		for _, kv := range lease.TakePending() {
+			set = append(set, log.Row{Key: kv.Key, Value: kv.Value})
+		}
+	}
+	_, err := enqueueChange(s.l.log, log.Change{Set: set})
+	if err != nil && took {
+		lease.UntakePending()
+	}
+	return err
+}
+
+func (s *sweeper) Resume(ctx context.Context, g uint32, id erasure.ID) error {
+	s.follow(g)
+	v := s.l.view()
+	defer v.Close()
+	k, err := s.l.readCut(ctx, v, g)
+	if err == nil && (k == nil || k.id != id) {
+		err = errors.New("the cut of the sweep that was interrupted is not there")
+	}
+	s.kept = k
+	return err
+}
+
+func (s *sweeper) Commit(ctx context.Context) (root certificate.Digest, paired *certificate.Digest, err error) {
+	set, err := s.l.commitErased(s.g, s.kept.size, s.kept.erased)
+	if err != nil {
+		return root, nil, err
+	}
+	return set.Root(), nil, nil
+}
+
+// commitErased commits to a set of erased entries under the blinding key of a
+// generation.
+func (l *Ledger) commitErased(g uint32, size uint64, erased bitmap) (*certificate.ErasedSet, error) {
+	if _, err := l.tree.Blind(g, 0); err != nil {
+		return nil, err
+	}
+	return certificate.NewErasedSet(g, size, erased.get, func(i uint64) [32]byte {
+		b, _ := l.tree.Blind(g, i) // it has the key
+		return b
+	})
+}
+
+// Outdated lists the keys of the bits of earlier cuts.
+func (s *sweeper) Outdated(ctx context.Context) (refs []keystore.Ref, err error) {
+	seen := map[erasure.ID]bool{s.kept.id: true}
+	err = s.l.log.Scan(ctx, []byte{spaceSweep}, []byte{spaceSweep + 1}, func(k, _ []byte) error {
+		if len(k) < 6+16 || k[5] != sweepRowBits || seen[erasure.ID(k[6:22])] {
+			return nil
+		}
+		id := erasure.ID(k[6:22])
+		seen[id] = true
+		keys, err := s.l.tree.Keys(ctx, sweepSubject(id))
+		for _, k := range keys {
+			refs = append(refs, k.Ref)
+		}
+		return err
+	})
+	return refs, err
+}
+
+func (s *sweeper) Switch() {
+	if w := s.l.writing.Load(); w.next != nil {
+		s.l.rewrite(&writing{mask: *w.next})
+	}
+}

@@ -1,0 +1,240 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lacunalog/lacuna/ledger/envelope"
+	"github.com/lacunalog/lacuna/merkle/log"
+)
+
+// A writer hands rows to the log's queue, many at a time, and no faster than the
+// sweep may.
+type writer struct {
+	s    *sweeper
+	rows []log.Row
+	size int
+	last *log.Ticket
+}
+
+// writeMost is how many bytes are handed over at once: less than an append wants to
+// wait for.
+const writeMost = 256 << 10
+
+func (w *writer) add(ctx context.Context, r log.Row) error {
+	w.rows = append(w.rows, r)
+	if w.size += len(r.Key) + len(r.Value) + 64; w.size < writeMost {
+		return nil
+	}
+	return w.hand(ctx)
+}
+
+func (w *writer) hand(ctx context.Context) error {
+	if len(w.rows) == 0 {
+		return nil
+	}
+	if w.last != nil {
+		if err := w.last.Wait(ctx); err != nil {
+			return storeError(err)
+		}
+	}
+	if err := w.s.pace(ctx, w.size); err != nil {
+		return err
+	}
+	t, err := enqueueChange(w.s.l.log, log.Change{Set: w.rows})
+	if err != nil {
+		return err
+	}
+	w.rows, w.size, w.last = nil, 0, t
+	return nil
+}
+
+// flush returns when everything is durable.
+func (w *writer) flush(ctx context.Context) error {
+	if err := w.hand(ctx); err != nil || w.last == nil {
+		return err
+	}
+	return storeError(w.last.Wait(ctx))
+}
+
+// pace waits until so many bytes more may be written.
+func (s *sweeper) pace(ctx context.Context, n int) error {
+	if s.o.Rate <= 0 {
+		return ctx.Err()
+	}
+	now := time.Now()
+	if s.due.Before(now) {
+		s.due = now
+	}
+	wait := s.due.Sub(now)
+	s.due = s.due.Add(time.Duration(float64(n) / float64(s.o.Rate) * float64(time.Second)))
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Copy brings envelopes and request tags into the next generation, from the first
+// entry to the last. Entries are appended meanwhile, so it goes on until little is
+// left, has everything written under both generations, and copies the rest.
+func (s *sweeper) Copy(ctx context.Context) error {
+	done, err := s.copied(ctx)
+	if err != nil {
+		return err
+	}
+	for before := uint64(0); ; {
+		size := s.l.log.Head().Size
+		left := size - min(done, size)
+		if left < copyChunk || before > 0 && left > before/2 {
+			break
+		}
+		before = left
+		if done, err = s.copyTo(ctx, done, size); err != nil {
+			return err
+		}
+	}
+	w := *s.l.writing.Load()
+	w.both = true
+	s.l.rewrite(&w)
+	if err := s.mark(ctx, done); err != nil {
+		return err
+	}
+	_, err = s.copyTo(ctx, done, s.l.log.Head().Size)
+	return err
+}
+
+// copied reads how far an earlier process came.
+func (s *sweeper) copied(ctx context.Context) (uint64, error) {
+	v, err := s.l.log.Get(ctx, sweepRowKey(s.kept.g, sweepRowDone))
+	if err == nil && len(v) != 8 {
+		err = errors.New("it is malformed")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading how far a sweep is: %w", err)
+	}
+	return binary.BigEndian.Uint64(v), nil
+}
+
+func doneRow(g uint32, done uint64) log.Row {
+	return log.Row{Key: sweepRowKey(g, sweepRowDone), Value: binary.BigEndian.AppendUint64(nil, done)}
+}
+
+// mark writes how far the sweep is, and returns when that is durable, and with it
+// everything that was queued before.
+func (s *sweeper) mark(ctx context.Context, done uint64) error {
+	t, err := enqueueChange(s.l.log, log.Change{Set: []log.Row{doneRow(s.g, done)}})
+	if err != nil {
+		return err
+	}
+	return storeError(t.Wait(ctx))
+}
+
+// copyChunk is how many entries are copied from one snapshot. As long as one is open,
+// what was deleted since stays on the disk.
+const copyChunk = 4096
+
+// copyTo copies the rows of entries. How far it is stands behind the rows in the
+// queue, so after a crash no row is missing below it.
+func (s *sweeper) copyTo(ctx context.Context, from, to uint64) (uint64, error) {
+	w := writer{s: s}
+	for from < to {
+		end := min(from+copyChunk, to)
+		v := s.l.view()
+		err := s.copyEntries(ctx, v, &w, from, end)
+		if err == nil {
+			err = s.copyTags(ctx, v, &w, from, end)
+		}
+		v.Close()
+		if err == nil {
+			err = w.add(ctx, doneRow(s.g, end))
+		}
+		if err != nil {
+			return from, err
+		}
+		from = end
+		s.progress("events", from, to)
+	}
+	return from, w.flush(ctx)
+}
+
+// copyEntries copies envelopes under the new mask, and puts random bytes in the place
+// of those that are erased. Only the suite stays.
+func (s *sweeper) copyEntries(ctx context.Context, v *view, w *writer, from, to uint64) error {
+	leaves := leafReader{v: v}
+	index := from
+	skip := func(until uint64) error { // what has no envelope has to be public
+		for ; index < until; index++ {
+			leaf, err := leaves.at(ctx, index)
+			if err != nil {
+				return err
+			}
+			if !envelope.IsPublic(leaf) {
+				return fmt.Errorf("the sealed event of entry %d is missing", index)
+			}
+		}
+		return nil
+	}
+	err := v.Scan(ctx, envelopeKey(v.generation(), from), envelopeKey(v.generation(), to), func(k, masked []byte) error {
+		at := binary.BigEndian.Uint64(k[5:])
+		if err := skip(at); err != nil {
+			return err
+		}
+		leaf, err := leaves.at(ctx, at)
+		if err != nil {
+			return err
+		}
+		index++
+		if len(leaf) != envelope.LeafSize || len(masked) == 0 {
+			return fmt.Errorf("the sealed event of entry %d is malformed", at)
+		}
+		env := bytes.Clone(masked)
+		v.mask.Envelope(leaf, env)
+		if s.kept.erased.get(at) {
+			rand.Read(env[1:])
+		}
+		s.next.Envelope(leaf, env)
+		return w.add(ctx, log.Row{Key: envelopeKey(s.g, at), Value: env})
+	})
+	if err != nil {
+		return err
+	}
+	return skip(to)
+}
+
+// copyTags copies the request tags of the groups that begin in a range.
+func (s *sweeper) copyTags(ctx context.Context, v *view, w *writer, from, to uint64) error {
+	leaves := leafReader{v: v}
+	return v.Scan(ctx, tagsRow(v.generation(), from), tagsRow(v.generation(), to), func(k, row []byte) error {
+		out := bytes.Clone(row)
+		at := 0
+		err := eachTag(k, row, func(index uint64, masked []byte, _ uint32) error {
+			leaf, err := leaves.at(ctx, index)
+			if err != nil {
+				return err
+			}
+			both := [32]byte(masked)
+			if s.kept.erased.get(index) {
+				rand.Read(both[:])
+			} else {
+				v.mask.Tag(leaf, &both)
+				s.next.Tag(leaf, &both)
+			}
+			copy(out[at:], both[:])
+			at += tagSize
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return w.add(ctx, log.Row{Key: tagsRow(s.g, binary.BigEndian.Uint64(k[5:])), Value: out})
+	})
+}
