@@ -119,6 +119,7 @@ func (e *Engine) exist(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
+	keys := make([]keystore.KeyInfo, 0, len(refs))
 	for _, ref := range refs {
 		l, err := e.tree.LeaseOf(ctx, ref)
 		if err != nil {
@@ -126,7 +127,8 @@ func (e *Engine) exist(ctx context.Context, j *job) error {
 		}
 		k := l.Info()
 		l.Done()
-		if k.Held {
+		keys = append(keys, k)
+		if held(k, j.what.Reason) {
 			return ErrHeld
 		}
 		// A job that was interrupted may have fenced its keys itself. A new one finds that of another job.
@@ -134,7 +136,7 @@ func (e *Engine) exist(ctx context.Context, j *job) error {
 			return keystore.ErrErasing
 		}
 	}
-	return nil
+	return e.ledger.Guard(ctx, keys)
 }
 
 // doomed lists the keys that die in a job's epoch: the person's, and the one that seals whose they are.

@@ -70,6 +70,10 @@ type Ledger interface {
 	// Recipients lists who received what the keys seal and so must be told. It is called before the
 	// keys die, with keys that are fenced or, for a preview, not yet.
 	Recipients(ctx context.Context, s keystore.Subject, keys []keystore.KeyInfo) ([]Recipient, error)
+	// Guard says whether something forbids now that these keys are destroyed: an order to preserve that
+	// lies on no single key. The error wraps [ErrHeld]. It is asked before the keys are fenced, and what
+	// was done by [Engine.Exclusive] before is known to it.
+	Guard(ctx context.Context, keys []keystore.KeyInfo) error
 	// CountEntries returns how many entries of the log were listed under a key, by the names of its
 	// rows. The key itself is gone.
 	CountEntries(ctx context.Context, rows keystore.RowsKey) (uint64, error)

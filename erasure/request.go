@@ -110,6 +110,9 @@ func (e *Engine) check(ctx context.Context, r *Request) error {
 		return err
 	}
 	if r.Subject == "" {
+		if err := e.ledger.Guard(ctx, r.Keys); err != nil {
+			return fmt.Errorf("checking an erasure request: %w", err)
+		}
 		return nil // nobody can say whose the keys are; the fence refuses one that is not there
 	}
 	have, err := e.tree.Keys(ctx, r.Subject)
@@ -124,11 +127,20 @@ func (e *Engine) check(ctx context.Context, r *Request) error {
 		if have[i].State == keystore.Erasing {
 			return fmt.Errorf("checking an erasure request: %w", keystore.ErrErasing)
 		}
-		if have[i].Held {
+		if held(have[i], r.Reason) {
 			return fmt.Errorf("checking an erasure request: %w", ErrHeld)
 		}
 	}
+	if err := e.ledger.Guard(ctx, r.Keys); err != nil {
+		return fmt.Errorf("checking an erasure request: %w", err)
+	}
 	return nil
+}
+
+// held says whether a key may not be destroyed. A restriction keeps data for the person (Art. 18(1)(b) and
+// (c)), so it stands against the end of a period, but not against the person's own request.
+func held(k keystore.KeyInfo, reason Reason) bool {
+	return k.Held || k.Restricted && reason == ReasonRetention
 }
 
 // members are what is committed to.

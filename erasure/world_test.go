@@ -35,6 +35,8 @@ type world struct {
 	stopped bool
 	deaf    bool // Published finds nothing: a control
 
+	preserved bool // Guard refuses
+
 	now   time.Time
 	order sync.Mutex
 	tree  *keystore.Tree
@@ -337,6 +339,16 @@ func (l worldLedger) CountEntries(_ context.Context, k keystore.RowsKey) (uint64
 		return 0, errStopped
 	}
 	return l.w.count(k), nil
+}
+
+// Guard forbids what the test forbids.
+func (l worldLedger) Guard(context.Context, []keystore.KeyInfo) error {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	if l.w.preserved {
+		return ErrHeld
+	}
+	return nil
 }
 
 func (w *world) isStopped() bool {

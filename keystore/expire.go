@@ -16,3 +16,17 @@ func (l *Lease) Expire(day uint16) bool {
 	})
 	return err == nil
 }
+
+// Mark is [Lease.Expire] for holds, restrictions and their review: a key that is
+// made where a hold lies is held from its first row on.
+func (l *Lease) Mark(held, restricted bool, review uint16) bool {
+	if !l.Pending() {
+		return false
+	}
+	err := l.t.changeOne(context.Background(), l.k.id, false, false, func(e *entry) error {
+		e.flags = setFlag(setFlag(e.flags, flagHeld, &held), flagRestricted, &restricted)
+		e.review = review
+		return nil
+	})
+	return err == nil
+}

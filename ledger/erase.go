@@ -32,6 +32,8 @@ type PlanLine struct {
 	Kept        bool
 	Until       time.Time // last day it is kept; zero where no day is set yet
 	Why         string    // "proof of consent, Art. 17(3)(e)"
+	Held        bool      // kept because of a hold, until that is released
+	Review      time.Time // of the hold
 }
 
 // Plan is what an erasure would do. Making one changes nothing.
@@ -41,7 +43,20 @@ type Plan struct {
 
 	erase []keystore.KeyInfo
 	kept  []erasure.Kept
+	held  []Held
 	total int
+}
+
+// refusal says why the plan erases nothing: a hold stands against it, or all of it
+// has a declared reason to stay. Who asks for everything is not content with less.
+func (p *Plan) refusal(r EraseRequest) error {
+	switch {
+	case len(p.held) > 0 && (r.Everything || len(p.erase) == 0):
+		return &HeldError{Holds: p.held}
+	case len(p.erase) == 0:
+		return &KeptError{Plan: p}
+	}
+	return nil
 }
 
 // Erases is how many events become unreadable.
@@ -76,6 +91,10 @@ func (l *Ledger) planErase(ctx context.Context, r EraseRequest) (*Plan, error) {
 		// Another erasure took them since the timeline was read.
 		return nil, keystore.ErrNoKey
 	}
+	holds, err := l.holdsOf(ctx, r.Subject)
+	if err != nil {
+		return nil, err
+	}
 	count := make(map[chainKey]int)
 	for _, e := range entries {
 		count[chainKey{e.Compartment, e.Cohort}]++
@@ -88,7 +107,12 @@ func (l *Ledger) planErase(ctx context.Context, r EraseRequest) (*Plan, error) {
 		reason, law := reg.Keeps(k.Compartment)
 		kept := reason != ""
 		line := PlanLine{Compartment: k.Compartment, Events: n}
-		if kept && !r.Everything {
+		if held := l.heldKey(k, holds); len(held) > 0 {
+			line.Kept, line.Held, line.Cohort = true, true, k.Cohort.String()
+			line.Why, line.Review = held[0].Why, held[0].Review
+			p.held = append(p.held, held...)
+			p.kept = append(p.kept, erasure.Kept{Compartment: k.Compartment, Cohort: line.Cohort, Reason: line.reason()})
+		} else if kept && !r.Everything {
 			line.Kept, line.Why, line.Cohort = true, strings.TrimSuffix(reason+", "+law, ", "), k.Cohort.String()
 			day := k.Expiry
 			if day == 0 {
@@ -113,6 +137,7 @@ func (l *Ledger) planErase(ctx context.Context, r EraseRequest) (*Plan, error) {
 		}
 		lines[id] = &line
 	}
+	p.held = compactHeld(p.held)
 	for _, line := range lines {
 		p.Lines = append(p.Lines, *line)
 	}
@@ -176,12 +201,15 @@ func overtaken(err error) bool {
 }
 
 func (l *Ledger) eraseOnce(ctx context.Context, r EraseRequest) (*Plan, *erasure.Certificate, error) {
+	if err := l.mend(ctx, r.Subject); err != nil {
+		return nil, nil, err
+	}
 	p, err := l.planErase(ctx, r)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(p.erase) == 0 {
-		return p, nil, &KeptError{Plan: p}
+	if err := p.refusal(r); err != nil {
+		return p, nil, err
 	}
 	// Asking for erasure withdraws what still runs on consent; otherwise a kept
 	// proof of consent would go on answering "allow" for data that is gone.
@@ -191,8 +219,8 @@ func (l *Ledger) eraseOnce(ctx context.Context, r EraseRequest) (*Plan, *erasure
 		if p, err = l.planErase(ctx, r); err != nil {
 			return nil, nil, err
 		}
-		if len(p.erase) == 0 { // somebody else was faster
-			return p, nil, &KeptError{Plan: p}
+		if err := p.refusal(r); err != nil { // somebody else was faster
+			return p, nil, err
 		}
 	}
 	keys := make([]keystore.KeyInfo, len(p.erase))

@@ -66,6 +66,9 @@ func (l *Ledger) Fsck(ctx context.Context, progress func(stage string, done, tot
 	for _, p := range tr.Problems {
 		r.problem("key tree: %s", p)
 	}
+	if err := l.fsckMarks(ctx, r); err != nil {
+		return nil, err
+	}
 	opened, err := l.fsckChains(ctx, r, snap, head.Checkpoint.Size, progress)
 	if err != nil {
 		return nil, err

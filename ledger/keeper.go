@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,30 +47,43 @@ func dayFor(reg *event.Register, k chainKey, state *consent.State) uint16 {
 // endOfTime is after everything that ends by itself.
 var endOfTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// keeper writes the last days of keys that change after the key was made: a
-// withdrawal starts a period, a new consent stops it. Nobody waits for it. What a
-// crash loses is found again when the person is next looked up, because the day
-// follows from the events.
+// keeper writes what changes in keys after they were made: a withdrawal starts a
+// period and so sets the last day, a new consent stops it, and a key that was made
+// while a hold was placed is held. Nobody waits for it. What a crash loses is found
+// again when the person is next looked up, because it follows from the events.
 type keeper struct {
 	tree *keystore.Tree
 
-	writing sync.Mutex // held while days are on their way to the tree
+	writing sync.Mutex // held while changes are on their way to the tree
 
 	mu   sync.Mutex
-	days map[keystore.Ref]uint16
+	todo map[keystore.Ref]keystore.Change
 	wake chan struct{}
 	done chan struct{}
 }
 
 func newKeeper(tree *keystore.Tree) *keeper {
-	k := &keeper{tree: tree, days: make(map[keystore.Ref]uint16), wake: make(chan struct{}, 1), done: make(chan struct{})}
+	k := &keeper{tree: tree, todo: make(map[keystore.Ref]keystore.Change), wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go k.run()
 	return k
 }
 
 func (k *keeper) set(ref keystore.Ref, day uint16) {
+	k.change(ref, func(c *keystore.Change) { c.Expiry = &day })
+}
+
+// mark writes holds and restrictions. It is used to set them and never to lift
+// them: that is done where no epoch runs.
+func (k *keeper) mark(ref keystore.Ref, m marks) {
+	k.change(ref, func(c *keystore.Change) { c.Held, c.Restricted, c.Review = &m.held, &m.restricted, &m.review })
+}
+
+func (k *keeper) change(ref keystore.Ref, f func(*keystore.Change)) {
 	k.mu.Lock()
-	k.days[ref] = day
+	c := k.todo[ref]
+	c.Ref = ref
+	f(&c)
+	k.todo[ref] = c
 	k.mu.Unlock()
 	select {
 	case k.wake <- struct{}{}:
@@ -89,13 +104,10 @@ func (k *keeper) flush() {
 	k.writing.Lock()
 	defer k.writing.Unlock()
 	k.mu.Lock()
-	days := k.days
-	k.days = make(map[keystore.Ref]uint16)
+	todo := k.todo
+	k.todo = make(map[keystore.Ref]keystore.Change)
 	k.mu.Unlock()
-	changes := make([]keystore.Change, 0, len(days))
-	for ref, day := range days {
-		changes = append(changes, keystore.Change{Ref: ref, Expiry: &day})
-	}
+	changes := slices.Collect(maps.Values(todo))
 	if len(changes) == 0 || k.tree.Update(context.Background(), changes...) == nil {
 		return
 	}

@@ -50,12 +50,20 @@ func (l *Ledger) Submit(ctx context.Context, short *event.Event) (*Submission, e
 	if l.readOnly != nil {
 		return nil, l.readOnly
 	}
+	if isRegister(short) {
+		return l.submitRegister(ctx, short)
+	}
+	if governs(short.Type()) && short.Str("subject") != "" {
+		return l.submitHold(ctx, short)
+	}
+	return l.submitPerson(ctx, short)
+}
+
+// submitPerson submits a request about a person.
+func (l *Ledger) submitPerson(ctx context.Context, short *event.Event) (*Submission, error) {
 	now := l.now()
 	id := short.Str("id")
 	mac := l.tree.ContentMAC(short.Canonical())
-	if isRegister(short) {
-		return l.submitRegister(ctx, short, id, mac, now)
-	}
 	person := short.Str("subject")
 	if person == "" {
 		// Fill lists this with everything else that is wrong with the event.

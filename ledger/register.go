@@ -42,7 +42,21 @@ func (l *Ledger) loadRegister(ctx context.Context) error {
 // submitRegister records a register event and waits until it is durable, so
 // that what is declared is declared before anything refers to it. Identical
 // content again records nothing.
-func (l *Ledger) submitRegister(ctx context.Context, short *event.Event, id string, mac [16]byte, now time.Time) (*Submission, error) {
+func (l *Ledger) submitRegister(ctx context.Context, short *event.Event) (s *Submission, err error) {
+	if short.Type() != "preservation.ordered" {
+		return l.declare(ctx, short)
+	}
+	// An epoch that has begun is over before the order is recorded, and one that
+	// begins after it finds it in the register.
+	err = l.erasure.Exclusive(func() error {
+		s, err = l.declare(ctx, short)
+		return err
+	})
+	return s, err
+}
+
+func (l *Ledger) declare(ctx context.Context, short *event.Event) (*Submission, error) {
+	now, id, mac := l.now(), short.Str("id"), l.tree.ContentMAC(short.Canonical())
 	l.registerMu.Lock()
 	defer l.registerMu.Unlock()
 	s := newSubmission(id, mac, now)

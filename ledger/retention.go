@@ -128,7 +128,7 @@ func (l *Ledger) due(ctx context.Context, at time.Time) (due, wrong []keystore.K
 	reg := l.register.Load()
 	moving := make(map[string]bool) // subjects of keys whose day follows from their events
 	err = l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
-		if k.State == keystore.Erasing || k.Held {
+		if k.State == keystore.Erasing || l.stays(k) {
 			return nil // on its way already, or not to be touched
 		}
 		if k.Cohort != 0 && (k.Expiry == 0 || k.Expiry <= today) {
@@ -164,7 +164,7 @@ func (l *Ledger) due(ctx context.Context, at time.Time) (due, wrong []keystore.K
 			return nil, nil, err
 		}
 		for _, k := range keys {
-			if k.Cohort != 0 || k.Expiry == 0 || k.Expiry > today || k.Held || k.State == keystore.Erasing {
+			if k.Cohort != 0 || k.Expiry == 0 || k.Expiry > today || l.stays(k) || k.State == keystore.Erasing {
 				continue
 			}
 			written := k.Expiry
@@ -178,6 +178,13 @@ func (l *Ledger) due(ctx context.Context, at time.Time) (due, wrong []keystore.K
 		}
 	}
 	return due, wrong, nil
+}
+
+// stays says whether a key outlives its last day: because of a hold, a restriction
+// (Art. 18(1)(b) and (c) keep data for the person), or an order to preserve.
+func (l *Ledger) stays(k keystore.KeyInfo) bool {
+	_, preserved := l.preserved(k.Compartment)
+	return k.Held || k.Restricted || preserved
 }
 
 // personTag tells people apart without knowing who they are.

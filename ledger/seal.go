@@ -79,6 +79,12 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 			if day := dayFor(reg, chain, after); lease.Expire(day) {
 				end.day = day
 			}
+			if holds := after.Holds(); len(holds) > 0 {
+				m := marksFor(holds, chain.compartment, chain.cohort)
+				if m != (marks{}) && !lease.Mark(m.held, m.restricted, m.review) {
+					l.keeper.mark(lease.Ref(), m)
+				}
+			}
 		}
 		s.tags = append(s.tags, tag)
 		s.events = append(s.events, ev)

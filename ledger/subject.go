@@ -269,6 +269,7 @@ func (l *Ledger) loadSubject(ctx context.Context, id string) (*subject, error) {
 	}
 	s.speculative = s.committed
 	l.keepDays(s, s.committed)
+	l.keepMarks(keys, s.committed)
 	return s, nil
 }
 

@@ -158,6 +158,9 @@ func printPlan(c *cli.Context, p *ledger.Plan, cert *erasure.Certificate, took t
 			if !line.Until.IsZero() {
 				pl.Until = line.Until.Format(time.DateOnly)
 			}
+			if pl.Held = line.Held; !line.Review.IsZero() {
+				pl.Review = line.Review.Format(time.DateOnly)
+			}
 			j.Lines = append(j.Lines, pl)
 		}
 		for _, r := range p.Recipients {
@@ -186,7 +189,12 @@ func printPlanText(w io.Writer, p *ledger.Plan, done bool) {
 			fmt.Fprintf(w, "%-18s %4d %-7s will be unreadable\n", name, line.Events, plural(line.Events, "event"))
 		default:
 			until := "until a day that is not set yet"
-			if !line.Until.IsZero() {
+			switch {
+			case line.Held && !line.Review.IsZero():
+				until = "until a review on " + line.Review.Format("02.01.2006")
+			case line.Held:
+				until = "until released"
+			case !line.Until.IsZero():
 				until = "until " + line.Until.Format("02.01.2006")
 			}
 			fmt.Fprintf(w, "%-18s %4d %-7s kept %s  %s\n", name, line.Events, plural(line.Events, "event"), until, line.Why)

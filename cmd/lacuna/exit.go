@@ -129,7 +129,7 @@ func classify(err error) (code int, hint string) {
 	case errors.As(err, &busy):
 		return exitBusy, "send the same request again"
 	case errors.Is(err, erasure.ErrHeld):
-		return exitHeld, "a hold has to be lifted before this can be erased"
+		return exitHeld, "a hold has to be released before this can be erased: lacuna hold list"
 	case errors.As(err, &kept):
 		return exitHeld, "lacuna erase --everything erases what has a reason to stay, too"
 	case errors.As(err, &rolled), errors.As(err, &readOnly) && errors.As(readOnly.Why, &rolled):

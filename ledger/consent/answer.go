@@ -53,6 +53,8 @@ const (
 	PurposeUndeclared = event.PurposeUndeclared // the register has no such purpose
 	RecipientUnknown  = event.RecipientUnknown  // the register has no such recipient
 
+	Restricted          = "restricted"                  // the data may be stored and not used (Art. 18)
+	Suppressed          = "suppressed"                  // the person asked to be left alone, and has not consented since
 	Objected            = "objected"                    // the person objected (Art. 21) or said stop, and has not consented since
 	NotAcknowledged     = "notice_not_acknowledged"     // collected offline, and the person has not taken note of a notice
 	NoConsent           = "no_consent"                  // there is no consent, or its request expired

@@ -21,7 +21,7 @@ import (
 // shortest form; times are milliseconds as zigzag varints. A string is a varint
 // n: the (n-1)th string that was written before, or for 0 a new one, as length
 // and bytes. SHA-256 in hex stands as 32 bytes.
-const stateMagic = "LCS\x01"
+const stateMagic = "LCS\x02"
 
 // errState says that bytes are no state. It does not say what they hold.
 var errState = errors.New("not the serialisation of a state, or one of another version")
@@ -95,6 +95,19 @@ func (s *State) MarshalBinary() ([]byte, error) {
 		w.bool(o.purposes == nil)
 		w.strs(o.purposes)
 	}
+	w.len(len(s.marks))
+	for _, m := range s.marks {
+		w.uint(uint64(m.kind))
+		w.str(m.id)
+		w.str(m.compartment)
+		w.str(m.ground)
+		w.time(m.review)
+		w.time(m.at)
+		w.time(m.learnt)
+		w.uint(m.index)
+		w.time(m.end)
+		w.time(m.endLearnt)
+	}
 	return w.b, nil
 }
 
@@ -139,6 +152,12 @@ func UnmarshalState(b []byte) (*State, error) {
 			r.bad = true
 		}
 		s.objects = append(s.objects, o)
+	}
+	for range r.len() {
+		m := &mark{kind: markKind(min(r.uint(), 255)), id: r.str(), compartment: r.str(), ground: r.str(),
+			review: r.time(), at: r.time(), learnt: r.time(), index: r.uint(), end: r.time(), endLearnt: r.time()}
+		r.bad = r.bad || m.kind > suppression
+		s.marks = append(s.marks, m)
 	}
 	if r.bad || len(r.b) > 0 || !s.ordered() {
 		return nil, fmt.Errorf("reading a state: %w", errState)

@@ -11,7 +11,7 @@ import (
 )
 
 // May answers whether something may be done now, or at Question.At. It looks at
-// objections, then at acknowledged notices, then at the legal basis, channel,
+// restrictions and suppression, then at objections, then at acknowledged notices, then at the legal basis, channel,
 // recipient, categories and retention; the first reason against it decides, and
 // all are listed. Whether keys of the person are being destroyed, the ledger
 // knows and not this package.
@@ -51,6 +51,8 @@ func (s *State) may(q Question, r *event.Register, now time.Time) Answer {
 	}
 	k.p, k.a.Basis, k.a.Decision = p, p.LegalBasis, Allow
 	k.a.declared = fmt.Sprintf("%s@%d", p.ID, p.Version)
+	k.restricted()
+	k.suppressed()
 	k.objection()
 	k.acknowledged()
 	if p.LegalBasis == "A6-1-a" {
@@ -115,13 +117,7 @@ func (k *asker) objection() {
 	if !stopped {
 		return
 	}
-	again := false
-	k.s.tracksOf(k.q.Purpose, k.q.Channel, k.q.Contact, func(t *track) bool {
-		m := k.s.run(t, k.now.UnixMilli())
-		again = m.status.Valid() && m.grant.at > since
-		return !again
-	})
-	if !again {
+	if !k.consentedSince(since) {
 		k.against(Deny, Objected, "the person has objected or said stop on "+fromMilli(since).Format("2006-01-02"))
 	}
 }

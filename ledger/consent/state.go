@@ -17,7 +17,7 @@ import (
 // cost little more than one. The nil State knows nothing, like [New].
 type State struct {
 	count   uint64    // events applied
-	other   uint64    // of them, those that are not withdrawals
+	other   uint64    // of them, those that are neither withdrawals nor about suppression
 	last    int64     // newest event_time, 0 if there is none
 	tracks  []*track  // by purpose, channel, contact
 	stops   []*stop   // withdrawals, in the order of the fold
@@ -26,6 +26,7 @@ type State struct {
 	shares  []*share  // by recipient, purpose, recipient_ref
 	rights  []*Right  // in the order of recording
 	objects []*object // Art. 21, in the order of recording
+	marks   []*mark   // holds, restrictions, suppression, in the order of recording
 }
 
 // New returns the state of somebody of whom nothing is recorded.
@@ -117,6 +118,9 @@ func (s *State) ApplyRecorded(e *event.Event, index uint64, recorded time.Time) 
 	var err error
 	switch t.Name {
 	case "consent.requested":
+		if next.Suppressed() {
+			return nil, event.Refuse(event.PersonSuppressed, "/subject", "the person asked to be left alone; only they can take that back: suppression.lifted")
+		}
 		base.kind, base.token = requested, e.Str("doi_token_sha256")
 		base.expires = milli(e, "doi_expires_at")
 		err = next.consent(e, base)
@@ -149,6 +153,8 @@ func (s *State) ApplyRecorded(e *event.Event, index uint64, recorded time.Time) 
 		next.share(e, base.at, index)
 	case "right.requested":
 		next.right(e, base)
+	case "hold.placed", "hold.released", "restriction.applied", "restriction.lifted", "suppression.requested", "suppression.lifted":
+		err = next.mark(e, base)
 	}
 	if err != nil {
 		return nil, err
@@ -157,7 +163,7 @@ func (s *State) ApplyRecorded(e *event.Event, index uint64, recorded time.Time) 
 		next.last = base.at
 	}
 	next.count++
-	if base.kind != withdrawn {
+	if base.kind != withdrawn && !strings.HasPrefix(t.Name, "suppression.") {
 		next.other++
 	}
 	return &next, nil

@@ -51,6 +51,10 @@ func (s *State) filter(keep func(at, learnt int64) bool) *State {
 			out.objects = append(out.objects, x)
 		}
 	}
+	out.marks = keptMarks(s.marks, keep)
+	for _, m := range out.marks {
+		out.seen(m.at, m.kind != suppression)
+	}
 	for _, x := range s.rights {
 		if ms := x.At.UnixMilli(); keep(ms, ms) {
 			out.rights = append(out.rights, x)

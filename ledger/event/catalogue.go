@@ -124,7 +124,7 @@ func typeNames() []string {
 
 // buildCatalogue adds the members that all types of an area share and sorts.
 func buildCatalogue() []*Type {
-	ts := slices.Concat(registerTypes(), consentTypes(), processingTypes(), rightsTypes(), logTypes())
+	ts := slices.Concat(registerTypes(), consentTypes(), processingTypes(), rightsTypes(), holdTypes(), logTypes())
 	for _, t := range ts {
 		if t.Schema == 0 {
 			t.Schema = 1

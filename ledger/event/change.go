@@ -72,6 +72,10 @@ func (r *Register) newest(t *Type, id string) *Entry {
 		if x, ok := r.recipients.version(id, 0); ok {
 			return &x.Entry
 		}
+	case "preservation.ordered":
+		if x, ok := r.orders.version(id, 0); ok {
+			return &x.Entry
+		}
 	}
 	return nil
 }
@@ -96,7 +100,7 @@ func content(t *Type, e *Event) []Member {
 			if r, hint := parseRetention(m.Value); hint == "" {
 				m.Value = canonicalRetention(r)
 			}
-		case "effective_from":
+		case "effective_from", "review_at":
 			if at := e.timeOf(m.Name); !at.IsZero() {
 				m.Value = quotedTime(at)
 			}

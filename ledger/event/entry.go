@@ -99,6 +99,21 @@ type Recipient struct {
 	Active              bool
 }
 
+// Preservation is a preservation.ordered.
+type Preservation struct {
+	Entry
+	Ground       string   // reason_iri
+	Compartments []string // nil: all
+	Case         string
+	Review       time.Time
+	Active       bool
+}
+
+func readPreservation(e Entry) *Preservation {
+	x := e.Event
+	return &Preservation{e, x.Str("reason_iri"), x.list("compartments"), x.Str("case_ref"), x.timeOf("review_at"), !x.Has("active") || x.flag("active")}
+}
+
 func readController(e Entry) *Controller {
 	return &Controller{e, e.Event.Str("name"), e.Event.Str("contact"), e.Event.Str("jurisdiction")}
 }

@@ -132,5 +132,7 @@ func (f *filler) rights() {
 			f.pass("identity"), f.pass("scope"), f.pass("agent"), Member{"due", due})
 	case "chain.asserted":
 		f.emit(f.pass("chains"))
+	default:
+		f.held()
 	}
 }

@@ -25,6 +25,8 @@ func (f *filler) register() {
 		if public {
 			f.rs.add(NotPublic, "/public", "recipients must not appear on public tiles")
 		}
+	case "preservation.ordered":
+		f.preservation(public)
 	}
 	if len(f.rs.list) > 0 {
 		return

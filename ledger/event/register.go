@@ -18,6 +18,7 @@ type Register struct {
 	notices     shelf[*Notice]
 	forms       shelf[*Form]
 	recipients  shelf[*Recipient]
+	orders      shelf[*Preservation]
 }
 
 // NewRegister returns an empty register.
@@ -157,6 +158,20 @@ func (r *Register) RecipientAt(id string, at time.Time) (*Recipient, bool) {
 // Recipients returns the newest version of every recipient, by name.
 func (r *Register) Recipients() []*Recipient { return r.orEmpty().recipients.newest() }
 
+// Preserved returns the order that keeps a compartment from being erased now,
+// whoever it is about; not ok if there is none.
+func (r *Register) Preserved(compartment string) (*Preservation, bool) {
+	for _, p := range r.Preservations() {
+		if p.Active && (p.Compartments == nil || slices.Contains(p.Compartments, compartment)) {
+			return p, true
+		}
+	}
+	return nil, false
+}
+
+// Preservations returns the newest version of every order to preserve, by name.
+func (r *Register) Preservations() []*Preservation { return r.orEmpty().orders.newest() }
+
 // errNotRegister is what Apply says to an event of another area.
 var errNotRegister = errors.New("not a register event")
 
@@ -194,6 +209,8 @@ func (r *Register) Apply(full *Event, leaf []byte) (*Register, error) {
 		next.forms, err = next.forms.with(readForm(base))
 	case "recipient.registered":
 		next.recipients, err = next.recipients.with(readRecipient(base))
+	case "preservation.ordered":
+		next.orders, err = next.orders.with(readPreservation(base))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("applying %s to the register: %w", t.Name, err)

@@ -62,6 +62,9 @@ func Route(r *Register, facts Facts, full *Event) (Key, Retention, error) {
 		}
 	case AreaRights:
 		k.Compartment, keep = RightsRecords, rightsRetention
+		if t.Name == "suppression.requested" || t.Name == "suppression.lifted" {
+			k.Compartment, keep = Suppression, suppressionRetention
+		}
 	case AreaProcessing:
 		p, ok := r.Purpose(full.Str("purpose"), at)
 		if !ok {

@@ -87,6 +87,7 @@ func registerTypes() []*Type {
 				{Name: "transfer_tool", Short: kID, Full: kID, By: ByWriter, Doc: "third countries: A45, A46-2-c, …"},
 				{Name: "active", Short: kBool, Full: kBool, By: ByWriter, Doc: "false: no further disclosure to it; absent means yes"},
 			}},
+		preservationType(),
 	}
 }
 

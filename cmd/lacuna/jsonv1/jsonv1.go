@@ -72,6 +72,8 @@ type PlanLine struct {
 	Kept        bool   `json:"kept"`
 	Until       string `json:"until,omitempty"` // YYYY-MM-DD, the last day
 	Why         string `json:"why,omitempty"`
+	Held        bool   `json:"held,omitempty"`   // until a hold is released
+	Review      string `json:"review,omitempty"` // YYYY-MM-DD, of the hold
 }
 
 // Recipient must be told about an erasure.
