@@ -97,8 +97,13 @@ type RestoreOptions struct {
 	SigningKey string   // the log's signing key (log.skey)
 	SecondKey  string   // the log's second signing key (log.mldsa.skey), if it has one
 	Pages      string   // folder that received key pages since; "" for none
+	// Custodians are invitations of custodians that the backup does not know of, or
+	// that knew the ledger by another signing key. Those that it names are asked anyway.
+	Custodians []string
 	Progress   func(done, total int64)
 	Warn       func(string)
+
+	custody *custody
 }
 
 // Restored says what a restored ledger can do.
@@ -137,6 +142,14 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.custody, err = newCustody(c.Custodians, skey); err != nil {
+		return nil, err
+	}
+	if err := o.custody.enrol(ctx, o.Custodians); err != nil {
+		o.custody.close()
+		return nil, err
+	}
+	c.Custodians = o.custody.configs()
 	tmp := o.Dir + ".partial"
 	if err := os.RemoveAll(tmp); err != nil {
 		return nil, err
@@ -171,6 +184,7 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 	if known, err := headCopy(o.Root).Load(); err == nil {
 		r.Known = headSize(known)
 	}
+	r.Known = max(r.Known, o.custody.headSize(ctx))
 	if err := r.pages(ctx, filepath.Join(tmp, storeDir), log.Options{Origin: c.Origin, Signer: signer, Spaces: spaces}, o); err != nil {
 		return nil, err
 	}
@@ -228,13 +242,15 @@ func (r *Restored) pages(ctx context.Context, store string, lo log.Options, o Re
 	if warn == nil {
 		warn = func(string) {}
 	}
-	hs, err := openHolders(o.Root, warn)
+	local, err := openHolders(o.Root, warn)
 	if err != nil {
 		return err
 	}
-	tree, err := keystore.Open(ctx, rows, hs, keystore.Options{})
+	hs, next := o.custody.sets(local)
+	tree, err := keystore.Open(ctx, rows, hs, keystore.Options{Next: next})
 	if err != nil {
-		closeAll(hs)
+		closeAll(local)
+		o.custody.close()
 		return err
 	}
 	defer tree.Close()

@@ -59,7 +59,10 @@ func (l *Ledger) Examine() []Finding {
 	} else {
 		add(Fine, "", "the root is in %d places", len(l.config.Root))
 	}
-	if l.config.Pages == "" {
+	l.examineCustodians(add)
+	if name, ok := l.pagesAtCustodian(); ok {
+		add(Fine, "", "key pages are also kept by custodian %s", name)
+	} else if l.config.Pages == "" {
 		add(Warning, "a folder on another disk is set up with lacuna init --pages FOLDER", "key pages go to no second place: after an erasure no older backup opens anybody")
 	} else {
 		add(Fine, "", "key pages are also written to %s", absoluteIn(l.dir, l.config.Pages))

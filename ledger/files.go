@@ -239,12 +239,29 @@ func checkOrigin(origin string) error {
 // would then refuse to open.
 type guardedHeads struct {
 	headFiles
-	ours atomic.Bool
+	custodians remoteHeads
+	ours       atomic.Bool
+}
+
+func (g *guardedHeads) Load() ([]byte, error) {
+	near, err := g.headFiles.Load()
+	if err != nil {
+		return nil, err
+	}
+	far, err := g.custodians.Load()
+	if err != nil {
+		return nil, err
+	}
+	if headSize(far) > headSize(near) {
+		return far, nil
+	}
+	return near, nil
 }
 
 func (g *guardedHeads) Store(checkpoint []byte) error {
 	if !g.ours.Load() {
 		return nil
 	}
+	g.custodians.Store(checkpoint)
 	return g.headFiles.Store(checkpoint)
 }

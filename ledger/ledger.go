@@ -64,15 +64,12 @@ type Config struct {
 	Suite  int      `json:"suite"`           // 1 ChaCha20-Poly1305, 2 AES-256-GCM
 	Root   []string `json:"root"`            // files of the root holder, all with the same share; relative to the folder
 	Pages  string   `json:"pages,omitempty"` // folder that receives key pages before an old root dies
+	// Custodians keep further shares of the root, on other machines.
+	Custodians []Custodian `json:"custodians,omitempty"`
 	// Policy: only heads that satisfy log.policy are shown to strangers.
 	Policy bool `json:"policy,omitempty"`
 	// MLDSA: heads that are shown to strangers are also signed with log.mldsa.skey.
 	MLDSA bool `json:"mldsa,omitempty"`
-	// SweepDays is how long after an erasure its traces may last; 0 for 7 days.
-	SweepDays int `json:"sweep_days,omitempty"`
-	// SweepAtOnce: up to so many entries a sweep follows every erasure; 0 for 10,000, -1
-	// for never.
-	SweepAtOnce int `json:"sweep_at_once,omitempty"`
 }
 
 const (
@@ -132,6 +129,9 @@ type Ledger struct {
 	registerMu sync.Mutex // one register event at a time
 	registers  chain      // the organisation's sealed register events
 	publics    chain      // the list of public statements
+
+	custody   *custody
+	custodyMu sync.Mutex // around the members of custody
 
 	keeper  *keeper
 	settler *settler
@@ -300,9 +300,6 @@ func parseConfig(text []byte) (c Config, err error) {
 	if c.Format != format {
 		return c, badConfig("format %q, this program reads %q", c.Format, format)
 	}
-	if err := c.checkSweeps(); err != nil {
-		return c, err
-	}
 	return c, checkSuite(c.Suite)
 }
 
@@ -328,7 +325,7 @@ func checkSuite(n int) error {
 
 // Open opens a ledger and finishes what a crash interrupted: the log's last
 // group, an epoch of the key tree, an erasure.
-func Open(ctx context.Context, o Options) (*Ledger, error) {
+func Open(ctx context.Context, o Options) (_ *Ledger, err error) {
 	c, err := ReadConfig(o.Dir)
 	if err != nil {
 		return nil, err
@@ -376,7 +373,15 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	heads := &guardedHeads{headFiles: headCopy(roots)}
+	if l.custody, err = newCustody(c.Custodians, skey); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			l.custody.close()
+		}
+	}()
+	heads := &guardedHeads{headFiles: headCopy(roots), custodians: l.remoteHeads(warn)}
 	lo := log.Options{Origin: c.Origin, Signer: signer, VKey: l.vkey, Spaces: spaces, HeadCopy: heads, Publishing: pub, ReadOnly: o.ReadOnly}
 	o.hooks.logOptions(&lo)
 	store := filepath.Join(o.Dir, storeDir)
@@ -405,23 +410,33 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 
 // start opens what lies on top of the log.
 func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o *Options) error {
-	holders, err := o.hooks.openHolders(roots, warn)
+	local, err := o.hooks.openHolders(roots, warn)
 	if err != nil {
 		return err
 	}
+	holders, next := l.custody.sets(local)
 	if l.readOnly != nil {
-		for i, h := range holders {
-			holders[i] = readOnlyHolder{h}
+		for _, set := range [][]keystore.Holder{holders, next} {
+			for i, h := range set {
+				set[i] = readOnlyHolder{h}
+			}
 		}
 	}
-	to := keystore.Options{Order: &l.order, Now: o.Now}
+	to := keystore.Options{Order: &l.order, Now: o.Now, Next: next}
 	if l.config.Pages != "" {
 		to.PageTarget = holder.PageDir(absoluteIn(l.dir, l.config.Pages))
 	}
+	to.PageTarget = l.custody.targets(to.PageTarget)
 	o.hooks.treeOptions(&to)
 	if l.tree, err = keystore.Open(ctx, l.treeRows(), holders, to); err != nil {
 		closeAll(holders)
 		return err
+	}
+	if l.readOnly == nil {
+		if err := l.settleCustodians(warn); err != nil {
+			l.tree.Close()
+			return err
+		}
 	}
 	l.startWriting()
 	if l.tags, err = loadTags(ctx, l); err != nil {

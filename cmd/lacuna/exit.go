@@ -11,6 +11,7 @@ import (
 
 	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/keystore/holder/custodian"
 	"github.com/lacunalog/lacuna/ledger"
 	"github.com/lacunalog/lacuna/ledger/event"
 	"github.com/lacunalog/lacuna/ledger/receipt"
@@ -140,6 +141,12 @@ func classify(err error) (code int, hint string) {
 		return exitNotAllowed, ""
 	case errors.As(err, &bad), errors.Is(err, receipt.ErrNotVerified):
 		return exitVerify, ""
+	case errors.Is(err, keystore.ErrUnreachable):
+		return exitBusy, "nothing is lost and nothing can be erased until it answers: start it, and look with lacuna custodian status"
+	case errors.Is(err, custodian.ErrImpostor), errors.Is(err, custodian.ErrRolledBack):
+		return exitVerify, "see docs/howto/run-a-custodian.md before anything else is done there"
+	case errors.Is(err, custodian.ErrNotEnrolled):
+		return exitNotAllowed, "ask the custodian for an invitation: lacuna custodian invite"
 	case errors.Is(err, witness.ErrLocked):
 		return exitBusy, "two witnesses with one memory would contradict each other; wait for the other to end"
 	case errors.Is(err, log.ErrLocked):

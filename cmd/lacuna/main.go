@@ -64,9 +64,9 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:       func(*cli.Context, error) {}, // decided in one place: report
 		Commands: []*cli.Command{
 			initCommand(), appendCommand(), recordCommand(), mayCommand(), getCommand(), subjectCommand(),
-			proveCommand(), verifyCommand(), eraseCommand(), certificatesCommand(), retentionCommand(), sweepCommand(), holdCommand(), restrictCommand(),
+			proveCommand(), verifyCommand(), eraseCommand(), certificatesCommand(), retentionCommand(), holdCommand(), restrictCommand(),
 			fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), exportCommand(),
-			publishCommand(), serveCommand(), auditCommand(), mirrorCommand(), witnessCommand(), benchCommand(), demoCommand(),
+			publishCommand(), serveCommand(), auditCommand(), mirrorCommand(), witnessCommand(), custodianCommand(), benchCommand(), demoCommand(),
 		},
 		CommandNotFound: nil,
 	}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/lacunalog/lacuna/merkle"
 )
 
 // Attested returns the earliest and the latest time at which witnesses say that they
@@ -106,8 +104,8 @@ func NotBefore(reports []*Report) []Finding {
 	}
 	var findings []Finding
 	for n, r := range reports {
-		if !r.Verified || r.LeafHash == (merkle.Hash{}) {
-			continue // about no entry
+		if !r.Verified || r.Kind == KindHead {
+			continue
 		}
 		best, time := -1, uint64(0)
 		for i, e := range byLog[r.Origin] {

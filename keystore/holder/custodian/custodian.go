@@ -183,17 +183,22 @@ func Open(dir string) (*Custodian, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the newest epoch of the custodian: %w", err)
 	}
-	var roots []string
-	for _, r := range c.config.Root {
-		if !filepath.IsAbs(r) {
-			r = filepath.Join(dir, r)
-		}
-		roots = append(roots, r)
-	}
-	if c.holder, err = holder.OpenFiles(roots...); err != nil {
+	if err := c.openRoot(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+func (c *Custodian) openRoot() (err error) {
+	var roots []string
+	for _, r := range c.config.Root {
+		if !filepath.IsAbs(r) {
+			r = filepath.Join(c.dir, r)
+		}
+		roots = append(roots, r)
+	}
+	c.holder, err = holder.OpenFiles(roots...)
+	return err
 }
 
 // Address is how ledgers reach it.
@@ -276,10 +281,18 @@ func (c *Custodian) Shares(ctx context.Context) ([]keystore.Share, error) {
 func (c *Custodian) Prepare(ctx context.Context, s keystore.Share) error {
 	shares, err := c.Shares(ctx)
 	clear(shares)
-	if err != nil {
+	if err == nil {
+		err = c.holder.Prepare(ctx, s)
+	}
+	if err != nil || len(shares) > 0 {
 		return err
 	}
-	return c.holder.Prepare(ctx, s)
+	// What its medium does with overwritten blocks is found out when a file with a
+	// share in it is opened, and until now there was none.
+	if err := c.holder.Close(); err != nil {
+		return err
+	}
+	return c.openRoot()
 }
 
 // Destroy is as that of a [keystore.Holder]; the statement is signed. The mark is

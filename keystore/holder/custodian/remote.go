@@ -111,6 +111,9 @@ func (r *Remote) Destroy(ctx context.Context, tree keystore.TreeID, epoch uint64
 	if err != nil {
 		return keystore.Statement{}, r.failed(err)
 	}
+	r.mu.Lock()
+	r.status.Level, r.status.Copies = s.Level, s.Copies
+	r.mu.Unlock()
 	return s, nil
 }
 
