@@ -23,6 +23,8 @@ type FsckReport struct {
 	Keys     uint64   // living keys
 	Missing  []string // key pages that are missing
 	Problems []string // empty: everything agrees
+
+	opened []bool // by entry: a living key lists it and opens it
 }
 
 // maxProblems bounds the list; a damaged disk has many.
@@ -73,6 +75,7 @@ func (l *Ledger) Fsck(ctx context.Context, progress func(stage string, done, tot
 	if err != nil {
 		return nil, err
 	}
+	r.opened = opened
 	if err := l.fsckLeaves(ctx, r, snap, opened, progress); err != nil {
 		return nil, err
 	}

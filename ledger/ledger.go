@@ -70,6 +70,11 @@ type Config struct {
 	Policy bool `json:"policy,omitempty"`
 	// MLDSA: heads that are shown to strangers are also signed with log.mldsa.skey.
 	MLDSA bool `json:"mldsa,omitempty"`
+	// SweepDays is how long after an erasure its traces may last; 0 for 7 days.
+	SweepDays int `json:"sweep_days,omitempty"`
+	// SweepAtOnce: up to so many entries a sweep follows every erasure; 0 for 10,000, -1
+	// for never.
+	SweepAtOnce int `json:"sweep_at_once,omitempty"`
 }
 
 const (
@@ -299,6 +304,9 @@ func parseConfig(text []byte) (c Config, err error) {
 	}
 	if c.Format != format {
 		return c, badConfig("format %q, this program reads %q", c.Format, format)
+	}
+	if err := c.checkSweeps(); err != nil {
+		return c, err
 	}
 	return c, checkSuite(c.Suite)
 }

@@ -1,7 +1,8 @@
 // Lacuna-verify checks offline what a Lacuna log has handed out: receipts
-// (.tlog-proof files), erasure certificates and signed heads.
+// (.tlog-proof files), erasure certificates, paired openings, audit samples and signed
+// heads.
 //
-//	lacuna-verify (--key VKEYFILE | --policy FILE) FILE…
+//	lacuna-verify (--key VKEYFILE | --policy FILE) [--seed HEX] [--lang de|en] FILE…
 //	lacuna-verify consistency (--key VKEYFILE | --policy FILE) --old HEAD --new HEAD (--proof FILE | --tiles FOLDER)
 //
 // It needs the files and the log's public key, or a policy that says whom its reader
@@ -11,7 +12,7 @@
 //
 //	merkle               the Merkle tree, checkpoints, signatures and policies
 //	ledger/envelope      what an entry commits to, and how it is opened
-//	erasure/certificate  epoch records, and certificates that hang on them
+//	erasure/certificate  records of epochs and sweeps, and the papers that hang on them
 //	ledger/receipt       all together, and the words that are printed
 //
 // Exit codes: 0 everything verifies, 1 the answer could not be written, 2 wrong usage

@@ -64,7 +64,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:       func(*cli.Context, error) {}, // decided in one place: report
 		Commands: []*cli.Command{
 			initCommand(), appendCommand(), recordCommand(), mayCommand(), getCommand(), subjectCommand(),
-			proveCommand(), verifyCommand(), eraseCommand(), certificatesCommand(), retentionCommand(), holdCommand(), restrictCommand(),
+			proveCommand(), verifyCommand(), eraseCommand(), certificatesCommand(), retentionCommand(), sweepCommand(), holdCommand(), restrictCommand(),
 			fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), exportCommand(),
 			publishCommand(), serveCommand(), auditCommand(), mirrorCommand(), witnessCommand(), custodianCommand(), benchCommand(), demoCommand(),
 		},

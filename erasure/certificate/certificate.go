@@ -35,20 +35,25 @@ const (
 	CopyOfficer = "officer"
 )
 
+// What no epoch reaches.
+const (
+	notSwept    = "Traces are not yet swept: until the next sweep, whoever holds the current root and old copies of the storage can tell which erased records belonged together, and who of the recipients has to be told."
+	notOutside  = "Copies outside this ledger: recipients, exports, the services that sent the events, and proofs already handed out."
+	notKeyCopy  = "A copy of a key that the operator took in secret before: it cannot be detected, only attributed."
+	notRootCopy = "A copy of the root taken before the erasure, together with key pages of that time."
+	notMedium   = "Level L0: the medium of the root may keep old copies of what was overwritten."
+	notMemory   = "The memory of the running process: this build does not erase what key derivations leave there."
+)
+
 // NotCovered is what no epoch reaches. It stands in every certificate, because a certificate that only
 // lists what was done invites the reader to think that it was everything.
 func NotCovered(level string, memoryErased bool) []string {
-	not := []string{
-		"Traces are not yet swept: until the next sweep, whoever holds the current root and old copies of the storage can tell which erased records belonged together, and who of the recipients has to be told.",
-		"Copies outside this ledger: recipients, exports, the services that sent the events, and proofs already handed out.",
-		"A copy of a key that the operator took in secret before: it cannot be detected, only attributed.",
-		"A copy of the root taken before the erasure, together with key pages of that time.",
-	}
+	not := []string{notSwept, notOutside, notKeyCopy, notRootCopy}
 	if level == "L0" {
-		not = append(not, "Level L0: the medium of the root may keep old copies of what was overwritten.")
+		not = append(not, notMedium)
 	}
 	if !memoryErased {
-		not = append(not, "The memory of the running process: this build does not erase what key derivations leave there.")
+		not = append(not, notMemory)
 	}
 	return not
 }

@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,15 +14,34 @@ import (
 const (
 	KindCertificate envelope.Kind = "certificate" // about an erasure certificate
 	KindHead        envelope.Kind = "head"        // about a signed head that came alone
+	KindPaired      envelope.Kind = "paired"      // about paired openings of two sweeps
+	KindSample      envelope.Kind = "sample"      // about an audit sample
 )
 
 // ErrNoCertificate is wrapped by the error of [RecordOf] for a file that is no erasure
 // certificate.
 var ErrNoCertificate = errors.New("no erasure certificate")
 
-// IsCertificate reports whether a file is to be read as an erasure certificate, which
-// is a JSON object, rather than as a receipt.
-func IsCertificate(file []byte) bool { return len(file) > 0 && file[0] == '{' }
+// PaperOf returns the kind of a file that is a JSON object rather than a receipt: a certificate, paired
+// openings or an audit sample; what is none of these is to be read as a certificate. It is empty for
+// everything else. It only looks at the type that the file says it has.
+func PaperOf(file []byte) envelope.Kind {
+	if len(file) == 0 || file[0] != '{' {
+		return ""
+	}
+	var said struct {
+		Type string `json:"type"`
+	}
+	if json.Unmarshal(file, &said) == nil {
+		switch said.Type {
+		case certificate.PairedType:
+			return KindPaired
+		case certificate.SampleType:
+			return KindSample
+		}
+	}
+	return KindCertificate
+}
 
 // RecordOf returns the entry of the log that holds the epoch record of a certificate:
 // a receipt of that entry is needed to verify it.
@@ -35,17 +55,18 @@ func RecordOf(file []byte) (origin string, index uint64, err error) {
 
 // VerifyCertificate checks an erasure certificate against the report of the receipt of
 // its epoch record, which must have been verified; nil stands for a receipt that nobody
-// has. The error is a [*Failure], as with [Verify].
-func VerifyCertificate(file []byte, record *Report) (*Report, error) {
+// has. Of the sweeps, reports about sweep records, the first that covers the epoch says
+// since when its traces are swept. The error is a [*Failure], as with [Verify].
+func VerifyCertificate(file []byte, record *Report, sweeps ...*Report) (*Report, error) {
 	r := &Report{Kind: KindCertificate}
-	if f := r.verifyCertificate(file, record); f != nil {
+	if f := r.verifyCertificate(file, record, sweeps); f != nil {
 		return r.refuse(f), f
 	}
 	r.Verified = true
 	return r, nil
 }
 
-func (r *Report) verifyCertificate(file []byte, record *Report) *Failure {
+func (r *Report) verifyCertificate(file []byte, record *Report, sweeps []*Report) *Failure {
 	if len(file) > MaxFile {
 		return fail(StageFile, nil, "file: longer than %d bytes, which no certificate is", MaxFile)
 	}
@@ -74,7 +95,7 @@ func (r *Report) verifyCertificate(file []byte, record *Report) *Failure {
 	if f := r.readRequest(); f != nil {
 		return f
 	}
-	r.describeCertificate()
+	r.describeCertificate(r.sweptBy(sweeps))
 	return nil
 }
 
@@ -94,7 +115,7 @@ func (r *Report) readRequest() *Failure {
 	return nil
 }
 
-func (r *Report) describeCertificate() {
+func (r *Report) describeCertificate(sweep *Report) {
 	c, t := r.Certificate, &r.Certificate.Terms
 	who := "the officer's copy, which names nobody"
 	if subject := r.Get(certificate.MemberSubject); subject != nil {
@@ -122,16 +143,38 @@ func (r *Report) describeCertificate() {
 	}
 	r.say(OK, Proven, "the log holds these very terms since entry %d of %d, under the head signed by %s", r.Index, r.Size, printable(r.Origin))
 	r.Head.attest(r.say, "this head", "the terms were fixed")
-	for _, not := range t.NotCovered {
+	not := t.NotCovered
+	if sweep != nil {
+		not = not[1:] // that its traces are not yet swept
+		r.say(OK, Proven, "entry %d of the log says that its traces are swept", sweep.Index)
+		r.say(Detail, Asserted, "traces swept: %s, generation %d, level %s", printable(sweep.Sweep.TracesSweptAt), sweep.Sweep.Generation, printable(sweep.Sweep.Level))
+		sweep.Head.attest(r.say, "that head", "this was said")
+	}
+	for _, not := range not {
 		r.say(Note, Asserted, "not covered: %s", strings.TrimSuffix(not, "."))
 	}
-	r.say(Note, Asserted, "%s; that the keys under the root were this person's, and that nobody had copied one, is the operator's word", r.holders())
+	r.say(Note, Asserted, "%s; that the keys under the root were this person's, and that nobody had copied one, is the operator's word", holders(r.Epoch.Holders))
+}
+
+// sweptBy returns the earliest sweep that removed the traces of the certificate's epoch.
+func (r *Report) sweptBy(sweeps []*Report) (by *Report) {
+	for _, s := range sweeps {
+		if s != nil && s.Verified && s.Sweep != nil && s.Certificate == nil && s.Origin == r.Origin && s.Index > r.Index &&
+			s.Sweep.Covers(r.Epoch.Tree, r.Epoch.Epoch) && (by == nil || s.Index < by.Index) {
+			by = s
+		}
+	}
+	if by != nil {
+		r.Sweep = by.Sweep
+		passed(&r.Checks, StageRecord, "the sweep record, entry %d, covers epochs %d to %d of the same key tree, and is younger", by.Index, by.Sweep.EpochsFrom, by.Sweep.EpochsTo)
+	}
+	return by
 }
 
 // holders says who states what was destroyed.
-func (r *Report) holders() string {
+func holders(statements []certificate.Statement) string {
 	var said []string
-	for _, h := range r.Epoch.Holders {
+	for _, h := range statements {
 		said = append(said, printable(h.Kind)+" ("+printable(h.Level)+")")
 	}
 	who := "the holder of the root states"

@@ -116,7 +116,7 @@ func TestVerifyCertificate(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, r.Text())
 		}
 	}
-	if origin, index, err := receipt.RecordOf(file); err != nil || origin != l.Origin || index != records[0] || !receipt.IsCertificate(file) {
+	if origin, index, err := receipt.RecordOf(file); err != nil || origin != l.Origin || index != records[0] || receipt.PaperOf(file) != receipt.KindCertificate {
 		t.Errorf("the record is entry %d of %q, %v", index, origin, err)
 	}
 	officer, err := receipt.VerifyCertificate(receipttest.Marshal(certs[0].Officer()), record)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"github.com/lacunalog/lacuna/ledger/envelope"
 )
 
 // CheckChain checks that receipts are of consecutive events of one chain (one
@@ -26,7 +28,7 @@ func CheckChain(reports []*Report) []Finding {
 	}
 	var chain []link
 	for i, r := range reports {
-		if r.Kind == KindHead || r.Kind == KindCertificate {
+		if slices.Contains([]envelope.Kind{KindHead, KindCertificate, KindPaired, KindSample}, r.Kind) {
 			continue // no event, so no part of any chain
 		}
 		if !r.Verified {

@@ -35,6 +35,11 @@ type Report struct {
 	Statements []json.RawMessage
 	// Epoch is what the entry says if it is the record of an epoch.
 	Epoch *certificate.Record
+	// Sweep is what the entry says if it is the record of a sweep; of a certificate, the sweep that
+	// removed its traces, nil where none is known.
+	Sweep *certificate.SweepRecord
+	// Leaves are the verdicts of an audit sample.
+	Leaves []Leaf
 	// Certificate is what was verified if it was no receipt but an erasure
 	// certificate; the rest is then about the epoch record that it hangs on.
 	Certificate *certificate.Certificate
@@ -44,6 +49,7 @@ type Report struct {
 	Failure *Failure
 
 	statement []byte // the text of a public statement
+	seed      string // of an audit sample
 }
 
 // A Member is one member of the event; either Value is set or HeldBack is.
@@ -135,6 +141,8 @@ const (
 	StageOpinion     Stage = "2nd opinion" // other people's code disagrees
 	StageRecord      Stage = "record"      // no record of an epoch, or another one
 	StageCertificate Stage = "certificate" // none, or not what the record says
+	StagePaired      Stage = "paired"      // no paired openings, or not those of the sweeps
+	StageSample      Stage = "sample"      // no audit sample, or one that does not hold
 	StageRollback    Stage = "rollback"    // the newer head is the smaller one
 	StageFork        Stage = "fork"        // one log, two histories
 	StageConsistency Stage = "consistency" // the proof belongs to other heads

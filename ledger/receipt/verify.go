@@ -107,7 +107,7 @@ func (r *Report) verify(file []byte, t *Trust) *Failure {
 		r.Statements = append(r.Statements, text)
 	}
 	r.statement = opening.Public
-	if failure := r.readEpoch(); failure != nil {
+	if failure := r.readRecord(); failure != nil {
 		return failure
 	}
 	r.describe()

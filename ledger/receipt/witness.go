@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/lacunalog/lacuna/merkle"
 )
 
 // Attested returns the earliest and the latest time at which witnesses say that they
@@ -104,8 +106,8 @@ func NotBefore(reports []*Report) []Finding {
 	}
 	var findings []Finding
 	for n, r := range reports {
-		if !r.Verified || r.Kind == KindHead {
-			continue
+		if !r.Verified || r.LeafHash == (merkle.Hash{}) {
+			continue // about no entry
 		}
 		best, time := -1, uint64(0)
 		for i, e := range byLog[r.Origin] {

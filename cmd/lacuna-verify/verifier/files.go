@@ -15,6 +15,8 @@ const (
 	maxKeys = 1 << 20
 	maxHead = 1 << 20
 	maxFile = receipt.MaxFile
+	// A sample has a receipt, or a part of one, for each of its entries.
+	maxPaper = receipt.MaxSample
 )
 
 // files is where everything is read from, and where the one file that may be written

@@ -60,6 +60,12 @@ func reportJSON(r *receipt.Report) (jsonv1.Report, error) {
 		if j.Terms, err = json.Marshal(r.Certificate.Terms); err != nil {
 			return j, err
 		}
+		if r.Sweep != nil {
+			j.TracesSweptAt = r.Sweep.TracesSweptAt
+		}
+	}
+	for _, l := range r.Leaves {
+		j.Leaves = append(j.Leaves, jsonv1.Leaf{Index: l.Index, Verdict: string(l.Verdict), Text: l.Text})
 	}
 	return j, nil
 }

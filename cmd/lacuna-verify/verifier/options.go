@@ -5,8 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
+	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/ledger/receipt"
 	"github.com/lacunalog/lacuna/merkle"
 )
@@ -16,8 +18,10 @@ type options struct {
 	key, policy   string
 	explain, json bool
 
-	// of receipts and certificates
+	// of receipts and the papers of erasures
 	chain bool
+	seed  string
+	lang  string
 	files []string
 
 	consistency       bool
@@ -44,6 +48,8 @@ func parse(args []string) (options, error) {
 		fs.StringVar(&o.out, "o", "", "")
 	} else {
 		fs.BoolVar(&o.chain, "chain", false, "")
+		fs.StringVar(&o.seed, "seed", "", "")
+		fs.StringVar(&o.lang, "lang", "", "")
 	}
 	for len(args) > 0 {
 		if args[0] == "--" {
@@ -79,6 +85,12 @@ func (o *options) check() error {
 		return &hinted{errors.New("no public key given"), "NAME --key log.vkey FILE, or --policy FILE"}
 	case !o.consistency && len(o.files) == 0:
 		return &hinted{errors.New("no receipt given"), "NAME --key log.vkey FILE; a FILE of - is standard input"}
+	case o.lang != "" && !slices.Contains(certificate.Languages(), o.lang):
+		return &hinted{fmt.Errorf("--lang %s: certificates are written in %s", o.lang, strings.Join(certificate.Languages(), " and ")), "NAME --key log.vkey --lang de FILE.json"}
+	case o.lang != "" && o.json:
+		return errors.New("--lang writes text and --json does not: give one of them")
+	case o.seed != "" && certificate.CheckSeed(o.seed) != nil:
+		return &hinted{fmt.Errorf("--seed: %w", certificate.CheckSeed(o.seed)), "openssl rand -hex 32 draws one"}
 	case !o.consistency:
 		return nil
 	case len(o.files) > 0:

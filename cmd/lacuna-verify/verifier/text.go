@@ -30,6 +30,28 @@ func verificationText(v *receipt.Verification, unread int, explain bool) []byte 
 	return b.Bytes()
 }
 
+// certificateText is certificates as letters, and every other report as it is.
+func certificateText(v *receipt.Verification, lang string) []byte {
+	var b bytes.Buffer
+	for _, r := range v.Reports {
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		if r.Verified && r.Certificate != nil {
+			if text, err := r.Certificate.Text(lang, r.Sweep); err == nil {
+				b.WriteString(text)
+				continue
+			}
+		}
+		fmt.Fprintf(&b, "%s:\n", shown(r.File))
+		lines(&b, nil, r.Lines, false)
+	}
+	for _, f := range v.Findings {
+		fmt.Fprintln(&b, f.Line)
+	}
+	return b.Bytes()
+}
+
 // growthText is what people see of two heads.
 func growthText(g *receipt.Growth, explain bool) []byte {
 	var b bytes.Buffer

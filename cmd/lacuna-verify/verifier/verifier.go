@@ -23,23 +23,29 @@ const (
 	exitFailed = 10 // something does not verify
 )
 
-const usage = `usage: %[1]s (--key VKEYFILE | --policy FILE) [--chain] [--explain] [--json] FILE…
+const usage = `usage: %[1]s (--key VKEYFILE | --policy FILE) [--chain] [--seed HEX] [--explain] [--json | --lang de|en] FILE…
        %[1]s consistency (--key VKEYFILE | --policy FILE) --old HEAD --new HEAD
                      [--proof FILE | --tiles FOLDER [-o FILE]] [--explain] [--json]
 
-Checks receipts (.tlog-proof files) and erasure certificates against the public
-key of the log, offline. A FILE of - is standard input.
+Checks receipts (.tlog-proof files) and the papers of erasures (certificates, paired
+openings, audit samples) against the public key of the log, offline. A FILE of - is
+standard input.
 
   --key VKEYFILE  file with public keys of the log, one to a line as name+id+base64;
                   every one of them must have signed
   --policy FILE   policy after C2SP tlog-policy: which witnesses must have countersigned
                   and, without --key, which logs are believed
   --chain         the receipts must be consecutive events of one chain
+  --seed HEX      the auditor's own seed: an audit sample that another has drawn is refused
+  --lang de|en    write each certificate that verifies as a letter, in German or English
   --explain       say of each check what was compared with what
   --json          print one JSON object (verification/v1, consistency/v1) instead of lines
 
 A certificate hangs on an epoch record. Give the receipt of that record as a further
-FILE, or keep it beside the certificate: NAME.tlog-proof for a certificate NAME.
+FILE, or keep it beside the certificate: NAME.tlog-proof for a certificate NAME. The
+receipt of the sweep record that says when traces were swept may be among the files,
+too, or beside it as NAME.sweep.tlog-proof. Paired openings need the receipts of the
+two sweep records that they stand between.
 A FILE may also be a signed head: the witnesses of one from before an entry bound its
 time from the other side.
 

@@ -2,56 +2,74 @@ package verifier
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/lacunalog/lacuna/ledger/envelope"
 	"github.com/lacunalog/lacuna/ledger/receipt"
 )
 
-// verify verifies receipts, certificates and heads. A file that cannot be read is complained
+// verify verifies receipts, heads and the papers of erasures. A file that cannot be read is complained
 // about and does not keep the others from being verified.
 func verify(o options, t *receipt.Trust, f *files, complain func(error)) ([]byte, int, error) {
-	type certificate struct {
+	type paper struct {
 		at   int
+		kind envelope.Kind
 		file []byte
 	}
 	var (
-		reports      []*receipt.Report
-		certificates []certificate
-		unread       []string
+		reports []*receipt.Report
+		papers  []paper
+		unread  []string
 	)
 	for _, name := range o.files {
-		file, err := f.read(name, maxFile)
+		file, err := f.read(name, maxPaper)
 		if err != nil {
 			complain(fmt.Errorf("reading the receipt: %w", err))
 			unread = append(unread, name)
 			continue
 		}
-		if receipt.IsCertificate(file) {
-			certificates = append(certificates, certificate{len(reports), file})
+		check := t.Verify
+		switch kind := receipt.PaperOf(file); {
+		case kind == receipt.KindSample:
+			check = t.VerifySample
+		case kind != "":
+			papers = append(papers, paper{len(reports), kind, file})
 			reports = append(reports, &receipt.Report{File: name})
 			continue
-		}
-		check := t.Verify
-		if receipt.IsHead(file) {
+		case receipt.IsHead(file):
 			check = t.VerifyHead
 		}
 		r, _ := check(file) // the report says the same
 		r.File = name
 		reports = append(reports, r)
 	}
-	// A certificate hangs on a receipt that may stand anywhere among the files.
-	for _, c := range certificates {
-		name := reports[c.at].File
-		record, err := o.record(name, c.file, reports, t, f)
-		if err != nil {
-			complain(fmt.Errorf("reading the receipt of the epoch record: %w", err))
-			unread = append(unread, name+besides)
+	// A paper hangs on receipts that may stand anywhere among the files.
+	for _, p := range papers {
+		name := reports[p.at].File
+		var r *receipt.Report
+		if p.kind == receipt.KindPaired {
+			r, _ = t.VerifyPaired(p.file, reports)
+		} else {
+			record, err := o.record(name, p.file, reports, t, f)
+			if err != nil {
+				complain(fmt.Errorf("reading the receipt of the epoch record: %w", err))
+				unread = append(unread, name+besides)
+			}
+			sweep, err := o.sweep(name, t, f)
+			if err != nil {
+				complain(fmt.Errorf("reading the receipt of the sweep record: %w", err))
+				unread = append(unread, name+besidesSweep)
+			}
+			r, _ = receipt.VerifyCertificate(p.file, record, append(slices.Clone(reports), sweep)...)
 		}
-		r, _ := receipt.VerifyCertificate(c.file, record)
 		r.File = name
-		reports[c.at] = r
+		reports[p.at] = r
 	}
 	if len(reports) == 0 {
 		return nil, exitUsage, nil
+	}
+	if o.seed != "" {
+		receipt.CheckSeed(reports, o.seed)
 	}
 	v := receipt.Conclude(reports, o.chain)
 	code := exitOK
@@ -65,11 +83,32 @@ func verify(o options, t *receipt.Trust, f *files, complain func(error)) ([]byte
 		b, err := verificationJSON(v, unread)
 		return b, code, err
 	}
+	if o.lang != "" {
+		return certificateText(v, o.lang), code, nil
+	}
 	return verificationText(v, len(unread), o.explain), code, nil
 }
 
-// besides is what the name of a receipt adds to that of the certificate it belongs to.
-const besides = ".tlog-proof"
+// What the names of receipts add to that of the certificate they belong to: that of the epoch record, and
+// that of the record of the sweep that removed its traces.
+const (
+	besides      = ".tlog-proof"
+	besidesSweep = ".sweep.tlog-proof"
+)
+
+// sweep returns the report of the receipt of a sweep record that lies beside a certificate, nil where there
+// is none.
+func (o *options) sweep(name string, t *receipt.Trust, f *files) (*receipt.Report, error) {
+	if name == "-" {
+		return nil, nil
+	}
+	proof, ok, err := f.exists(name+besidesSweep, maxFile)
+	if !ok {
+		return nil, err
+	}
+	r, _ := t.Verify(proof)
+	return r, nil
+}
 
 // record returns the report of the receipt that a certificate hangs on: among the
 // files, or beside the certificate. It is nil where there is none.

@@ -28,7 +28,8 @@ type Counts struct {
 	Unread   int `json:"unread"`
 }
 
-// Report is the outcome for one file: a receipt, an erasure certificate, or a signed head.
+// Report is the outcome for one file: a receipt, an erasure certificate, paired openings, an audit sample,
+// or a signed head.
 type Report struct {
 	Version  string `json:"lacuna"` // report/v1
 	File     string `json:"file,omitempty"`
@@ -44,16 +45,28 @@ type Report struct {
 	Cosignatures []Cosignature `json:"cosignatures,omitempty"`
 	Unchecked    int           `json:"unchecked_signatures,omitempty"`
 
-	Kind       string            `json:"kind,omitempty"` // field, full, public, certificate or head
+	Kind       string            `json:"kind,omitempty"` // field, full, public, certificate, paired, sample or head
 	Members    []Member          `json:"members,omitempty"`
 	Statements []json.RawMessage `json:"statements,omitempty"`
 	// Terms are what an erasure certificate says was done, as docs/spec/certificate.md
 	// describes them.
 	Terms json.RawMessage `json:"terms,omitempty"`
+	// TracesSweptAt is of a certificate: what the sweep record that belongs to it says.
+	TracesSweptAt string `json:"traces_swept_at,omitempty"`
+	// Leaves are the verdicts on the entries of an audit sample.
+	Leaves []Leaf `json:"leaves,omitempty"`
 
 	Checks  []Check  `json:"checks,omitempty"`
 	Lines   []Line   `json:"lines"`
 	Failure *Failure `json:"failure,omitempty"`
+}
+
+// Leaf is the verdict on one entry of an audit sample: valid; valid, erased; not opened (operator says
+// living); not opened (operator says erased); lost.
+type Leaf struct {
+	Index   uint64 `json:"index"`
+	Verdict string `json:"verdict"`
+	Text    string `json:"text"`
 }
 
 // Cosignature is the statement of one witness, verified: it saw the head at that time.

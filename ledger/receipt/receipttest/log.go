@@ -136,10 +136,13 @@ func (l *Log) Chain(events ...string) (indexes []uint64) {
 
 // Checkpoint signs the head; the witnesses and further signers countersign.
 func (l *Log) Checkpoint(others ...merkle.Signer) []byte {
-	c := merkle.Checkpoint{Origin: l.Origin, Size: uint64(len(l.leaves)), Root: root(l.leaves)}
-	signed, err := merkle.SignCheckpoint(c, slices.Concat([]merkle.Signer{l.signer}, l.Witnesses, others)...)
+	signed, err := merkle.SignCheckpoint(l.head(), slices.Concat([]merkle.Signer{l.signer}, l.Witnesses, others)...)
 	check(err)
 	return signed
+}
+
+func (l *Log) head() merkle.Checkpoint {
+	return merkle.Checkpoint{Origin: l.Origin, Size: uint64(len(l.leaves)), Root: root(l.leaves)}
 }
 
 // Proof returns the inclusion proof of an entry under the present head.

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
+	"github.com/lacunalog/lacuna/erasure"
+	"github.com/lacunalog/lacuna/ledger"
+)
+
+func sweepCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "sweep",
+		Usage: "remove the traces of what was erased",
+		Description: "Rewrites every sealed event under new masks, with random bytes in the place of erased ones, and destroys the old masks. Afterwards nobody\n" +
+			"who has every byte that was ever written, and the root, learns which erased entries belonged together. Recording goes on meanwhile, and a\n" +
+			"sweep that is interrupted goes on with the next. Without --now it sweeps if one is due (sweep_days in lacuna.json).\n" +
+			"A backup from before a sweep cannot be read by anybody afterwards: make a new one.",
+		Flags: ledgerFlags(
+			&cli.BoolFlag{Name: "now", Usage: "sweep although none is due"},
+			&cli.Float64Flag{Name: "rate", Usage: "write at most so many `MB` in a second; 0 for as fast as it can"},
+			&cli.BoolFlag{Name: "deep", Usage: "afterwards look for traces in every row; without --now, only look"},
+			&cli.StringFlag{Name: "certificates", Usage: "write the officer's copies of the certificates that cannot be written again afterwards to this `FOLDER`"},
+		),
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			if r := c.Float64("rate"); r < 0 || math.IsNaN(r) || math.IsInf(r, 0) || r > 1e6 {
+				return usage(errors.New("--rate is a number of megabytes in a second, at most 1000000"))
+			}
+			return withLedger(c, func(l *ledger.Ledger) error { return runSweep(c, l) })
+		},
+	}
+}
+
+func runSweep(c *cli.Context, l *ledger.Ledger) error {
+	due, err := l.SweepDue(c.Context)
+	if err != nil {
+		return err
+	}
+	out := jsonv1.Swept{Version: jsonv1.SweepVersion}
+	if c.Bool("now") || due.Now && !c.Bool("deep") {
+		if due.Interrupted {
+			fmt.Fprintln(c.App.ErrWriter, "lacuna: a sweep was interrupted; going on with it")
+		}
+		r, err := sweepOnce(c, l)
+		if err != nil {
+			return err
+		}
+		out.Swept, out.Generation, out.Size, out.Erased = true, r.Record.Generation, r.Record.Size, r.Record.Erased
+		out.EpochsFrom, out.EpochsTo, out.TracesSweptAt = r.Record.EpochsFrom, r.Record.EpochsTo, r.Record.TracesSweptAt
+		out.Record, out.Statement = r.Index, string(r.Statement)
+	} else if out.Unswept = due.Unswept; due.Unswept > 0 {
+		out.Due = due.By.UTC().Format(time.RFC3339)
+	}
+	if c.Bool("deep") {
+		if out.Verified, err = verifySwept(c, l); err != nil {
+			return err
+		}
+	}
+	if err := printSwept(c, &out); err != nil {
+		return err
+	}
+	if out.Verified != nil && len(out.Verified.Problems) > 0 {
+		return &ledger.VerifyError{Problems: out.Verified.Problems}
+	}
+	return nil
+}
+
+// sweepOnce sweeps, and keeps the certificates where that was asked for.
+func sweepOnce(c *cli.Context, l *ledger.Ledger) (*ledger.SweepResult, error) {
+	o := ledger.SweepOptions{Rate: int64(c.Float64("rate") * 1e6)}
+	if folder := c.String("certificates"); folder != "" {
+		o.Officer = func(certs []*erasure.Certificate) error { return writeCertificates(c, l, certs, folder) }
+	}
+	var stage string
+	step, end := func(uint64, uint64) {}, func() {}
+	o.Progress = func(now string, done, total uint64) {
+		if now != stage {
+			end()
+			stage = now
+			step, end = progress(c.App.ErrWriter, "sweeping "+now)
+		}
+		step(done, total)
+	}
+	r, err := l.Sweep(c.Context, o)
+	end()
+	if err != nil {
+		return nil, err
+	}
+	if folder := c.String("certificates"); folder != "" {
+		return r, proveSweep(c, l, r, folder)
+	}
+	return r, nil
+}
+
+// proveSweep writes the proof of a sweep record beside the certificates that it
+// completes.
+func proveSweep(c *cli.Context, l *ledger.Ledger, r *ledger.SweepResult, folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	p, err := l.Prove(c.Context, r.Index, ledger.ProveOptions{NoAssertion: true})
+	if err != nil {
+		return err
+	}
+	return writeProof(c, filepath.Join(folder, fmt.Sprintf("sweep-%d%s", r.Record.Generation, besidesCertificate)), p.File)
+}
+
+func verifySwept(c *cli.Context, l *ledger.Ledger) (*jsonv1.SweptVerified, error) {
+	var stage string
+	step, end := func(uint64, uint64) {}, func() {}
+	r, err := l.VerifySwept(c.Context, func(now string, done, total uint64) {
+		if now != stage {
+			end()
+			stage = now
+			step, end = progress(c.App.ErrWriter, "looking at "+now)
+		}
+		step(done, total)
+	})
+	end()
+	if err != nil {
+		return nil, err
+	}
+	v := &jsonv1.SweptVerified{Tried: r.Tried, Problems: append([]string{}, r.Problems...)}
+	for _, page := range r.Missing {
+		v.Problems = append(v.Problems, "key page "+page+" is missing")
+	}
+	return v, nil
+}
+
+func printSwept(c *cli.Context, out *jsonv1.Swept) error {
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, out)
+	}
+	var err error
+	switch {
+	case out.Swept:
+		_, err = fmt.Fprintf(c.App.Writer, "swept: generation %d, %d of %d entries are erased. Traces of epochs %d to %d were swept at %s; the record is entry %d.\n",
+			out.Generation, out.Erased, out.Size, out.EpochsFrom, out.EpochsTo, out.TracesSweptAt, out.Record)
+		fmt.Fprintln(c.App.ErrWriter, "hint: nobody can read a backup from before this sweep: lacuna backup")
+	case out.Verified != nil:
+	case out.Unswept == 0:
+		_, err = fmt.Fprintln(c.App.Writer, "nothing to sweep: nothing was erased since the last sweep.")
+	default:
+		_, err = fmt.Fprintf(c.App.Writer, "no sweep is due: the traces of %d %s last until %s at most; lacuna sweep --now\n", out.Unswept, plural(out.Unswept, "erasure"), out.Due)
+	}
+	if err == nil && out.Verified != nil && len(out.Verified.Problems) == 0 {
+		_, err = fmt.Fprintf(c.App.Writer, "verified: every living event opens; no living key opens or lists an erased one (%d tried); no row of an earlier generation is left.\n", out.Verified.Tried)
+	}
+	return err
+}
