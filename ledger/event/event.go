@@ -43,8 +43,8 @@ func (m Member) LogValue() slog.Value { return slog.StringValue("[member " + m.N
 // The zero value is an event without members. An Event may be used by several
 // goroutines at once; the slices it returns belong to it.
 type Event struct {
-	text    []byte   // RFC 8785
-	members []Member // in the order of text, whose memory values share
+	text    []byte   // RFC 8785; nil where it is written when somebody asks
+	members []Member // in the order of text, whose memory values share where it is written
 	typ     *Type    // that the member "type" names, nil if there is none of that name
 }
 
@@ -69,9 +69,38 @@ func (e *Event) Type() string {
 // Canonical returns the RFC 8785 text of the event. The caller may not change it.
 func (e *Event) Canonical() []byte {
 	if e.text == nil {
-		return []byte("{}")
+		return e.appendText(make([]byte, 0, e.size()))
 	}
 	return e.text
+}
+
+// size is the length of the canonical text.
+func (e *Event) size() int {
+	if e.text != nil {
+		return len(e.text)
+	}
+	n := len("{}") + max(0, len(e.members)-1)
+	for i := range e.members {
+		n += len(`"":`) + len(e.members[i].Name) + len(e.members[i].Value)
+		if needsEscape(e.members[i].Name) {
+			n += len(quote(e.members[i].Name)) - len(`""`) - len(e.members[i].Name)
+		}
+	}
+	return n
+}
+
+// appendText writes the canonical text. Members are in order.
+func (e *Event) appendText(text []byte) []byte {
+	text = append(text, '{')
+	for i := range e.members {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = appendQuoted(text, e.members[i].Name)
+		text = append(text, ':')
+		text = append(text, e.members[i].Value...)
+	}
+	return append(text, '}')
 }
 
 // Members returns the members in canonical order. The caller may not change them.
@@ -223,9 +252,8 @@ func (b *builder) get(name string) []byte {
 	return nil
 }
 
-// event sorts the members and writes the text. The event takes the member list
-// over, so the builder is not used again.
-func (b *builder) event() *Event {
+// sorted returns the members in order. The builder is not used again.
+func (b *builder) sorted() []Member {
 	ms := b.members
 	b.members = nil
 	// Insertion sort: the members are few and mostly in order.
@@ -238,6 +266,18 @@ func (b *builder) event() *Event {
 			ms[j] = m
 		}
 	}
+	return ms
+}
+
+// passing sorts the members into an event of which hardly anybody asks for the
+// text: what the ledger seals, it seals member by member. The values stay where
+// they are, in the memory of what came in.
+func (b *builder) passing() *Event { return newEvent(nil, b.sorted()) }
+
+// event sorts the members and writes the text. The event takes the member list
+// over, so the builder is not used again.
+func (b *builder) event() *Event {
+	ms := b.sorted()
 	n := 2
 	for _, m := range ms {
 		n += len(m.Name) + len(m.Value) + 4

@@ -98,7 +98,7 @@ func Fill(c Context, short *Event) (full []*Event, warnings []Warning, err error
 		return nil, nil, err
 	}
 	for _, e := range f.out {
-		if len(e.text) > maxFull {
+		if e.size() > maxFull {
 			return nil, nil, Refuse(TooLarge, "", "an event is at most 65,535 bytes")
 		}
 	}
@@ -279,7 +279,11 @@ func (f *filler) finish(b *builder, ms []Member) {
 	} else {
 		b.setString("id", f.id(len(f.out)))
 	}
-	f.out = append(f.out, b.event())
+	if f.t.Register() {
+		f.out = append(f.out, b.event()) // the register keeps it
+	} else {
+		f.out = append(f.out, b.passing())
+	}
 }
 
 // id returns the id of the nth event of the request.
