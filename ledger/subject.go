@@ -97,6 +97,10 @@ type stripe struct {
 // dozen events.
 const subjectsMost = 64 << 10
 
+// id is the person's identifier, in the memory that the key has: what a request
+// brought along is part of its text, which would stay with it.
+func (s *subject) id() string { return string(s.key[len(personPrefix):]) }
+
 func newSubjects() *subjects {
 	s := &subjects{seed: maphash.MakeSeed()}
 	for i := range s.stripes {
@@ -129,7 +133,7 @@ func (l *Ledger) subject(ctx context.Context, st *stripe, id string) (*subject, 
 		return nil, err
 	}
 	s.used = st.tick
-	st.byID[id] = s
+	st.byID[s.id()] = s
 	if len(st.byID) > subjectsMost/len(l.subjects.stripes) {
 		st.evict()
 	}
@@ -378,7 +382,9 @@ func (l *Ledger) envelope(ctx context.Context, v *view, index uint64, leaf []byt
 
 // personKey, organisationKey: the key tree's subjects are prefixed, so that no
 // identifier a controller may choose can name a key that is the ledger's own.
-func personKey(id string) keystore.Subject { return keystore.Subject("s:" + id) }
+func personKey(id string) keystore.Subject { return keystore.Subject(personPrefix + id) }
+
+const personPrefix = "s:"
 
 const (
 	organisation      = keystore.Subject("o:register")
