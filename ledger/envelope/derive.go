@@ -81,6 +81,10 @@ func (p *parts) derive(suite Suite, secret *[32]byte) {
 		p.deriveFIPS(*secret)
 		return
 	}
+	if paired {
+		p.derivePaired(suite, secret)
+		return
+	}
 	// On the stack. T(i) = HMAC(secret, T(i-1) || info || i), where
 	// both pads stay in place while the message behind them changes.
 	const info = len(labelParts) + 1

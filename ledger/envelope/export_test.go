@@ -10,3 +10,11 @@ var PaddedSize = paddedSize
 
 // AppendEncode64 is what seals encode members with.
 var AppendEncode64 = appendEncode64
+
+// Alone makes seals hash one message at a time, as on a processor without
+// instructions for SHA-256, until the returned function is called.
+func Alone() (restore func()) {
+	was := paired
+	paired = false
+	return func() { paired = was }
+}

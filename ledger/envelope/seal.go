@@ -5,7 +5,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+
+	"github.com/lacunalog/lacuna/ledger/envelope/internal/sha2"
 )
 
 const (
@@ -73,6 +76,9 @@ type work struct {
 	json  []byte // one [salt, name, value]
 	enc   []byte // its base64url, which is D_i
 	list  []byte // what d_P hashes
+
+	places [MaxMembers]uint32     // of the digests in it
+	ends   [MaxMembers + 1]uint32 // of each D_i, where all of them are kept
 }
 
 var works = sync.Pool{New: func() any { return new(work) }}
@@ -120,8 +126,9 @@ func seal(k Keys, suite Suite, origin *[32]byte, event []byte, members []Member,
 	padded := paddedSize(size)
 	// The label that d_E hashes in front of the envelope stands in front of it
 	// in memory too, so that one call hashes both.
-	labelled := make([]byte, len(labelEnvelope)+headerSize+padded+suite.overhead())
-	env := labelled[copy(labelled, labelEnvelope):]
+	whole := len(labelEnvelope) + headerSize + padded + suite.overhead()
+	labelled := make([]byte, whole, sha2.Padded(whole))
+	env := labelled[copy(labelled, labelEnvelope):whole:whole]
 	plaintext := env[headerSize : headerSize : headerSize+padded]
 	if suite == AES256GCM {
 		plaintext = make([]byte, 0, padded)
@@ -143,7 +150,7 @@ func seal(k Keys, suite Suite, origin *[32]byte, event []byte, members []Member,
 	w.p.derive(suite, &secret)
 	clear(secret[:])
 
-	dP := w.membersHash(suite, event)
+	w.listMembers(suite, event)
 
 	env[0] = byte(suite)
 	copy(env[1:], e[:])
@@ -151,32 +158,58 @@ func seal(k Keys, suite Suite, origin *[32]byte, event []byte, members []Member,
 	if err := w.p.seal(suite, env, plaintext); err != nil {
 		return Sealed{}, err
 	}
-	dE := sha256.Sum256(labelled)
+	var dP, dE [32]byte
+	if suite.paired() {
+		dP, dE = hashPaired(w.list, labelled)
+	} else {
+		dP, dE = sha256.Sum256(w.list), sha256.Sum256(labelled)
+	}
 	return Sealed{env, leafFor(suite, &w.p.r, origin, &dE, &dP)}, nil
 }
 
 // membersHash computes d_P of the event that w.spans describes.
 func (w *work) membersHash(suite Suite, event []byte) [32]byte {
+	w.listMembers(suite, event)
+	return sha256.Sum256(w.list)
+}
+
+// listMembers writes what d_P hashes into w.list, with room for the padding.
+func (w *work) listMembers(suite Suite, event []byte) {
 	n := w.spans.n
 	salts := w.salts[:n*saltSize]
 	w.p.salts(suite, salts)
 	list := appendMembersHead(w.list[:0], n)
 	for i := range n {
 		name := w.spans.name(event, i)
-		w.disclose(salts, event, i)
-		digest := sha256.Sum256(w.enc)
 		list = append(list, byte(len(name)))
 		list = append(list, name...)
-		list = append(list, digest[:]...)
+		w.places[i] = uint32(len(list))
+		list = append(list, zeroDigest[:]...)
+	}
+	list = slices.Grow(list, 2*sha2.Block)
+	if suite.paired() {
+		w.digestsPaired(salts, event, list)
+	} else {
+		for i := range n {
+			w.disclose(salts, event, i)
+			digest := sha256.Sum256(w.enc)
+			copy(list[w.places[i]:], digest[:])
+		}
 	}
 	w.list = list
-	return sha256.Sum256(list)
 }
+
+var zeroDigest [32]byte
 
 // disclose writes D_i into w.enc.
 func (w *work) disclose(salts, event []byte, i int) {
-	w.json = appendTriple(w.json[:0], salts[i*saltSize:(i+1)*saltSize], w.spans.name(event, i), w.spans.value(event, i))
+	w.triple(salts, event, i)
 	w.enc = appendEncode64(w.enc[:0], w.json)
+}
+
+// triple writes what D_i encodes into w.json.
+func (w *work) triple(salts, event []byte, i int) {
+	w.json = appendTriple(w.json[:0], salts[i*saltSize:(i+1)*saltSize], w.spans.name(event, i), w.spans.value(event, i))
 }
 
 // envelopeHash computes d_E = SHA-256("lacuna/v1/envelope" || E).
@@ -192,6 +225,9 @@ func envelopeHash(env []byte) (d [32]byte) {
 func leafFor(suite Suite, r, origin, dE, dP *[32]byte) [LeafSize]byte {
 	if suite == AES256GCM {
 		return leafFIPS(*r, *origin, *dE, *dP)
+	}
+	if paired {
+		return leafPaired(r, origin, dE, dP)
 	}
 	return leafOf(r, origin, dE, dP)
 }
