@@ -120,10 +120,9 @@ func (e *Epoch) Destroy(ctx context.Context) ([]Statement, error) {
 	if err := e.t.opts.step("destroyed"); err != nil {
 		return nil, err
 	}
-	old := e.swap()
 	// What is left is tidiness. It is not waited for: recovery does it again where
 	// it finds the mark.
-	if _, err := e.t.enqueue(nil, e.t.leftovers(old)); err != nil {
+	if err := e.t.tidy(e.swap(), e.sweep); err != nil {
 		return nil, err
 	}
 	return slices.Clone(e.statements), nil
@@ -269,8 +268,7 @@ func (e *Epoch) abort(ctx context.Context) error {
 	e.partsShipped(false)
 	t.mu.Unlock()
 	t.opts.Order.Unlock()
-	del = append(del, single(mark(0).Key))
-	err := t.put(ctx, nil, del)
+	err := t.put(ctx, []KV{mark(0)}, del)
 	e.reopen()
 	e.end()
 	return err
@@ -295,18 +293,12 @@ func rowsOfGeneration(gen uint32) [2][]byte {
 	return [2][]byte{k, after(k)}
 }
 
-// leftovers returns what an epoch leaves to remove, its mark last.
-func (t *Tree) leftovers(del [][2][]byte) [][2][]byte {
-	g := &t.garbage
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.list = slices.DeleteFunc(g.list, func(d *debris) bool {
-		if d.behind == nil {
-			del = append(del, d.rows)
-		}
-		return d.behind == nil
-	})
-	return append(del, single(mark(0).Key))
+// tidy queues what is left to do after an epoch: its mark is taken back, and rows
+// that nobody needs are removed, if there are many or if they are those of a whole
+// generation.
+func (t *Tree) tidy(del [][2][]byte, generation bool) error {
+	_, err := t.enqueue([]KV{mark(0)}, append(del, t.garbage.dead(generation)...))
+	return err
 }
 
 // Scrub wipes every key and page in memory that is not in use, and where Go's

@@ -96,7 +96,7 @@ func (e *Epoch) prepare(ctx context.Context) (err error) {
 	return t.opts.step("prepared")
 }
 
-// mark is the row that says which epoch was begun.
+// mark is the row that says which epoch was begun, 0 for none.
 func mark(epoch uint64) KV {
 	return KV{rowKey{gen: housekeeping}.bytes(), binary.BigEndian.AppendUint64(nil, epoch)}
 }

@@ -55,6 +55,16 @@ func Open(ctx context.Context, rows Rows, hs []Holder, o Options) (*Tree, error)
 	if err != nil {
 		return nil, fmt.Errorf("opening the key tree: %w", err)
 	}
+	begun, err := t.begun(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("opening the key tree: %w", err)
+	}
+	// Where no epoch was begun, there is no later one than that of the root. If there
+	// is, the root is an older copy: to go on with it would remove what is newer.
+	if i := slices.IndexFunc(c.tops, func(top topRow) bool { return top.h.epoch > v.epoch }); i >= 0 && !begun {
+		return nil, Hinted("give the newest copy of every root holder", "opening the key tree: the holders' root is of epoch %d, and there are pages of epoch %d: %w",
+			v.epoch, c.tops[i].h.epoch, ErrNoCompleteEpoch)
+	}
 	v.sys, err = t.load(ctx, v, v.top, 1, systemStart)
 	if err != nil {
 		return nil, fmt.Errorf("opening the key tree: %w", err)
@@ -79,8 +89,10 @@ func Open(ctx context.Context, rows Rows, hs []Holder, o Options) (*Tree, error)
 			return nil, err
 		}
 	}
-	if err := t.clean(ctx, v, gens); err != nil {
-		return nil, fmt.Errorf("removing key pages that no root opens: %w", err)
+	if begun {
+		if err := t.clean(ctx, v, gens); err != nil {
+			return nil, fmt.Errorf("removing key pages that no root opens: %w", err)
+		}
 	}
 	if err := t.loadParts(ctx); err != nil {
 		return nil, err
@@ -292,16 +304,17 @@ func (t *Tree) tops(ctx context.Context, gens []uint32) ([]topRow, error) {
 	return tops, nil
 }
 
-// clean removes what an interrupted epoch left in the rows: where there is no
-// mark, there is nothing.
-func (t *Tree) clean(ctx context.Context, v *view, gens []uint32) error {
-	_, err := t.rows.Get(ctx, mark(0).Key)
+// begun reports whether there is the mark of an epoch whose end was not seen.
+func (t *Tree) begun(ctx context.Context) (bool, error) {
+	v, err := t.rows.Get(ctx, mark(0).Key)
 	if errors.Is(err, ErrNoRow) {
-		return nil
+		return false, nil
 	}
-	if err != nil {
-		return err
-	}
+	return !bytes.Equal(v, mark(0).Value), err
+}
+
+// clean removes what an interrupted epoch left in the rows.
+func (t *Tree) clean(ctx context.Context, v *view, gens []uint32) error {
 	t.recovery.Unfinished = true
 	del, err := t.unrooted(ctx, v, gens)
 	if err != nil {
@@ -316,7 +329,7 @@ func (t *Tree) clean(ctx context.Context, v *view, gens []uint32) error {
 	if err := t.opts.step("cleaning"); err != nil {
 		return err
 	}
-	return t.put(ctx, nil, append(del, single(mark(0).Key)))
+	return t.put(ctx, []KV{mark(0)}, del)
 }
 
 // unrooted lists the rows of other generations and of later epochs: no root
