@@ -100,13 +100,16 @@ func in(text string, secret []byte) bool {
 		dec = append(dec, fmt.Sprint(b))
 		hx = append(hx, fmt.Sprintf("0x%x", b))
 	}
-	q := fmt.Sprintf("%q", part)
+	var quoted []string // one of these does not end inside a character
+	for n := range 4 {
+		quoted = append(quoted, strings.Trim(fmt.Sprintf("%q", secret[:8+n]), `"`))
+	}
 	b64 := base64.StdEncoding.EncodeToString(secret[:6])
 	lower := strings.ToLower(text)
-	for _, form := range []string{
+	for _, form := range append(quoted,
 		string(part), hex.EncodeToString(part), strings.Join(dec, " "), strings.Join(dec, ", "), strings.Join(hx, ", "),
-		strings.Trim(q, `"`), fmt.Sprintf("% x", part),
-	} {
+		fmt.Sprintf("% x", part),
+	) {
 		if strings.Contains(lower, strings.ToLower(form)) {
 			return true
 		}
