@@ -11,6 +11,7 @@ import (
 	"github.com/lacunalog/lacuna/ledger/event"
 	"github.com/lacunalog/lacuna/ledger/receipt"
 	"github.com/lacunalog/lacuna/merkle"
+	"github.com/lacunalog/lacuna/merkle/log"
 )
 
 // ProveOptions say what a proof shows.
@@ -110,22 +111,27 @@ func (l *Ledger) openFields(k envelope.Keys, env []byte, e Entry, reveal []strin
 	return opening, nil
 }
 
-// proofFile puts an opening, the inclusion proof and a head together.
+// proofFile puts an opening, the inclusion proof and the head that says best when the entry was there together.
 func (l *Ledger) proofFile(ctx context.Context, index uint64, opening *envelope.Opening) (file []byte, unwitnessed, err error) {
-	extra, err := opening.Marshal()
-	if err != nil {
-		return nil, nil, err
-	}
 	head, unwitnessed, err := l.headFor(ctx, index)
 	if err != nil {
 		return nil, nil, err
 	}
+	file, err = l.proofUnder(ctx, index, opening, head)
+	return file, unwitnessed, err
+}
+
+// proofUnder is a proof file under a given head.
+func (l *Ledger) proofUnder(ctx context.Context, index uint64, opening *envelope.Opening, head log.Head) ([]byte, error) {
+	extra, err := opening.Marshal()
+	if err != nil {
+		return nil, err
+	}
 	hashes, err := l.log.InclusionProof(ctx, index, head.Checkpoint.Size)
 	if err != nil {
-		return nil, nil, fmt.Errorf("building the inclusion proof of entry %d: %w", index, err)
+		return nil, fmt.Errorf("building the inclusion proof of entry %d: %w", index, err)
 	}
-	file, err = (&merkle.Proof{Extra: extra, Index: index, Hashes: hashes, Checkpoint: head.Signed}).Marshal()
-	return file, unwitnessed, err
+	return (&merkle.Proof{Extra: extra, Index: index, Hashes: hashes, Checkpoint: head.Signed}).Marshal()
 }
 
 // assert records chain.asserted for a person.

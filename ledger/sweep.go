@@ -214,7 +214,8 @@ func (s *sweeper) Commit(ctx context.Context) (root certificate.Digest, paired *
 	if err != nil {
 		return root, nil, err
 	}
-	return set.Root(), nil, nil
+	paired, err = s.l.pairSweeps(ctx, set)
+	return set.Root(), paired, err
 }
 
 // commitErased commits to a set of erased entries under the blinding key of a

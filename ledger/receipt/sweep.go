@@ -155,8 +155,8 @@ func coversAll(reports []*Report, j int, totals map[uint64]bool) bool {
 		} else {
 			epoch, previous = r.Sweep.Epoch, r.Sweep.Previous
 		}
-		if epoch < s.EpochsFrom {
-			return true
+		if epoch <= s.EpochsFrom {
+			return true // those before it are of earlier epochs
 		}
 		if epoch >= last {
 			return false // a chain that leads nowhere; that is said elsewhere

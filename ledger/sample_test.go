@@ -1,0 +1,212 @@
+package ledger_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lacunalog/lacuna/ledger"
+	"github.com/lacunalog/lacuna/ledger/receipt"
+)
+
+const auditorsSeed = "00112233445566778899aabbccddeeff"
+
+// audited is a ledger with some people, every third of whom was erased before a sweep.
+func audited(t *testing.T) (w *world, l *ledger.Ledger, trust *receipt.Trust) {
+	t.Helper()
+	w = newWorld(t)
+	l = w.open()
+	declare(t, l)
+	for i := range 30 {
+		must(t, l, `{"type":"processing.performed","subject":"a-%d","purpose":"chat-service","operation":"answer"}`, i)
+	}
+	eraseThird(t, l, "a", 0)
+	trust, err := receipt.NewTrust([]string{l.VerifierKey()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w, l, trust
+}
+
+func eraseThird(t *testing.T, l *ledger.Ledger, who string, from int) {
+	t.Helper()
+	for i := from; i < 30; i += 3 {
+		if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: fmt.Sprintf("%s-%d", who, i), Everything: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func sweepOnce(t *testing.T, l *ledger.Ledger) *ledger.SweepResult {
+	t.Helper()
+	done, err := l.Sweep(t.Context(), ledger.SweepOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+// sampleOf draws a sample and verifies it with the log's public key alone.
+func sampleOf(t *testing.T, l *ledger.Ledger, trust *receipt.Trust, o ledger.SampleOptions) (*receipt.Report, []byte) {
+	t.Helper()
+	if o.Seed == "" {
+		o.Seed = auditorsSeed
+	}
+	s, err := l.AuditSample(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := s.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := trust.VerifySample(file)
+	if err != nil {
+		t.Fatalf("the sample does not verify: %v", err)
+	}
+	return r, file
+}
+
+func verdicts(r *receipt.Report) map[receipt.Verdict]int {
+	n := map[receipt.Verdict]int{}
+	for _, l := range r.Leaves {
+		n[l.Verdict]++
+	}
+	return n
+}
+
+// TestAuditSample draws every entry, before a sweep, after it, and after more was erased.
+func TestAuditSample(t *testing.T) {
+	_, l, trust := audited(t)
+	all := ledger.SampleOptions{Leaves: 1000, Open: true}
+	r, _ := sampleOf(t, l, trust, all)
+	if n := verdicts(r); n[receipt.Unproven] != 10 || n[receipt.Erased] != 0 || n[receipt.Valid] != len(r.Leaves)-10 || len(r.Leaves) != int(l.Log().Head().Size) {
+		t.Errorf("before the sweep: %v", n)
+	}
+	head := l.Log().Head()
+	done := sweepOnce(t, l)
+	r, shown := sampleOf(t, l, trust, all)
+	if n := verdicts(r); n[receipt.Erased] != 10 || n[receipt.Unproven] != 0 || n[receipt.Valid] != len(r.Leaves)-10 {
+		t.Errorf("after the sweep: %v", n)
+	}
+	if bytes.Contains(shown, []byte("a-1")) {
+		t.Error("a sample shows whose an entry is, and was asked for types")
+	}
+
+	// Without supervision what lives is not opened.
+	all.Open, all.Blocks = false, 5
+	r, _ = sampleOf(t, l, trust, all)
+	if n := verdicts(r); n[receipt.Erased] != 10 || n[receipt.Withheld] < 20 || n[receipt.Erased]+n[receipt.Withheld]+n[receipt.Valid] != len(r.Leaves) || !strings.Contains(r.Text(), "1 block shown whole: their counts are those of their bits, 10 together") {
+		t.Errorf("without supervision: %v\n%s", n, r.Text())
+	}
+	// What was erased since is not yet committed to.
+	eraseThird(t, l, "a", 1)
+	r, _ = sampleOf(t, l, trust, all)
+	if n := verdicts(r); n[receipt.Erased] != 10 || n[receipt.Unproven] != 10 {
+		t.Errorf("after more was erased: %v", n)
+	}
+	// A head that the auditor has from before: what came later cannot be drawn.
+	all.Head = head.Signed
+	if r, _ = sampleOf(t, l, trust, all); r.Size != head.Size || uint64(len(r.Leaves)) != head.Size {
+		t.Errorf("%d entries drawn under a head of size %d", len(r.Leaves), head.Size)
+	}
+	if done.Record.Erased != 10 || r.Sweep.Generation != done.Record.Generation {
+		t.Errorf("generation %d, %d erased", r.Sweep.Generation, done.Record.Erased)
+	}
+	// Members beyond the type only where they are asked for.
+	r, shown = sampleOf(t, l, trust, ledger.SampleOptions{Leaves: 1000, Open: true, Reveal: []string{"type", "operation"}})
+	if verdicts(r)[receipt.Valid] == 0 || bytes.Contains(shown, []byte("a-2")) {
+		t.Error("more or less is shown than was asked for")
+	}
+}
+
+func TestAuditSampleRefuses(t *testing.T) {
+	_, l, _ := audited(t)
+	other := newWorld(t).open()
+	for name, o := range map[string]ledger.SampleOptions{
+		"no seed":             {Leaves: 1},
+		"a short seed":        {Leaves: 1, Seed: "00"},
+		"too many":            {Leaves: 1 << 20, Seed: auditorsSeed},
+		"another log's head":  {Leaves: 1, Seed: auditorsSeed, Head: other.Log().Head().Signed},
+		"what is no head":     {Leaves: 1, Seed: auditorsSeed, Head: []byte("head")},
+		"a head with changes": {Leaves: 1, Seed: auditorsSeed, Head: bytes.Replace(l.Log().Head().Signed, []byte("\n"), []byte("\n1"), 1)},
+	} {
+		if _, err := l.AuditSample(t.Context(), o); err == nil {
+			t.Errorf("%s: a sample", name)
+		}
+	}
+}
+
+// TestPairedSweeps verifies what two sweeps leave behind, from files alone.
+func TestPairedSweeps(t *testing.T) {
+	w, l, trust := audited(t)
+	first := sweepOnce(t, l)
+	if first.Record.Paired != nil {
+		t.Error("the first sweep is paired with another")
+	}
+	before, _ := sampleOf(t, l, trust, ledger.SampleOptions{Leaves: 1000})
+	for i := range 30 {
+		must(t, l, `{"type":"processing.performed","subject":"b-%d","purpose":"chat-service","operation":"answer"}`, i)
+	}
+	eraseThird(t, l, "b", 2)
+	certs, err := l.Certificates(t.Context())
+	if err != nil || len(certs) != 10 {
+		t.Fatalf("%d certificates, %v", len(certs), err)
+	}
+	second := sweepOnce(t, l)
+	if second.Record.Paired == nil {
+		t.Fatal("the second sweep has no paired openings")
+	}
+	file, err := os.ReadFile(filepath.Join(w.dir, fmt.Sprintf("paired-%d.json", second.Record.Generation)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := func(index uint64) *receipt.Report {
+		p, err := l.Prove(t.Context(), index, ledger.ProveOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := trust.Verify(p.File)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	reports := []*receipt.Report{report(first.Index), report(second.Index)}
+	p, err := trust.VerifyPaired(file, reports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, _ := sampleOf(t, l, trust, ledger.SampleOptions{Leaves: 1000})
+	reports = append(reports, p, before, after)
+	// The certificates of all epochs between the sweeps have the same total as the second.
+	for _, c := range certs {
+		text, err := c.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := receipt.VerifyCertificate(text, report(c.Record.Index), reports...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Sweep == nil || r.Sweep.Generation != second.Record.Generation {
+			t.Errorf("the traces of epoch %d: %+v", c.Terms.Epoch, r.Sweep)
+		}
+		reports = append(reports, r)
+	}
+	v := receipt.Conclude(reports, false)
+	agree := false
+	for _, f := range v.Findings {
+		agree = agree || strings.Contains(f.Text, "agree: 10 entries became unreadable")
+	}
+	if !v.Verified || !agree {
+		t.Errorf("together: %+v", v.Findings)
+	}
+	records, err := l.SweepRecords(t.Context())
+	if err != nil || len(records) != 2 || records[0].Index != second.Index || records[1].Index != first.Index {
+		t.Errorf("%d sweep records, %v", len(records), err)
+	}
+}
