@@ -60,7 +60,7 @@ type Statement struct {
 	Destroyed   []uint64 `json:"destroyed"`   // epochs of the shares that could be read before
 	Overwritten int      `json:"overwritten"` // slots
 	Copies      int      `json:"copies"`      // places that confirmed
-	Signature   string   `json:"signature"`   // base64url, empty where the holder has no key of its own
+	Signature   string   `json:"signature"`   // base64url of a custodian's public key and its signature, empty where the holder has no key
 }
 
 // Subjects says for how many people, or keys where nobody can say whose they are, an epoch destroyed
@@ -130,6 +130,9 @@ func (r *Record) check() error {
 		return errors.New("an approver, where none is asked for")
 	}
 	if err := checkLevel(r.Level, r.Holders); err != nil {
+		return err
+	}
+	if err := checkSignatures(r.Holders, r.Tree, r.Epoch, r.Attempt); err != nil {
 		return err
 	}
 	for _, b := range []string{r.Subjects.Closure, r.Subjects.Request, r.Subjects.Retention} {

@@ -89,5 +89,8 @@ func (r *SweepRecord) check() error {
 	if err := checkLevel(r.Level, r.Holders); err != nil {
 		return err
 	}
+	if err := checkSignatures(r.Holders, r.Tree, r.Epoch, r.Attempt); err != nil {
+		return err
+	}
 	return checkInstant(r.TracesSweptAt)
 }

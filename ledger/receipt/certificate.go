@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -175,7 +176,11 @@ func (r *Report) sweptBy(sweeps []*Report) (by *Report) {
 func holders(statements []certificate.Statement) string {
 	var said []string
 	for _, h := range statements {
-		said = append(said, printable(h.Kind)+" ("+printable(h.Level)+")")
+		by := printable(h.Kind) + " (" + printable(h.Level) + ")"
+		if key := h.Custodian(); key != nil {
+			by += ", signed by custodian " + base64.RawURLEncoding.EncodeToString(key)
+		}
+		said = append(said, by)
 	}
 	who := "the holder of the root states"
 	if len(said) > 1 {
