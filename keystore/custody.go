@@ -58,6 +58,7 @@ type Caps struct {
 	Level       Level  // what it reaches on its own
 	Independent bool   // a custodian elsewhere, not under the same hands as the rows
 	Copies      int    // places that keep the share and must all confirm its destruction
+	Sealed      bool   // the share lies there sealed by a passphrase
 	Warning     string // one line for the operator, empty where there is nothing to say
 }
 

@@ -91,12 +91,13 @@ func (l *Ledger) Backup(ctx context.Context, out string) (_ Manifest, err error)
 
 // RestoreOptions say where a backup goes.
 type RestoreOptions struct {
-	From       string   // the backup
-	Dir        string   // the new ledger; must not exist
-	Root       []string // the root holder as it is now
-	SigningKey string   // the log's signing key (log.skey)
-	SecondKey  string   // the log's second signing key (log.mldsa.skey), if it has one
-	Pages      string   // folder that received key pages since; "" for none
+	From       string            // the backup
+	Dir        string            // the new ledger; must not exist
+	Root       []string          // the root holder as it is now
+	Passphrase holder.Passphrase // opens a sealed root
+	SigningKey string            // the log's signing key (log.skey)
+	SecondKey  string            // the log's second signing key (log.mldsa.skey), if it has one
+	Pages      string            // folder that received key pages since; "" for none
 	// Custodians are invitations of custodians that the backup does not know of, or
 	// that knew the ledger by another signing key. Those that it names are asked anyway.
 	Custodians []string
@@ -173,11 +174,7 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 	for _, root := range o.Root {
 		c.Root = append(c.Root, relativeTo(o.Dir, root))
 	}
-	text, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	if err := writeFile(filepath.Join(tmp, configFile), append(text, '\n'), 0o644); err != nil {
+	if err := c.write(tmp); err != nil {
 		return nil, err
 	}
 	r := &Restored{Manifest: m}
@@ -242,7 +239,7 @@ func (r *Restored) pages(ctx context.Context, store string, lo log.Options, o Re
 	if warn == nil {
 		warn = func(string) {}
 	}
-	local, err := openHolders(o.Root, warn)
+	local, err := openHolders(o.Root, o.Passphrase, warn)
 	if err != nil {
 		return err
 	}

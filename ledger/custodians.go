@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -211,11 +210,7 @@ func (l *Ledger) saveCustodians() error {
 		return err
 	}
 	c.Custodians = l.custody.configs()
-	text, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return err
-	}
-	return writeFile(filepath.Join(l.dir, configFile), append(text, '\n'), 0o644)
+	return c.write(l.dir)
 }
 
 // settleCustodians ends a change of holders that was interrupted: the tree was opened,

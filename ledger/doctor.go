@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/keystore/holder"
 )
 
 // Severity of a finding of Examine.
@@ -45,28 +46,20 @@ func (l *Ledger) Examine() []Finding {
 		add(Warning, "go on with the newest copy of the log", "%s", err)
 	}
 	for _, h := range info.Holders {
+		if h.Sealed {
+			add(Fine, "", "the root is sealed by a passphrase: whoever loses it has erased everybody")
+		}
 		switch {
 		case h.Level == keystore.L0:
-			add(Warning, "put the root on ext4 (ordered) or XFS, or on a partition of its own", "destruction level L0: %s", h.Warning)
+			add(Warning, "put the root on ext4 (data=ordered) or XFS, or on a partition of its own: docs/howto/protect-the-root.md", "destruction level L0: %s", h.Warning)
 		case h.Warning != "":
 			add(Warning, "", "destruction level %s: %s", h.Level, h.Warning)
 		default:
 			add(Fine, "", "destruction level %s: an old root is overwritten in place (%s)", h.Level, h.Kind)
 		}
 	}
-	if len(l.config.Root) < 2 {
-		add(Warning, "a second root file on another disk is set up with lacuna init --root FILE --root FILE", "the root is in one place: whoever loses it has erased everybody")
-	} else {
-		add(Fine, "", "the root is in %d places", len(l.config.Root))
-	}
 	l.examineCustodians(add)
-	if name, ok := l.pagesAtCustodian(); ok {
-		add(Fine, "", "key pages are also kept by custodian %s", name)
-	} else if l.config.Pages == "" {
-		add(Warning, "a folder on another disk is set up with lacuna init --pages FOLDER", "key pages go to no second place: after an erasure no older backup opens anybody")
-	} else {
-		add(Fine, "", "key pages are also written to %s", absoluteIn(l.dir, l.config.Pages))
-	}
+	l.examinePlaces(add)
 	if info.SecretMode {
 		add(Fine, "", "keys are derived in memory that the runtime wipes")
 	} else {
@@ -80,4 +73,43 @@ func (l *Ledger) Examine() []Finding {
 	}
 	l.examinePublishing(add)
 	return out
+}
+
+// examinePlaces says what a lost disk would take away.
+func (l *Ledger) examinePlaces(add func(s Severity, hint, text string, args ...any)) {
+	roots := l.roots()
+	if len(roots) < 2 {
+		add(Warning, "lacuna root add FILE-ON-ANOTHER-DISK", "the root is in one place: whoever loses it has erased everybody")
+	} else {
+		add(Fine, "", "the root is in %d places", len(roots))
+	}
+	for i, root := range roots {
+		if onPartition(root) && len(headCopy(roots)) == 0 {
+			add(Remark, "lacuna root add FILE, on another disk", "beside a root on a partition lies no copy of the newest head: an old copy of the log is not noticed from there")
+		}
+		for _, other := range roots[:i] {
+			if holder.SameVolume(root, other) {
+				add(Remark, "move one of them to another disk: lacuna root remove, lacuna root add", "%s and %s lie on one file system: who loses it has erased everybody", other, root)
+			}
+		}
+	}
+	if name, ok := l.pagesAtCustodian(); ok {
+		add(Fine, "", "key pages are also kept by custodian %s", name)
+		if l.config.Pages == "" {
+			return
+		}
+	}
+	if l.config.Pages == "" {
+		add(Warning, "lacuna pages FOLDER-ON-ANOTHER-DISK", "key pages go to no second place: after an erasure no older backup opens anybody")
+		return
+	}
+	pages := absoluteIn(l.dir, l.config.Pages)
+	if _, err := os.Stat(pages); err != nil {
+		add(Warning, "mount it, or name another with lacuna pages FOLDER; until then nobody can be erased", "the folder for key pages cannot be reached: %v", err)
+		return
+	}
+	add(Fine, "", "key pages are also written to %s", pages)
+	if holder.SameVolume(pages, l.dir) {
+		add(Remark, "lacuna pages FOLDER-ON-ANOTHER-DISK", "the folder for key pages lies on the file system of the ledger, and is lost with it")
+	}
 }

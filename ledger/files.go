@@ -16,35 +16,16 @@ import (
 
 // createHolders makes the root holder: one file, or the same share in several.
 // Where one of them cannot be made, none is left.
-func createHolders(roots []string) ([]keystore.Holder, error) {
-	var made []*holder.File
-	undo := func() {
-		for i, f := range made {
-			f.Close()
-			os.Remove(roots[i])
-		}
-	}
-	for _, root := range roots {
-		f, err := holder.CreateFile(root)
-		if err != nil {
-			undo()
-			return nil, err
-		}
-		made = append(made, f)
-	}
-	if len(made) == 1 {
-		return []keystore.Holder{made[0]}, nil
-	}
-	m, err := holder.Mirror(made...)
+func createHolders(roots []string, pass holder.Passphrase) ([]keystore.Holder, error) {
+	h, err := pass.CreateFiles(roots...)
 	if err != nil {
-		undo()
 		return nil, err
 	}
-	return []keystore.Holder{m}, nil
+	return []keystore.Holder{h}, nil
 }
 
-func openHolders(roots []string, warn func(string)) ([]keystore.Holder, error) {
-	h, err := holder.OpenFiles(roots...)
+func openHolders(roots []string, pass holder.Passphrase, warn func(string)) ([]keystore.Holder, error) {
+	h, err := pass.OpenFiles(roots...)
 	if err != nil {
 		return nil, err
 	}
@@ -60,10 +41,15 @@ func closeAll(hs []keystore.Holder) {
 	}
 }
 
-func removeAll(files []string) {
-	for _, f := range files {
-		os.Remove(f)
+// discardAll takes away roots that were made and are no ledger's.
+func discardAll(roots []string) error {
+	var errs []error
+	for _, root := range roots {
+		if err := holder.Discard(root); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
+	return errors.Join(errs...)
 }
 
 // headFiles keeps a copy of the newest signed head beside each root file. It is
@@ -73,9 +59,17 @@ type headFiles []string
 func headCopy(roots []string) headFiles {
 	var h headFiles
 	for _, root := range roots {
-		h = append(h, root+".head")
+		if !onPartition(root) { // beside which nothing can lie
+			h = append(h, root+".head")
+		}
 	}
 	return h
+}
+
+// onPartition reports whether a root lies on a device of blocks.
+func onPartition(root string) bool {
+	st, err := os.Stat(root)
+	return err == nil && st.Mode()&fs.ModeDevice != 0 && st.Mode()&fs.ModeCharDevice == 0
 }
 
 // Load returns the longest copy: all are signed by the log, and the log compares

@@ -3,6 +3,7 @@ package ledger
 import (
 	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/keystore/holder"
 	"github.com/lacunalog/lacuna/merkle/log"
 )
 
@@ -34,16 +35,16 @@ func (h hooks) erasureOptions(o *erasure.Options) {
 	}
 }
 
-func (h hooks) createHolders(roots []string) ([]keystore.Holder, error) {
+func (h hooks) createHolders(roots []string, pass holder.Passphrase) ([]keystore.Holder, error) {
 	if h.holders != nil {
 		return h.holders()
 	}
-	return createHolders(roots)
+	return createHolders(roots, pass)
 }
 
-func (h hooks) openHolders(roots []string, warn func(string)) ([]keystore.Holder, error) {
+func (h hooks) openHolders(roots []string, pass holder.Passphrase, warn func(string)) ([]keystore.Holder, error) {
 	if h.holders != nil {
 		return h.holders()
 	}
-	return openHolders(roots, warn)
+	return openHolders(roots, pass, warn)
 }

@@ -87,10 +87,12 @@ const (
 
 // Options say how a ledger is opened. Only Dir is needed.
 type Options struct {
-	Dir   string
-	Root  []string // instead of Config.Root
-	Actor event.Actor
-	Now   func() time.Time // nil: the system's clock
+	Dir  string
+	Root []string // instead of Config.Root
+	// Passphrase is asked for the words that open a sealed root, where it is sealed.
+	Passphrase holder.Passphrase
+	Actor      event.Actor
+	Now        func() time.Time // nil: the system's clock
 
 	// ReadOnly opens a ledger for reading. Nothing is signed or appended.
 	ReadOnly bool
@@ -101,6 +103,7 @@ type Options struct {
 	// waits for it. It must return soon. Nil: not told.
 	Erasing func(erasure.ID, erasure.State)
 
+	pages string // instead of Config.Pages
 	hooks hooks
 }
 
@@ -156,7 +159,9 @@ type InitOptions struct {
 	Suite  int      // 0: suite 1
 	Policy []byte   // text of a policy (https://c2sp.org/tlog-policy) without the log's own key; nil for none
 	MLDSA  bool     // make a second key, ML-DSA-44, that signs the heads which strangers see
-	Now    func() time.Time
+	// Passphrase seals the root, where it is not nil.
+	Passphrase holder.Passphrase
+	Now        func() time.Time
 
 	hooks hooks
 }
@@ -183,7 +188,7 @@ func Init(ctx context.Context, o InitOptions) (err error) {
 		if inside(o.Dir, root) {
 			return badConfig("root %s lies inside the ledger: whoever copies the folder would copy the root too", root)
 		}
-		if _, err := os.Lstat(root); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(root); !errors.Is(err, fs.ErrNotExist) && !onPartition(root) {
 			return fmt.Errorf("root %s exists already: it may hold the only root of another ledger; remove it if an interrupted init left it", root)
 		}
 	}
@@ -244,14 +249,14 @@ func Init(ctx context.Context, o InitOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	h, err := o.hooks.createHolders(o.Root)
+	h, err := o.hooks.createHolders(o.Root, o.Passphrase)
 	if err != nil {
 		lg.Close()
 		return err
 	}
 	defer func() {
 		if err != nil {
-			removeAll(o.Root) // made here, and no ledger's
+			err = errors.Join(err, discardAll(o.Root)) // made here, and no ledger's
 		}
 	}()
 	to := keystore.Options{Now: o.Now}
@@ -275,11 +280,16 @@ func Init(ctx context.Context, o InitOptions) (err error) {
 	if err := headCopy(o.Root).Store(head); err != nil {
 		return err
 	}
+	return c.write(o.Dir)
+}
+
+// write makes the configuration durable.
+func (c Config) write(dir string) error {
 	text, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(o.Dir, configFile), append(text, '\n'), 0o644)
+	return writeFile(filepath.Join(dir, configFile), append(text, '\n'), 0o644)
 }
 
 // ReadConfig reads a ledger's configuration.
@@ -373,9 +383,7 @@ func Open(ctx context.Context, o Options) (_ *Ledger, err error) {
 	}
 	roots := o.Root
 	if len(roots) == 0 {
-		for _, root := range c.Root {
-			roots = append(roots, absoluteIn(o.Dir, root))
-		}
+		roots = l.roots()
 	}
 	pub, err := l.readPublishing(warn)
 	if err != nil {
@@ -418,7 +426,7 @@ func Open(ctx context.Context, o Options) (_ *Ledger, err error) {
 
 // start opens what lies on top of the log.
 func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o *Options) error {
-	local, err := o.hooks.openHolders(roots, warn)
+	local, err := o.hooks.openHolders(roots, o.Passphrase, warn)
 	if err != nil {
 		return err
 	}
@@ -431,7 +439,10 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 		}
 	}
 	to := keystore.Options{Order: &l.order, Now: o.Now, Next: next}
-	if l.config.Pages != "" {
+	switch {
+	case o.pages != "":
+		to.PageTarget = holder.PageDir(o.pages)
+	case l.config.Pages != "":
 		to.PageTarget = holder.PageDir(absoluteIn(l.dir, l.config.Pages))
 	}
 	to.PageTarget = l.custody.targets(to.PageTarget)

@@ -75,7 +75,8 @@ func restoreCommand() *cli.Command {
 			}
 			step, end := progress(c.App.ErrWriter, "copying")
 			r, err := ledger.Restore(c.Context, ledger.RestoreOptions{
-				From: from, Dir: dir, Root: roots, SigningKey: c.String("signing-key"), SecondKey: c.String("mldsa-key"), Pages: c.String("pages"),
+				Passphrase: askPassphrase(c),
+				From:       from, Dir: dir, Root: roots, SigningKey: c.String("signing-key"), SecondKey: c.String("mldsa-key"), Pages: c.String("pages"),
 				Progress: func(done, total int64) { step(uint64(done), uint64(total)) },
 				Warn:     func(text string) { fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: %s\n", text) },
 			})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/keystore/holder"
 	"github.com/lacunalog/lacuna/keystore/holder/custodian"
 	"github.com/lacunalog/lacuna/ledger"
 	"github.com/lacunalog/lacuna/ledger/event"
@@ -83,6 +84,10 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "lacuna: interrupted")
 		return exitInterrupted
+	}
+	var exact *keystore.HintError
+	if errors.As(err, &exact) {
+		hint = exact.Hint
 	}
 	var h *hintError
 	if errors.As(err, &h) {
@@ -159,6 +164,8 @@ func classify(err error) (code int, hint string) {
 		return exitFailure, "the head beside the root is not this log's: name this ledger's root with --root"
 	case errors.Is(err, log.ErrDiskFull), errors.Is(err, syscall.ENOSPC):
 		return exitFailure, "free some disk space and send the same events again; nothing acknowledged is lost"
+	case errors.Is(err, holder.ErrPassphrase):
+		return exitNotAllowed, "give the passphrase with which the root was made"
 	case errors.Is(err, keystore.ErrHolderMissing):
 		return exitFailure, "without its root nobody's data can be read: mount it, or name it with --root"
 	case errors.Is(err, keystore.ErrWrongTree):

@@ -17,8 +17,10 @@ func initCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "ledger", Usage: "folder to create", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
 			&cli.StringFlag{Name: "origin", Usage: "name of the log, a URL without scheme: log.example.com/crm", Required: true},
-			&cli.StringSliceFlag{Name: "root", Usage: "file that holds the root of all keys; give it twice for a second place on another disk (default: LEDGER.root)"},
+			&cli.StringSliceFlag{Name: "root", Usage: "file that holds the root of all keys, or an empty partition; give it twice for a second place on another disk (default: LEDGER.root)"},
 			&cli.StringFlag{Name: "pages", Usage: "folder on another disk that receives key pages before an old root is destroyed"},
+			&cli.BoolFlag{Name: "passphrase", Usage: "seal the root by a passphrase, from --passphrase-file, LACUNA_PASSPHRASE, or asked for at the terminal"},
+			passphraseFile(),
 			&cli.StringFlag{Name: "policy", Usage: "file that says whose cosignatures a head needs before strangers see it, after C2SP tlog-policy; the log's own key is added"},
 			&cli.BoolFlag{Name: "mldsa", Usage: "make a second key of the log, ML-DSA-44, that signs the heads which strangers see, for when Ed25519 falls"},
 			&cli.IntFlag{Name: "suite", Usage: "1 ChaCha20-Poly1305, 2 AES-256-GCM", Value: 1},
@@ -43,8 +45,12 @@ func initCommand() *cli.Command {
 					policy = []byte{} // an empty file is a bad policy, not none
 				}
 			}
-			err := ledger.Init(c.Context, ledger.InitOptions{
-				Dir: dir, Origin: c.String("origin"), Root: roots, Pages: c.String("pages"), Suite: c.Int("suite"),
+			pass, err := newPassphrase(c)
+			if err != nil {
+				return err
+			}
+			err = ledger.Init(c.Context, ledger.InitOptions{
+				Passphrase: pass, Dir: dir, Origin: c.String("origin"), Root: roots, Pages: c.String("pages"), Suite: c.Int("suite"),
 				Policy: policy, MLDSA: c.Bool("mldsa"),
 			})
 			if err != nil {
@@ -53,11 +59,11 @@ func initCommand() *cli.Command {
 			w := c.App.ErrWriter
 			if len(roots) == 1 {
 				fmt.Fprintf(w, "lacuna: THERE IS NO SECOND PLACE FOR THE ROOT. WHOEVER LOSES %s HAS ERASED EVERYBODY.\n", roots[0])
-				fmt.Fprintln(w, "hint: lacuna init --root FILE --root FILE-ON-ANOTHER-DISK")
+				fmt.Fprintln(w, "hint: lacuna root add --ledger "+dir+" FILE-ON-ANOTHER-DISK")
 			}
 			if c.String("pages") == "" {
 				fmt.Fprintln(w, "lacuna: THERE IS NO SECOND PLACE FOR KEY PAGES. AFTER AN ERASURE NO OLDER BACKUP OPENS ANYBODY.")
-				fmt.Fprintln(w, "hint: lacuna init --pages FOLDER-ON-ANOTHER-DISK")
+				fmt.Fprintln(w, "hint: lacuna pages --ledger "+dir+" FOLDER-ON-ANOTHER-DISK")
 			}
 			vkey := filepath.Join(dir, "log.vkey")
 			if c.Bool("json") {

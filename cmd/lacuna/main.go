@@ -65,7 +65,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			initCommand(), appendCommand(), recordCommand(), mayCommand(), getCommand(), subjectCommand(),
 			proveCommand(), verifyCommand(), eraseCommand(), certificatesCommand(), retentionCommand(), sweepCommand(), holdCommand(), restrictCommand(),
-			fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), exportCommand(),
+			fsckCommand(), backupCommand(), restoreCommand(), rootCommand(), pagesCommand(), doctorCommand(), exportCommand(),
 			publishCommand(), serveCommand(), auditCommand(), mirrorCommand(), witnessCommand(), custodianCommand(), benchCommand(), demoCommand(),
 		},
 		CommandNotFound: nil,

@@ -20,17 +20,24 @@ func ledgerFlags(more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "ledger", Usage: "folder of the ledger", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
 		&cli.StringSliceFlag{Name: "root", Usage: "file of the root holder, when it is not where lacuna.json says", EnvVars: []string{"LACUNA_ROOT"}},
+		passphraseFile(),
 		&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 	}, more...)
 }
 
+// openOptions is how a command opens its ledger.
+func openOptions(c *cli.Context) ledger.Options {
+	return ledger.Options{
+		Dir:        c.String("ledger"),
+		Root:       c.StringSlice("root"),
+		Passphrase: askPassphrase(c),
+		Warn:       func(text string) { fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: %s\n", text) },
+	}
+}
+
 // withLedger opens the ledger, runs f and closes it.
 func withLedger(c *cli.Context, f func(l *ledger.Ledger) error) error {
-	l, err := ledger.Open(c.Context, ledger.Options{
-		Dir:  c.String("ledger"),
-		Root: c.StringSlice("root"),
-		Warn: func(text string) { fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: %s\n", text) },
-	})
+	l, err := ledger.Open(c.Context, openOptions(c))
 	var missing *ledger.NotFoundError
 	if errors.As(err, &missing) {
 		return withHint(err, fmt.Sprintf("lacuna init --ledger %s --origin NAME", c.String("ledger")))

@@ -20,41 +20,72 @@ type File struct {
 	dev  block.Device
 	caps keystore.Caps
 	name string
+	seal *sealing // nil where the shares lie there as they are
 }
 
 // CreateFile makes a root file and opens it. The path must be outside the
-// ledger's folder, so that no backup of the ledger takes the root with it.
-func CreateFile(path string) (*File, error) {
+// ledger's folder, so that no backup of the ledger takes the root with it. It may
+// be that of a partition that is empty.
+func CreateFile(path string) (*File, error) { return createFile(path, nil) }
+
+func createFile(path string, by *sealing) (*File, error) {
 	dev, err := block.Create(path)
-	if errors.Is(err, fs.ErrExist) {
+	switch {
+	case errors.Is(err, fs.ErrExist):
 		return nil, keystore.Hinted("choose another path: a root file is never overwritten by a new one", "making the root file %s: %w", path, keystore.ErrExists)
-	}
-	if err != nil {
+	case errors.Is(err, block.ErrInUse):
+		return nil, keystore.Hinted(fmt.Sprintf("if nothing on it is needed any more: dd if=/dev/zero of=%s bs=1M count=1", path), "making a root on %s: %w", path, err)
+	case errors.Is(err, block.ErrLocked):
+		return nil, keystore.Hinted("unmount it, or choose another", "making a root on %s: %w", path, keystore.ErrLocked)
+	case err != nil:
 		return nil, fmt.Errorf("making a root file: %w", err)
 	}
-	return onDevice(dev, path, "file", true)
+	return onDevice(dev, path, "file", true, by, nil)
 }
 
 // OpenFile opens a root file.
-func OpenFile(path string) (*File, error) {
+func OpenFile(path string) (*File, error) { return openFile(path, nil) }
+
+func openFile(path string, keys *keyring) (*File, error) {
 	dev, err := block.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, keystore.Hinted("give the path of the root file, or of its copy in another place", "opening the root file %s: %w", path, keystore.ErrHolderMissing)
 	case errors.Is(err, block.ErrLocked):
-		return nil, keystore.Hinted("stop the other process, or talk to it with --server", "opening the root file %s: %w", path, keystore.ErrLocked)
+		return nil, keystore.Hinted("wait for the other process to end", "opening the root file %s: %w", path, keystore.ErrLocked)
 	case errors.Is(err, block.ErrSize):
 		return nil, keystore.Hinted("a root file has 12,288 bytes: this is another file", "opening the root file %s: %w", path, keystore.ErrHolderMissing)
 	case err != nil:
 		return nil, fmt.Errorf("opening a root file: %w", err)
 	}
-	return onDevice(dev, path, "file", false)
+	return onDevice(dev, path, "file", false, nil, keys)
 }
+
+// OpenToWipe opens a root file whose shares nobody wants to read, sealed or not. Only
+// use this to call Wipe.
+func OpenToWipe(path string) (*File, error) {
+	dev, err := block.Open(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, keystore.Hinted("mount it; if it is lost, say so with --lost", "opening the root file %s: %w", path, keystore.ErrHolderMissing)
+	case err != nil:
+		return nil, fmt.Errorf("opening a root file: %w", err)
+	}
+	return &File{dev: dev, name: path}, nil
+}
+
+// SameVolume reports whether two paths lie on one file system, as far as it can be
+// seen: then a second copy does not survive the first.
+func SameVolume(a, b string) bool { return block.SameVolume(a, b) }
+
+// Discard takes away what CreateFile made and nobody uses: the file, or what it
+// wrote on a partition.
+func Discard(path string) error { return block.Discard(path) }
 
 // NewMem returns a holder in memory, for tests and for ledgers that may be lost.
 // It survives Close, so that a test can open a tree again.
 func NewMem() *File {
-	f, err := onDevice(block.NewMemory(), "memory", "mem", true)
+	f, err := onDevice(block.NewMemory(), "memory", "mem", true, nil, nil)
 	if err != nil {
 		panic(err) // memory does not fail
 	}
@@ -62,11 +93,20 @@ func NewMem() *File {
 }
 
 // OnDevice returns a holder on a device, for tests that interrupt it.
-func OnDevice(dev block.Device) (*File, error) { return onDevice(dev, "device", "file", true) }
+func OnDevice(dev block.Device) (*File, error) {
+	return onDevice(dev, "device", "file", true, nil, nil)
+}
 
-func onDevice(dev block.Device, name, kind string, fresh bool) (*File, error) {
-	f := &File{dev: dev, name: name}
+// onDevice returns a holder on a device. by seals the shares of a new one; keys
+// open an old one that turns out to be sealed.
+func onDevice(dev block.Device, name, kind string, fresh bool, by *sealing, keys *keyring) (*File, error) {
+	f := &File{dev: dev, name: name, seal: by}
+	if err := f.unseal(keys); err != nil {
+		dev.Close()
+		return nil, fmt.Errorf("opening the root holder %s: %w", name, err)
+	}
 	held, err := f.read()
+	defer wipe(&held)
 	if err != nil {
 		dev.Close()
 		return nil, err
@@ -84,7 +124,7 @@ func onDevice(dev block.Device, name, kind string, fresh bool) (*File, error) {
 	if !found {
 		rand.Read(f.caps.ID[:]) // written with the first share
 	}
-	f.caps.Kind, f.caps.Copies = kind, 1
+	f.caps.Kind, f.caps.Copies, f.caps.Sealed = kind, 1, f.seal != nil
 	if !found && !fresh {
 		// Perhaps it is no root file at all: the probe would write into it.
 		f.caps.Warning = "no root can be read in " + name
@@ -107,12 +147,50 @@ type reading struct {
 
 func (f *File) read() (held [slots]reading, err error) {
 	for i := range held {
-		if err := f.dev.Read(i, held[i].raw[:]); err != nil {
+		if err := f.readSlot(i, &held[i]); err != nil {
+			wipe(&held)
 			return held, err
 		}
-		held[i].ok = held[i].parse(held[i].raw[:]) == nil
 	}
 	return held, nil
+}
+
+func (f *File) readSlot(i int, r *reading) error {
+	if err := f.dev.Read(i, r.raw[:]); err != nil {
+		return err
+	}
+	if l, err := r.parseSealed(r.raw[:]); err == nil {
+		// A share that we cannot open is not an empty slot.
+		if f.seal == nil || f.seal.lock != l {
+			return fmt.Errorf("reading %s: it is sealed in another way: %w", f.name, ErrPassphrase)
+		}
+		r.ok = true
+		return r.openSealed(r.raw[:], f.seal)
+	}
+	r.slot = slot{}
+	r.ok = r.parse(r.raw[:]) == nil
+	return nil
+}
+
+// unseal gets the key of a file that is sealed.
+func (f *File) unseal(keys *keyring) error {
+	for i := range slots {
+		var r reading
+		if err := f.dev.Read(i, r.raw[:]); err != nil {
+			return err
+		}
+		l, err := r.parseSealed(r.raw[:])
+		if err != nil || f.seal != nil {
+			continue
+		}
+		if keys == nil {
+			keys = Passphrase(nil).ring()
+		}
+		if f.seal, err = keys.sealing(l); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func wipe(held *[slots]reading) { clear(held[:]) }
@@ -190,7 +268,11 @@ func (f *File) prepare(ctx context.Context, s keystore.Share, repair bool) error
 	defer clear(b[:])
 	defer clear(back[:])
 	w := slot{f.caps.ID, s}
-	w.put(b[:])
+	if f.seal == nil {
+		w.put(b[:])
+	} else if err := w.putSealed(b[:], f.seal); err != nil {
+		return err
+	}
 	if err := f.dev.Write(to, b[:]); err != nil {
 		return err
 	}
@@ -249,20 +331,41 @@ func (f *File) destroy(ctx context.Context, tree keystore.TreeID, epoch uint64, 
 		if held[i].ok {
 			st.Destroyed = append(st.Destroyed, held[i].share.Epoch)
 		}
-		var b, back [block.Size]byte
-		rand.Read(b[:])
-		if err := f.dev.Write(i, b[:]); err != nil {
+		if err := f.overwrite(i); err != nil {
 			return st, err
-		}
-		if err := f.dev.Read(i, back[:]); err != nil {
-			return st, err
-		}
-		if !bytes.Equal(b[:], back[:]) {
-			return st, errors.New("what was overwritten still reads as before")
 		}
 		st.Overwritten++
 	}
 	return st, nil
+}
+
+// Wipe overwrites every slot with random bytes, the live one too, for a copy that is
+// to be given up. A holder of one file erases everybody by it.
+func (f *File) Wipe() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range slots {
+		if err := f.overwrite(i); err != nil {
+			return fmt.Errorf("wiping %s: %w", f.name, err)
+		}
+	}
+	return nil
+}
+
+// overwrite replaces a slot by random bytes and reads them back.
+func (f *File) overwrite(i int) error {
+	var b, back [block.Size]byte
+	rand.Read(b[:])
+	if err := f.dev.Write(i, b[:]); err != nil {
+		return err
+	}
+	if err := f.dev.Read(i, back[:]); err != nil {
+		return err
+	}
+	if !bytes.Equal(b[:], back[:]) {
+		return errors.New("what was overwritten still reads as before")
+	}
+	return nil
 }
 
 // Caps implements [keystore.Holder].

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/lacunalog/lacuna/keystore"
 )
@@ -18,14 +19,53 @@ type Mirrored struct {
 	caps   keystore.Caps
 }
 
-// CreateFiles makes a root holder in one file or, mirrored, in several.
-func CreateFiles(paths ...string) (keystore.Holder, error) { return files(CreateFile, paths) }
+// CreateFiles makes a root holder in one file or, mirrored, in several. Where one
+// of them cannot be made, none is left.
+func CreateFiles(paths ...string) (keystore.Holder, error) {
+	return Passphrase(nil).CreateFiles(paths...)
+}
 
 // OpenFiles opens what CreateFiles made. All of the files have to be there: one
 // that is left out may still keep an old share.
-func OpenFiles(paths ...string) (keystore.Holder, error) { return files(OpenFile, paths) }
+func OpenFiles(paths ...string) (keystore.Holder, error) {
+	return Passphrase(nil).OpenFiles(paths...)
+}
 
-func files(open func(string) (*File, error), paths []string) (keystore.Holder, error) {
+// CreateFiles makes root files that are sealed by the passphrase.
+func (p Passphrase) CreateFiles(paths ...string) (keystore.Holder, error) {
+	var by *sealing
+	if p != nil {
+		keys := p.ring()
+		defer keys.close()
+		var err error
+		if by, err = keys.fresh(); err != nil {
+			return nil, err
+		}
+	}
+	made := 0
+	h, err := files(paths, func(path string) (*File, error) {
+		f, err := createFile(path, by)
+		if err == nil {
+			made++
+		}
+		return f, err
+	})
+	if err != nil {
+		for _, path := range paths[:made] {
+			err = errors.Join(err, Discard(path))
+		}
+	}
+	return h, err
+}
+
+// OpenFiles opens root files, and those that are sealed with the passphrase.
+func (p Passphrase) OpenFiles(paths ...string) (keystore.Holder, error) {
+	keys := p.ring()
+	defer keys.close()
+	return files(paths, func(path string) (*File, error) { return openFile(path, keys) })
+}
+
+func files(paths []string, open func(string) (*File, error)) (keystore.Holder, error) {
 	if len(paths) == 0 {
 		return nil, keystore.Hinted("give at least one path for the root", "no root file: %w", keystore.ErrHolderMissing)
 	}
@@ -51,8 +91,9 @@ func Mirror(copies ...*File) (*Mirrored, error) {
 	m := &Mirrored{copies: copies}
 	c := copies[0].caps
 	c.Kind, c.Copies, c.Warning = "mirrored", len(copies), ""
-	// The id of a copy that has a share; a new copy takes it over.
-	var written *keystore.HolderID
+	// A copy that has a share; a new copy takes over its id, and how it is sealed.
+	var written *File
+	var warnings []string
 	for _, f := range copies {
 		held, err := f.read()
 		if err != nil {
@@ -60,27 +101,37 @@ func Mirror(copies ...*File) (*Mirrored, error) {
 			return nil, err
 		}
 		if held[0].ok || held[1].ok {
-			if written != nil && *written != f.caps.ID {
+			if written != nil && (written.caps.ID != f.caps.ID || !sameLock(written.seal, f.seal)) {
 				m.Close()
-				return nil, keystore.Hinted("give the files that were made together", "the root files %s and %s are not copies of each other: %w", copies[0].name, f.name, keystore.ErrWrongTree)
+				return nil, keystore.Hinted("give the files that were made together", "the root files %s and %s are not copies of each other: %w", written.name, f.name, keystore.ErrWrongTree)
 			}
-			id := f.caps.ID
-			written = &id
+			written = f
 		}
 		wipe(&held)
 		c.Level = min(c.Level, f.caps.Level)
-		if c.Warning == "" {
-			c.Warning = f.caps.Warning
+		if f.caps.Warning != "" {
+			warnings = append(warnings, f.name+": "+f.caps.Warning)
 		}
 	}
 	if written != nil {
-		c.ID = *written
+		c.ID, c.Sealed = written.caps.ID, written.caps.Sealed
+		for _, f := range copies {
+			f.seal = written.seal
+		}
 	}
 	for _, f := range copies {
-		f.caps.ID = c.ID
+		f.caps.ID, f.caps.Sealed = c.ID, c.Sealed
 	}
+	c.Warning = strings.Join(warnings, "; ")
 	m.caps = c
 	return m, nil
+}
+
+func sameLock(a, b *sealing) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.lock == b.lock
 }
 
 // Current implements [keystore.Holder]: what any copy has. An epoch that only

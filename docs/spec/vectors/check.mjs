@@ -1018,6 +1018,28 @@ const files = {
           [x.holder, x.tree, x.epoch, x.attempt, x.share], 'slot')
       })
     }
+    for (const x of v.sealed_slots) {
+      verdict(x.valid)('sealed slot, ' + x.name, () => {
+        const b = Buffer.alloc(4096)
+        hex(x.bytes).copy(b)
+        need(b.toString('latin1', 0, 8) === 'LCNH0002' && same(sha256(b.subarray(0, 137)), b.subarray(137, 169)), 'not a share')
+        const [passes, memory, lanes] = [b.readUInt32BE(64), b.readUInt32BE(68), b[72]]
+        need(b.subarray(169).every((c) => c === 0) && b.readBigUInt64BE(40) > 0n, 'not a share')
+        need(passes >= 1 && passes <= 64 && lanes >= 1 && lanes <= 16 && memory >= 8 * lanes && memory <= 1 << 20, 'costs')
+        const key = expand(hex(x.key), cat(ascii('lacuna/v1/slot'), b.subarray(0, 89)), 32)
+        const open = createDecipheriv('chacha20-poly1305', key, Buffer.alloc(12), { authTagLength: 16 })
+        open.setAAD(b.subarray(0, 89), { plaintextLength: 32 })
+        open.setAuthTag(b.subarray(121, 137))
+        let share
+        try {
+          share = cat(open.update(b.subarray(89, 121)), open.final())
+        } catch {
+          refuse('does not authenticate')
+        }
+        equal([passes, memory, lanes, b.toString('hex', 73, 89), Number(b.readBigUInt64BE(40)), share.toString('hex')],
+          [x.passes, x.memory_kib, x.lanes, x.salt, x.epoch, x.share], 'slot')
+      })
+    }
     for (const x of v.page_files) {
       verdict(x.valid)('page file, ' + x.name, () => {
         const all = hex(x.bytes)

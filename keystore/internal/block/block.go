@@ -36,4 +36,6 @@ var (
 	ErrLocked = errors.New("another process has the file open")
 	// ErrSize says that a file has another size than a holder's.
 	ErrSize = errors.New("not a root holder's file")
+	// ErrInUse says that a partition is not empty.
+	ErrInUse = errors.New("the partition is not empty")
 )

@@ -8,21 +8,26 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"unsafe"
 )
 
 // A File is a device in a file that is opened once, locked, never renamed and
-// never truncated.
+// never truncated; or at the beginning of a partition without a file system.
 type File struct {
-	f      *os.File
-	direct bool // past the page cache
-	buf    []byte
-	path   string
+	f         *os.File
+	direct    bool // past the page cache
+	partition bool
+	buf       []byte
 }
 
 // Create makes a file and fills it with random bytes, so that every block of it
-// is allocated before the first share comes. It refuses a file that exists.
+// is allocated before the first share comes. It refuses a file that exists, and a
+// partition that is not empty.
 func Create(path string) (*File, error) {
+	if isPartition(path) {
+		return createOn(path)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
@@ -44,26 +49,106 @@ func Create(path string) (*File, error) {
 	return Open(path)
 }
 
-// Open opens and locks a file that Create made.
-func Open(path string) (*File, error) {
-	f, direct, err := openDirect(path)
+// emptyLen is how much of a partition has to be zero before we write on it. Every
+// file system, volume manager and partition table that begins at the front of a
+// device has written something there.
+const emptyLen = 1 << 20
+
+// createOn begins on a partition.
+func createOn(path string) (*File, error) {
+	d, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
-	d := &File{f: f, direct: direct, buf: aligned(), path: path}
-	if err := lock(f); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("locking %s: %w", path, err)
-	}
-	st, err := f.Stat()
-	if err == nil && (st.Size() != Size*Count || !st.Mode().IsRegular()) {
-		err = ErrSize
+	err = d.empty()
+	for i := 0; i < Count && err == nil; i++ {
+		b := make([]byte, Size)
+		rand.Read(b)
+		err = d.Write(i, b)
 	}
 	if err != nil {
+		d.Close()
+		return nil, fmt.Errorf("beginning on %s: %w", path, err)
+	}
+	return d, nil
+}
+
+// empty refuses a partition that has something in front.
+func (d *File) empty() error {
+	for at := int64(0); at < emptyLen; at += Size {
+		n, err := d.f.ReadAt(d.buf, at)
+		if slices.ContainsFunc(d.buf[:n], func(b byte) bool { return b != 0 }) {
+			return ErrInUse
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Discard undoes Create: it removes a file, and overwrites what Create wrote on a
+// partition with zeroes.
+func Discard(path string) error {
+	if !isPartition(path) {
+		return os.Remove(path)
+	}
+	d, err := Open(path)
+	if err != nil {
+		return err
+	}
+	for i := range Count {
+		if werr := d.Write(i, make([]byte, Size)); err == nil {
+			err = werr
+		}
+	}
+	return errors.Join(err, d.Close())
+}
+
+// isPartition reports whether a path leads to a device of blocks.
+func isPartition(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Mode()&os.ModeDevice != 0 && st.Mode()&os.ModeCharDevice == 0
+}
+
+// Open opens and locks a file that Create made.
+func Open(path string) (*File, error) {
+	partition := isPartition(path)
+	f, direct, err := openDirect(path, partition)
+	if err != nil {
+		return nil, err
+	}
+	d := &File{f: f, direct: direct, partition: partition, buf: aligned()}
+	if !partition { // which was opened exclusively
+		if err := lock(f); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("locking %s: %w", path, err)
+		}
+	}
+	if err := d.fits(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	return d, nil
+}
+
+// fits refuses what cannot be a root holder's.
+func (d *File) fits() error {
+	if d.partition {
+		size, err := d.f.Seek(0, io.SeekEnd)
+		if err == nil && size < Size*Count {
+			err = ErrSize
+		}
+		return err
+	}
+	st, err := d.f.Stat()
+	if err == nil && (st.Size() != Size*Count || !st.Mode().IsRegular()) {
+		err = ErrSize
+	}
+	return err
 }
 
 // aligned returns a buffer that starts where O_DIRECT needs it.

@@ -7,16 +7,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openDirect opens past the page cache where the file system can do that.
-func openDirect(path string) (*os.File, bool, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|unix.O_DSYNC|unix.O_DIRECT, 0)
+// openDirect opens past the page cache where the file system can do that. A
+// partition is opened exclusively: not while it is mounted, nor by two of us.
+func openDirect(path string, partition bool) (*os.File, bool, error) {
+	flags := os.O_RDWR | unix.O_DSYNC
+	if partition {
+		flags |= unix.O_EXCL
+	}
+	f, err := os.OpenFile(path, flags|unix.O_DIRECT, 0)
 	if err == nil {
 		return f, true, nil
+	}
+	if partition && errors.Is(err, unix.EBUSY) {
+		return nil, false, errors.Join(ErrLocked, err)
 	}
 	if !errors.Is(err, unix.EINVAL) {
 		return nil, false, err
 	}
-	f, err = os.OpenFile(path, os.O_RDWR|unix.O_DSYNC, 0)
+	f, err = os.OpenFile(path, flags, 0)
 	return f, false, err
 }
 

@@ -4,7 +4,7 @@ package block
 
 import "os"
 
-func openDirect(path string) (*os.File, bool, error) {
+func openDirect(path string, _ bool) (*os.File, bool, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	return f, false, err
 }

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lacunalog/lacuna/ledger"
+)
+
+func placeFlags(more ...cli.Flag) []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "ledger", Usage: "folder of the ledger", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
+		passphraseFile(),
+	}, more...)
+}
+
+func rootCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "root",
+		Usage: "change the places of the root",
+		Subcommands: []*cli.Command{{
+			Name:        "add",
+			Usage:       "put a copy of the root into one more place",
+			ArgsUsage:   "FILE",
+			Description: "FILE is made, on another disk; or it is an empty partition. From then on the ledger needs all places, and erases in all.",
+			Flags:       placeFlags(),
+			Action: func(c *cli.Context) error {
+				root, err := oneArgument(c, "FILE")
+				if err != nil {
+					return err
+				}
+				if err := ledger.AddRoot(c.Context, openOptions(c), root); err != nil {
+					return err
+				}
+				config, err := ledger.ReadConfig(c.String("ledger"))
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(c.App.Writer, "the root is in %d places\n", len(config.Root))
+				return nil
+			},
+		}, {
+			Name:      "remove",
+			Usage:     "give up one of several places of the root",
+			ArgsUsage: "FILE",
+			Description: "The copy is wiped. Where it cannot be reached, --lost gives it up as it is: it keeps a root, and whoever finds it reads what is\n" +
+				"erased later, until the next sweep.",
+			Flags: placeFlags(&cli.BoolFlag{Name: "lost", Usage: "the copy cannot be reached any more"}),
+			Action: func(c *cli.Context) error {
+				root, err := oneArgument(c, "FILE")
+				if err != nil {
+					return err
+				}
+				wiped, err := ledger.RemoveRoot(c.Context, openOptions(c), root, c.Bool("lost"))
+				if err != nil {
+					return err
+				}
+				if !wiped {
+					fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: %s was not wiped: destroy the disk it is on when it turns up\n", root)
+				}
+				fmt.Fprintf(c.App.Writer, "%s is no place of the root any more\n", root)
+				return nil
+			},
+		}},
+	}
+}
+
+func pagesCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "pages",
+		Usage:       "have key pages written to a folder on another disk before an old root is destroyed",
+		ArgsUsage:   "FOLDER",
+		Description: "The folder gets every key page there is, in an epoch that erases nobody; with it every backup, also one from before, opens whoever lives.",
+		Flags:       placeFlags(),
+		Action: func(c *cli.Context) error {
+			pages, err := oneArgument(c, "FOLDER")
+			if err != nil {
+				return err
+			}
+			if err := ledger.MovePages(c.Context, openOptions(c), pages); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.App.Writer, "key pages are also written to %s\n", pages)
+			return nil
+		},
+	}
+}
+
+func oneArgument(c *cli.Context, what string) (string, error) {
+	if c.NArg() != 1 || c.Args().First() == "" {
+		return "", usage(errors.New("give one " + what))
+	}
+	return c.Args().First(), nil
+}
