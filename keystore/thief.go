@@ -43,6 +43,17 @@ func (k *StolenKey) EventSecret(suite byte, e [16]byte) (s [32]byte) {
 	return s
 }
 
+// OpenRow is as that of a [Lease], and may be tried on any row.
+func (k *StolenKey) OpenRow(name, sealed []byte) ([]byte, error) {
+	if len(name) < minRowName {
+		return nil, errWrongKey
+	}
+	return k.d.openRow(name, sealed)
+}
+
+// RowsKey is as that of a [Lease].
+func (k *StolenKey) RowsKey() RowsKey { return RowsKey{k.d.kRows, k.d.rows} }
+
 // Steal takes rows of any number of copies of a store, in any order, and what the
 // holders keep now.
 func Steal(ctx context.Context, rows []KV, hs []Holder) (*Thief, error) {
@@ -199,17 +210,56 @@ func (t *Thief) steal(e *entry) {
 // Keys returns the keys of subjects that were derived.
 func (t *Thief) Keys() []*StolenKey { return t.stolen }
 
-// Unmask takes the mask off an envelope in place, once for each mask that was
-// derived, and calls f after each; it stops where f returns true.
-func (t *Thief) Unmask(leaf, env []byte, f func() bool) bool {
+// Masks returns the masks of all generations that were derived.
+func (t *Thief) Masks() (masks []Mask) {
 	for _, s := range t.systems {
 		for i := range s.gens {
-			s.gens[i].mask(leaf, env)
-			if f() {
-				return true
-			}
-			s.gens[i].mask(leaf, env)
+			masks = append(masks, Mask{&s.gens[i]})
 		}
 	}
-	return false
+	return masks
+}
+
+// RequestTags returns the tags that a request's id has under the secrets that were
+// derived, as [Tree.RequestTag] would.
+func (t *Thief) RequestTags(id []byte) (tags [][16]byte) {
+	for _, s := range t.systems {
+		var out [32]byte
+		s.tags.sum(&out, []byte{1}, id)
+		tags = append(tags, [16]byte(out[:16]))
+	}
+	return tags
+}
+
+// Rekeyed returns, for each name that is guessed, how many of the page rows of an
+// epoch lie where the keys of that name would lie, under any of the routes that were
+// derived. Who was erased in the epoch has some; so have those who share a page.
+func (t *Thief) Rekeyed(rows []KV, epoch uint64, names []Subject) []int {
+	type place struct {
+		start uint64
+		bits  uint8
+	}
+	var places []place
+	for _, kv := range rows {
+		k, err := parseRowKey(kv.Key)
+		if err != nil || k.gen == housekeeping || k.epoch != epoch || k.n != 0 {
+			continue
+		}
+		if h, _, err := parseHeader(kv.Value); err == nil && h.kind == kindLeaf {
+			places = append(places, place{k.at.start, h.bits})
+		}
+	}
+	hits := make([]int, len(names))
+	for i, name := range names {
+		for _, s := range t.systems {
+			tag := s.tag(name)
+			route := s.routeOf(&tag)
+			for _, p := range places {
+				if route >= p.start && route <= last(p.start, uint(p.bits)) {
+					hits[i]++
+				}
+			}
+		}
+	}
+	return hits
 }

@@ -98,7 +98,8 @@ func plunder(ctx context.Context, dir string, envelopes map[uint64][]sealed) (pa
 // whom it is about.
 func read(t *keystore.Thief, copies []sealed) (who string, ok bool) {
 	for _, c := range copies {
-		opened := t.Unmask(c.leaf, c.env, func() bool {
+		for _, mask := range t.Masks() {
+			mask.Envelope(c.leaf, c.env)
 			for _, k := range t.Keys() {
 				if !envelope.Opens(k, c.env) {
 					continue
@@ -107,16 +108,11 @@ func read(t *keystore.Thief, copies []sealed) (who string, ok bool) {
 				var ev struct {
 					Subject string `json:"subject"`
 				}
-				if err != nil || json.Unmarshal(text, &ev) != nil {
-					continue
+				if err == nil && json.Unmarshal(text, &ev) == nil {
+					return ev.Subject, true
 				}
-				who = ev.Subject
-				return true
 			}
-			return false
-		})
-		if opened {
-			return who, true
+			mask.Envelope(c.leaf, c.env)
 		}
 	}
 	return "", false
