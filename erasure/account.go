@@ -24,20 +24,17 @@ type Account struct {
 // What was erased before the last sweep is in its record as a sum; the keys of those
 // epochs' jobs are gone with it.
 func (e *Engine) Account(ctx context.Context) (Account, error) {
-	for {
-		g := e.tree.Generation()
-		d, err := e.account(ctx, g)
-		if err != nil {
-			return d, fmt.Errorf("adding up what was erased: %w", err)
-		}
-		if e.tree.Generation() == g { // no sweep has ended meanwhile
-			return d, nil
-		}
+	e.epochs.Lock() // no sweep ends meanwhile
+	defer e.epochs.Unlock()
+	d, err := e.account(ctx)
+	if err != nil {
+		return d, fmt.Errorf("adding up what was erased: %w", err)
 	}
+	return d, nil
 }
 
-func (e *Engine) account(ctx context.Context, g uint32) (d Account, err error) {
-	swept, err := e.sweptAt(ctx, g)
+func (e *Engine) account(ctx context.Context) (d Account, err error) {
+	swept, err := e.sweptAt(ctx, e.tree.Generation())
 	if err != nil {
 		return d, err
 	}

@@ -13,16 +13,7 @@ import (
 //
 // No epoch may be running.
 func (t *Tree) OpenGeneration(ctx context.Context) (uint32, error) {
-	g, err := t.openGeneration()
-	if err != nil {
-		return 0, fmt.Errorf("opening a generation: %w", err)
-	}
-	t.opts.Order.Lock()
-	wait, err := t.rows.Enqueue(t.take(), nil)
-	if err != nil {
-		t.untake()
-	}
-	t.opts.Order.Unlock()
+	g, wait, err := t.enqueueGeneration()
 	if err == nil {
 		err = wait(ctx)
 	}
@@ -30,6 +21,22 @@ func (t *Tree) OpenGeneration(ctx context.Context) (uint32, error) {
 		return 0, fmt.Errorf("opening a generation: %w", err)
 	}
 	return g, nil
+}
+
+// enqueueGeneration holds the order from before the system page changes, so that
+// nobody else takes the change along, and it is known when it is durable.
+func (t *Tree) enqueueGeneration() (uint32, func(context.Context) error, error) {
+	t.opts.Order.Lock()
+	defer t.opts.Order.Unlock()
+	g, err := t.openGeneration()
+	if err != nil {
+		return 0, nil, err
+	}
+	wait, err := t.rows.Enqueue(t.take(), nil)
+	if err != nil {
+		t.untake()
+	}
+	return g, wait, err
 }
 
 func (t *Tree) openGeneration() (uint32, error) {

@@ -118,7 +118,21 @@ func (c *cut) recover(t testing.TB, seed uint64) error {
 	if err := h.run(ctx, seed, 2, 3, 4); err != nil {
 		return fmt.Errorf("going on: %w", err)
 	}
-	return h.verify(ctx)
+	// A sweep that was interrupted ends now, and finds that everything is accounted for.
+	if err := h.sweep(ctx); err != nil {
+		return fmt.Errorf("going on: %w", err)
+	}
+	if err := h.verify(ctx); err != nil {
+		return err
+	}
+	r, err := l.VerifySwept(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if len(r.Problems) > 0 {
+		return fmt.Errorf("after a sweep: %s", strings.Join(r.Problems, "; "))
+	}
+	return nil
 }
 
 // TestCrashAtEveryStep lets one history pass every kind of step there is, and cuts
@@ -154,6 +168,11 @@ func TestCrashAtEveryStep(t *testing.T) {
 	if err := h.retire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	for range 2 {
+		if err := h.sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.mu.Lock()
 	w.onStep = nil
 	steps := slices.Sorted(maps.Keys(w.steps))
@@ -164,6 +183,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 		"pages: before they are shipped", "pages: after they are shipped",
 		"erasure REQUESTED", "erasure CHECKED", "erasure FENCED", "erasure COLLECTED", "erasure PREPARED", "erasure ROOTED",
 		"erasure DESTROYED", "erasure SCRUBBED", "erasure RECORDED",
+		"sweep CUT", "sweep PREPARED", "sweep ROOTED", "sweep DESTROYED", "sweep WORDED", "sweep RECORDED",
 	} {
 		if !slices.Contains(steps, want) {
 			t.Errorf("no power was cut at %q", want)

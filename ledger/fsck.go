@@ -43,6 +43,15 @@ func (l *Ledger) Fsck(ctx context.Context, progress func(stage string, done, tot
 	if progress == nil {
 		progress = func(string, uint64, uint64) {}
 	}
+	for {
+		r, err := l.fsck(ctx, progress)
+		if !errors.Is(err, keystore.ErrSwept) {
+			return r, err
+		}
+	}
+}
+
+func (l *Ledger) fsck(ctx context.Context, progress func(stage string, done, total uint64)) (*FsckReport, error) {
 	r := new(FsckReport)
 	before, err := l.erasure.Account(ctx)
 	if err != nil {

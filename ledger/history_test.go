@@ -78,9 +78,11 @@ func (h *history) step(ctx context.Context, rng *rand.Rand, person string) (err 
 		return h.optIn(ctx, rng, person)
 	case n < 80:
 		return h.withdraw(ctx, rng, person)
-	case n < 86:
+	case n < 83:
+		return h.sweep(ctx)
+	case n < 88:
 		return h.prove(ctx, rng, person)
-	case n < 90:
+	case n < 91:
 		ledger.Evict(h.l, person)
 		return nil
 	default:
@@ -302,6 +304,14 @@ func (h *history) takeMade(ctx context.Context, person string, k *known) error {
 		if e.Event.Str("message_id") == "" {
 			h.w.during("seen", func() { k.live[e.Event.Str("id")] = factOf(e) })
 		}
+	}
+	return nil
+}
+
+// sweep lets the others go on. What it has to know of it, the next check finds.
+func (h *history) sweep(ctx context.Context) error {
+	if _, err := h.l.Sweep(ctx, ledger.SweepOptions{}); err != nil && !errors.Is(err, ledger.ErrSweeping) {
+		return err
 	}
 	return nil
 }

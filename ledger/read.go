@@ -48,6 +48,7 @@ func (l *Ledger) find(ctx context.Context, v *view, index uint64) (Entry, *keyst
 	}
 	var found *keystore.Lease
 	stop := errors.New("found")
+again:
 	err = l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
 		lease, err := l.tree.LeaseOf(ctx, k.Ref)
 		if errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey) {
@@ -63,6 +64,9 @@ func (l *Ledger) find(ctx context.Context, v *view, index uint64) (Entry, *keyst
 		found = lease
 		return stop
 	})
+	if errors.Is(err, keystore.ErrSwept) {
+		goto again // all keys lie elsewhere now; what this view shows is the same
+	}
 	if err != nil && err != stop {
 		return Entry{}, nil, fmt.Errorf("looking for the key of entry %d: %w", index, err)
 	}

@@ -145,6 +145,9 @@ func (l *Ledger) due(ctx context.Context, at time.Time) (due, wrong []keystore.K
 		}
 		return nil
 	})
+	if errors.Is(err, keystore.ErrSwept) {
+		return l.due(ctx, at) // every key lies elsewhere now
+	}
 	if err != nil || len(moving) == 0 {
 		return due, nil, err
 	}
@@ -155,6 +158,9 @@ func (l *Ledger) due(ctx context.Context, at time.Time) (due, wrong []keystore.K
 		}
 		return nil
 	})
+	if errors.Is(err, keystore.ErrSwept) {
+		return l.due(ctx, at)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -169,6 +169,7 @@ func (w *world) seams() ledger.Seams {
 		},
 		Erasure: func(o *erasure.Options) {
 			o.Progress = func(_ erasure.ID, s erasure.State) { w.during("erasure "+s.String(), func() {}) }
+			o.Sweeping = func(s string) { w.during("sweep "+s, func() {}) }
 		},
 	}
 }
