@@ -44,18 +44,19 @@ func (l *Ledger) loadRegister(ctx context.Context) error {
 // content again records nothing.
 func (l *Ledger) submitRegister(ctx context.Context, short *event.Event) (s *Submission, err error) {
 	if short.Type() != "preservation.ordered" {
-		return l.declare(ctx, short)
+		return l.declare(ctx, short, false)
 	}
 	// An epoch that has begun is over before the order is recorded, and one that
 	// begins after it finds it in the register.
 	err = l.erasure.Exclusive(func() error {
-		s, err = l.declare(ctx, short)
+		s, err = l.declare(ctx, short, false)
 		return err
 	})
 	return s, err
 }
 
-func (l *Ledger) declare(ctx context.Context, short *event.Event) (*Submission, error) {
+// declare records a register event; own is true where the ledger itself has made it.
+func (l *Ledger) declare(ctx context.Context, short *event.Event, own bool) (*Submission, error) {
 	now, id, mac := l.now(), short.Str("id"), l.tree.ContentMAC(short.Canonical())
 	l.registerMu.Lock()
 	defer l.registerMu.Unlock()
@@ -65,7 +66,9 @@ func (l *Ledger) declare(ctx context.Context, short *event.Event) (*Submission, 
 	}
 	defer l.tags.unclaim(s) // does nothing once it is queued
 	reg := l.register.Load()
-	full, warnings, err := event.Fill(l.fillContext(now, nil), short)
+	fill := l.fillContext(now, nil)
+	fill.Internal = own
+	full, warnings, err := event.Fill(fill, short)
 	if err != nil {
 		return nil, err
 	}

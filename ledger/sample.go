@@ -126,7 +126,11 @@ func (l *Ledger) claim(ctx context.Context, v *view, leaf *certificate.SampleLea
 		leaf.Claim = certificate.ClaimLiving
 		return nil
 	default:
-		opening, err = l.openLeaf(ctx, v, leaf.Index, ref, o.Reveal)
+		reveal := o.Reveal
+		if len(reveal) == 0 {
+			reveal = []string{"type"}
+		}
+		opening, err = l.openLeaf(ctx, v, leaf.Index, ref, named(reveal))
 		switch {
 		case errors.Is(err, keystore.ErrNoKey), errors.Is(err, keystore.ErrErasing):
 			leaf.Claim = certificate.ClaimErased // meanwhile
@@ -150,8 +154,8 @@ func (l *Ledger) claim(ctx context.Context, v *view, leaf *certificate.SampleLea
 // errDamaged says that a sealed event does not open under the key that lists it.
 var errDamaged = errors.New("the sealed event does not open under its key")
 
-// openLeaf opens an entry by a key that is known to list it.
-func (l *Ledger) openLeaf(ctx context.Context, v *view, index uint64, ref keystore.Ref, reveal []string) (*envelope.Opening, error) {
+// openLeaf opens chosen members of an entry by a key that is known to list it.
+func (l *Ledger) openLeaf(ctx context.Context, v *view, index uint64, ref keystore.Ref, reveal func(string) bool) (*envelope.Opening, error) {
 	lease, err := l.tree.LeaseOf(ctx, ref)
 	if err != nil {
 		return nil, err
@@ -168,25 +172,17 @@ func (l *Ledger) openLeaf(ctx context.Context, v *view, index uint64, ref keysto
 	if !envelope.Opens(lease, env) {
 		return nil, errDamaged
 	}
-	e, err := l.open(ctx, v, lease, index)
+	f, err := envelope.OpenFields(lease, env, reveal)
 	if err != nil {
 		return nil, err
 	}
-	if len(reveal) == 0 {
-		reveal = []string{"type"}
-	}
-	// Members differ from type to type: what an entry does not have is not shown of it.
-	shown := make([]string, 0, len(reveal))
-	for _, name := range reveal {
-		if _, ok := e.Event.Get(name); ok {
-			shown = append(shown, name)
-		}
-	}
-	f, err := envelope.OpenFields(lease, env, func(name string) bool { return slices.Contains(shown, name) })
-	if err != nil {
-		return nil, err
-	}
-	return f.Opening(e.leaf), nil
+	return f.Opening(leaf), nil
+}
+
+// named reveals members by their names. Members differ from type to type: what an entry does not have is not
+// shown of it.
+func named(names []string) func(string) bool {
+	return func(name string) bool { return slices.Contains(names, name) }
 }
 
 // keysOf says which living key lists each of some entries, in order. missing reports whether there are key

@@ -123,4 +123,3 @@ func (l *Ledger) pairSweeps(ctx context.Context, after *certificate.ErasedSet) (
 	}
 	return l.pairedOpenings(ctx, before, after)
 }
-

@@ -4,33 +4,57 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/erasure"
+	certificates "github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/ledger"
+	"github.com/lacunalog/lacuna/ledger/receipt"
 )
 
 // besidesCertificate is what is added to the name of a certificate's file for the proof
 // of its epoch record; the verifier looks there.
 const besidesCertificate = ".tlog-proof"
 
+// besidesSwept is the same for the record of the sweep that removed its traces.
+const besidesSwept = ".sweep.tlog-proof"
+
 func certificatesCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "certificates",
 		Usage: "list what was erased, by its certificates",
 		Description: "The officer's copies, which name nobody, in the order of the epochs. With -o each is written to a file of its own, with the proof of its epoch\n" +
-			"record beside it, so that lacuna verify --key log.vkey FOLDER/*.json verifies them. Running it again adds what is new.",
-		Flags: ledgerFlags(&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder to write them to"}),
+			"record beside it, so that lacuna verify --key log.vkey FOLDER/*.json verifies them. Running it again adds what is new, and beside each\n" +
+			"certificate in the folder whose traces were swept meanwhile the proof that says so, NAME.sweep.tlog-proof. After a sweep nobody can write\n" +
+			"the certificates from before it again: lacuna sweep --certificates writes them in time.",
+		Flags: ledgerFlags(
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder to write them to"},
+			&cli.StringSliceFlag{Name: "swept", Usage: "write beside this certificate the proof of the sweep that removed its traces, and nothing else; exit 13 if it is yet to come"},
+			&cli.StringFlag{Name: "lang", Usage: "write letters instead of lines, in this language: de or en"},
+			&cli.BoolFlag{Name: "text", Usage: "write letters; in English unless --lang says otherwise"},
+		),
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
 				return err
 			}
+			lang := c.String("lang")
+			if lang == "" && c.Bool("text") {
+				lang = "en"
+			}
+			if known := certificates.Languages(); lang != "" && !slices.Contains(known, lang) {
+				return usage(fmt.Errorf("--lang %s: certificates are written in %s", lang, strings.Join(known, " and ")))
+			}
 			return withLedger(c, func(l *ledger.Ledger) error {
+				if files := c.StringSlice("swept"); len(files) > 0 {
+					return proveSwept(c, l, files, false)
+				}
 				certs, err := l.Certificates(c.Context)
 				if err != nil {
 					return err
@@ -39,6 +63,12 @@ func certificatesCommand() *cli.Command {
 					if err := writeCertificates(c, l, certs, folder); err != nil {
 						return err
 					}
+					if err := proveFolder(c, l, folder); err != nil {
+						return err
+					}
+				}
+				if lang != "" {
+					return printLetters(c, certs, lang)
 				}
 				return printCertificates(c, certs)
 			})
@@ -82,6 +112,76 @@ func entriesOf(n uint64) string {
 		return "entry"
 	}
 	return "entries"
+}
+
+// printLetters prints certificates for people. Those that the ledger can still write are of epochs that no
+// sweep has covered.
+func printLetters(c *cli.Context, certs []*erasure.Certificate, lang string) error {
+	for i, cert := range certs {
+		text, err := cert.Text(lang, nil)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			text = "\n" + text
+		}
+		if _, err := io.WriteString(c.App.Writer, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// proveFolder writes what sweeps say beside the certificates of a folder.
+func proveFolder(c *cli.Context, l *ledger.Ledger, folder string) error {
+	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
+	if err != nil {
+		return err
+	}
+	return proveSwept(c, l, files, true)
+}
+
+// proveSwept writes beside each certificate the proof of the record of the sweep that removed its traces. In a
+// folder, what is no certificate of this log is passed over, and so is one that no sweep has covered.
+func proveSwept(c *cli.Context, l *ledger.Ledger, files []string, folder bool) error {
+	records, err := l.SweepRecords(c.Context)
+	if err != nil {
+		return err
+	}
+	for _, name := range files {
+		b, err := readAtMost(name, receipt.MaxFile)
+		if err != nil {
+			return err
+		}
+		cert, err := certificates.Parse(b)
+		if err == nil && cert.Terms.Origin != l.Origin() {
+			err = errors.New("it is of another log")
+		}
+		if err != nil && folder {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		i := slices.IndexFunc(records, func(r ledger.SweepRecord) bool { return r.Covers(cert.Terms.Tree, cert.Terms.Epoch) })
+		if i < 0 && folder {
+			continue
+		}
+		if i < 0 {
+			return &ledger.BusyError{What: name + ": its traces are not yet swept"}
+		}
+		if _, err := os.Stat(name + besidesSwept); err == nil && folder {
+			continue
+		}
+		p, err := l.Prove(c.Context, records[i].Index, ledger.ProveOptions{NoAssertion: true})
+		if err != nil {
+			return err
+		}
+		if err := writeProof(c, name+besidesSwept, p.File); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // certificateName is the name of a certificate's file: an epoch has one certificate

@@ -29,15 +29,11 @@ func proveCommand() *cli.Command {
 			if err := noArguments(c); err != nil {
 				return err
 			}
-			var o ledger.ProveOptions
-			if c.IsSet("reveal") {
-				for name := range strings.SplitSeq(c.String("reveal"), ",") {
-					if name = strings.TrimSpace(name); name == "" {
-						return usage(errors.New("--reveal: a member's name is empty"))
-					}
-					o.Reveal = append(o.Reveal, name)
-				}
+			reveal, err := revealed(c)
+			if err != nil {
+				return err
 			}
+			o := ledger.ProveOptions{Reveal: reveal}
 			return withLedger(c, func(l *ledger.Ledger) error {
 				p, err := l.Prove(c.Context, c.Uint64("index"), o)
 				if err != nil {

@@ -88,8 +88,18 @@ func registerTypes() []*Type {
 				{Name: "active", Short: kBool, Full: kBool, By: ByWriter, Doc: "false: no further disclosure to it; absent means yes"},
 			}},
 		preservationType(),
+		{Name: AuditOpened, Area: AreaRegister, idField: "audit_id", LedgerOnly: true,
+			Doc: "Entries of the log, drawn without knowing whose they are, were opened for somebody who supervises the controller; never public.",
+			Fields: []Field{
+				{Name: "audit_id", Short: kName, Full: kName, Must: true, Fixed: true, By: ByLedger, Doc: "its name"},
+				{Name: "reason", Short: kText, Full: kText, Must: true, Fixed: true, By: ByWriter, Doc: "for whom, and why"},
+				{Name: "entries", Short: kText, Full: kText, Must: true, Fixed: true, By: ByLedger, Doc: "their indexes"},
+			}},
 	}
 }
+
+// AuditOpened is the type of the event that says that entries were opened under supervision.
+const AuditOpened = "audit.opened"
 
 var legalBases = []string{"A6-1-a", "A6-1-b", "A6-1-c", "A6-1-d", "A6-1-e", "A6-1-f"}
 
