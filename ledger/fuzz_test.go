@@ -61,8 +61,8 @@ func FuzzConfig(f *testing.F) {
 
 // FuzzManifest reads manifest.json of a backup.
 func FuzzManifest(f *testing.F) {
-	f.Add([]byte(`{"format":"lacuna/backup/v1","origin":"log.example/crm","size":12,"root":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=","epoch":3,"head":"log.example/crm\n12\n"}`))
-	f.Add([]byte(`{"format":"lacuna/backup/v1","size":-1}`))
+	f.Add([]byte(`{"format":"lacuna/backup/v2","origin":"log.example/crm","size":12,"root":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=","epoch":3,"head":"log.example/crm\n12\n"}`))
+	f.Add([]byte(`{"format":"lacuna/backup/v2","size":-1}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		m, err := ledger.ParseManifest(text)
 		if err != nil {

@@ -141,6 +141,8 @@ type Ledger struct {
 	custody   *custody
 	custodyMu sync.Mutex // around the members of custody
 
+	backingUp sync.Mutex
+
 	keeper  *keeper
 	settler *settler
 	sweeper *sweeper
@@ -421,6 +423,9 @@ func Open(ctx context.Context, o Options) (_ *Ledger, err error) {
 		return nil, err
 	}
 	heads.ours.Store(true)
+	if l.readOnly == nil {
+		_ = os.RemoveAll(filepath.Join(o.Dir, stageDir)) // of a backup that was interrupted; the next one removes it, too
+	}
 	return l, nil
 }
 

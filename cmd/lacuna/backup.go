@@ -3,107 +3,99 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/ledger"
 )
 
 func backupCommand() *cli.Command {
 	return &cli.Command{
-		Name:        "backup",
-		Usage:       "copy the ledger into a new folder, without root and signing key",
-		ArgsUsage:   "FOLDER",
-		Description: "Whoever has the backup reads nothing and signs nothing; what is erased later is erased in it too. Keep the root and log.skey elsewhere.",
-		Flags:       ledgerFlags(&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder to create, instead of the argument"}),
+		Name:      "backup",
+		Usage:     "copy the ledger into a new folder, without root and signing key",
+		ArgsUsage: "FOLDER",
+		Description: "Whoever has the backup reads nothing and signs nothing; what is erased later is erased in it too. Keep the root and log.skey elsewhere.\n" +
+			"With --into or --since only what is new is copied. Every backup is whole all the same: to drop an old one, remove its folder. An\n" +
+			"interrupted backup goes on with the next call. A sweep ends the use of all backups before it: make one after each.",
+		Flags: ledgerFlags(
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder to create, instead of the argument"},
+			&cli.StringFlag{Name: "since", Usage: "an older backup, on the same disk: what it has is linked, not copied"},
+			&cli.StringFlag{Name: "into", Usage: "folder of backups: make one in it that has the time as its name, since the newest there"},
+		),
 		Action: func(c *cli.Context) error {
-			out := c.String("output")
-			if out == "" {
-				var err error
-				if out, err = argument(c, "folder"); err != nil {
-					return err
-				}
-			} else if err := noArguments(c); err != nil {
-				return err
-			}
-			return withLedger(c, func(l *ledger.Ledger) error {
-				m, err := l.Backup(c.Context, out)
-				if err != nil {
-					return err
-				}
-				if c.Bool("json") {
-					return printJSON(c.App.Writer, m)
-				}
-				fmt.Fprintf(c.App.Writer, "%s: %d entries, epoch %d; it holds no root\n", out, m.Size, m.Epoch)
-				return nil
-			})
-		},
-	}
-}
-
-func restoreCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "restore",
-		Usage:     "make a ledger from a backup, under the root as it is now",
-		ArgsUsage: "BACKUP",
-		Description: "Who was erased since the backup stays erased. Where the log had gone on since, the restored ledger only reads: what it would\n" +
-			"sign next would contradict what others have seen.",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "ledger", Usage: "folder to create", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
-			&cli.StringFlag{Name: "from", Usage: "the backup, instead of the argument"},
-			&cli.StringSliceFlag{Name: "root", Usage: "file of the root holder as it is now", EnvVars: []string{"LACUNA_ROOT"}},
-			&cli.StringFlag{Name: "signing-key", Usage: "the log's signing key, log.skey", Required: true},
-			&cli.StringFlag{Name: "mldsa-key", Usage: "the log's second signing key, log.mldsa.skey, if it has one"},
-			&cli.StringFlag{Name: "pages", Usage: "folder that received key pages since the backup"},
-			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
-		},
-		Action: func(c *cli.Context) error {
-			from := c.String("from")
-			if from == "" {
-				var err error
-				if from, err = argument(c, "backup"); err != nil {
-					return err
-				}
-			} else if err := noArguments(c); err != nil {
-				return err
-			}
-			dir := c.String("ledger")
-			roots := c.StringSlice("root")
-			if len(roots) == 0 {
-				roots = []string{filepath.Clean(dir) + ".root"}
-			}
-			step, end := progress(c.App.ErrWriter, "copying")
-			r, err := ledger.Restore(c.Context, ledger.RestoreOptions{
-				Passphrase: askPassphrase(c),
-				From:       from, Dir: dir, Root: roots, SigningKey: c.String("signing-key"), SecondKey: c.String("mldsa-key"), Pages: c.String("pages"),
-				Progress: func(done, total int64) { step(uint64(done), uint64(total)) },
-				Warn:     func(text string) { fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: %s\n", text) },
-			})
-			end()
+			out, since, err := backupPlace(c)
 			if err != nil {
 				return err
 			}
-			return printRestored(c, dir, r)
+			return withLedger(c, func(l *ledger.Ledger) error { return makeBackup(c, l, out, since) })
 		},
 	}
 }
 
-func printRestored(c *cli.Context, dir string, r *ledger.Restored) error {
+// backupPlace is where the backup goes, and after which one it comes.
+func backupPlace(c *cli.Context) (out, since string, err error) {
+	into := c.String("into")
+	if into == "" {
+		if out = c.String("output"); out != "" {
+			return out, c.String("since"), noArguments(c)
+		}
+		out, err = argument(c, "folder")
+		return out, c.String("since"), err
+	}
+	if c.String("output") != "" || c.String("since") != "" {
+		return "", "", &usageError{err: errors.New("--into chooses the folder and the older backup itself"), hint: "lacuna backup --into FOLDER"}
+	}
+	if err := noArguments(c); err != nil {
+		return "", "", err
+	}
+	since, err = ledger.NewestBackup(into)
+	var none *ledger.NotFoundError
+	if errors.As(err, &none) {
+		since, err = "", nil
+	}
+	if err != nil {
+		return "", "", err
+	}
+	if since == filepath.Clean(into) {
+		return "", "", &usageError{err: fmt.Errorf("%s is a backup, not a folder of backups", into), hint: "lacuna backup --into FOLDER"}
+	}
+	// One that was interrupted is finished, under its name.
+	if begun, err := filepath.Glob(filepath.Join(into, "*.partial")); err == nil && len(begun) > 0 {
+		return strings.TrimSuffix(begun[len(begun)-1], ".partial"), since, nil
+	}
+	return filepath.Join(into, time.Now().UTC().Format("2006-01-02T150405.000Z")), since, nil
+}
+
+func makeBackup(c *cli.Context, l *ledger.Ledger, out, since string) error {
+	var copied int64
+	step, end := progress(c.App.ErrWriter, "reading")
+	options := []ledger.BackupOption{
+		ledger.Copied(&copied),
+		ledger.BackupProgress(func(done, total int64) { step(uint64(done), uint64(total)) }),
+	}
+	if since != "" {
+		options = append(options, ledger.Since(since))
+	}
+	m, err := l.Backup(c.Context, out, options...)
+	end()
+	if err != nil {
+		if _, serr := os.Stat(out + ".partial"); serr == nil {
+			return withHint(err, "the next backup into this folder goes on where this one stopped")
+		}
+		return err
+	}
+	b := jsonv1.Backup{Version: jsonv1.BackupVersion, Folder: out, Made: m.Made, Size: m.Size, Root: m.Root, Epoch: m.Epoch, Generation: m.Generation, Files: len(m.Files), Copied: copied}
+	for _, f := range m.Files {
+		b.Bytes += f.Size
+	}
 	if c.Bool("json") {
-		return printJSON(c.App.Writer, map[string]any{"ledger": dir, "size": r.Manifest.Size, "known_size": r.Known, "read_only": r.Known > r.Manifest.Size,
-			"pages_imported": r.Imported, "missing_pages": append([]string{}, r.Missing...)})
+		return printJSON(c.App.Writer, b)
 	}
-	w := c.App.Writer
-	fmt.Fprintf(w, "%s: %d entries, %d key pages brought up to date\n", dir, r.Manifest.Size, r.Imported)
-	for _, p := range r.Missing {
-		fmt.Fprintf(w, "MISSING key page %s: the people on it cannot be opened\n", p)
-	}
-	if r.Known > r.Manifest.Size {
-		fmt.Fprintf(w, "the log had gone on to %d entries: this copy only reads\n", r.Known)
-	}
-	if len(r.Missing) > 0 {
-		return withHint(errors.New("key pages are missing"), "name the folder that received them with --pages, or restore a newer backup")
-	}
+	fmt.Fprintf(c.App.Writer, "%s: %d entries, epoch %d; it holds no root\n", out, b.Size, b.Epoch)
 	return nil
 }

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
+	"github.com/lacunalog/lacuna/ledger"
+)
+
+func restoreCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "restore",
+		Usage:     "make a ledger from a backup, under the root as it is now",
+		ArgsUsage: "BACKUP",
+		Description: "BACKUP is a backup, or a folder of backups, of which the newest is taken; each of its files is compared with what was written. Who was\n" +
+			"erased since the backup stays erased. Where the log had gone on since, the restored ledger only reads: what it would sign next would\n" +
+			"contradict what others have seen. A backup from before a sweep cannot be restored.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "ledger", Usage: "folder to create", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
+			&cli.StringFlag{Name: "from", Usage: "the backup, instead of the argument"},
+			&cli.StringSliceFlag{Name: "root", Usage: "file of the root holder as it is now", EnvVars: []string{"LACUNA_ROOT"}},
+			&cli.StringFlag{Name: "signing-key", Usage: "the log's signing key, log.skey", Required: true},
+			&cli.StringFlag{Name: "mldsa-key", Usage: "the log's second signing key, log.mldsa.skey, if it has one"},
+			&cli.StringFlag{Name: "pages", Usage: "folder that received key pages since the backup"},
+			&cli.StringSliceFlag{Name: "custodian", Usage: "invitation of a custodian that the backup does not know of"},
+			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
+		},
+		Action: func(c *cli.Context) error {
+			from := c.String("from")
+			if from == "" {
+				var err error
+				if from, err = argument(c, "backup"); err != nil {
+					return err
+				}
+			} else if err := noArguments(c); err != nil {
+				return err
+			}
+			dir := c.String("ledger")
+			roots := c.StringSlice("root")
+			if len(roots) == 0 {
+				roots = []string{filepath.Clean(dir) + ".root"}
+			}
+			step, end := progress(c.App.ErrWriter, "copying")
+			r, err := ledger.Restore(c.Context, ledger.RestoreOptions{
+				Passphrase: askPassphrase(c),
+				From:       from, Dir: dir, Root: roots, SigningKey: c.String("signing-key"), SecondKey: c.String("mldsa-key"), Pages: c.String("pages"),
+				Custodians: c.StringSlice("custodian"),
+				Progress:   func(done, total int64) { step(uint64(done), uint64(total)) },
+				Warn:       func(text string) { fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: %s\n", text) },
+			})
+			end()
+			if errors.As(err, new(*ledger.SweptError)) {
+				return withHint(err, "restore a backup that was made since the sweep")
+			}
+			if err != nil {
+				return err
+			}
+			return printRestored(c, dir, r)
+		},
+	}
+}
+
+func printRestored(c *cli.Context, dir string, r *ledger.Restored) error {
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, jsonv1.Restored{
+			Version: jsonv1.RestoredVersion, Ledger: dir, Backup: r.From, Size: r.Manifest.Size, KnownSize: r.Known, ReadOnly: r.Known > r.Manifest.Size,
+			Imported: r.Imported, Missing: append([]string{}, r.Missing...),
+		})
+	}
+	w := c.App.Writer
+	fmt.Fprintf(w, "%s: %d entries, %d key pages brought up to date\n", dir, r.Manifest.Size, r.Imported)
+	for _, p := range r.Missing {
+		fmt.Fprintf(w, "MISSING key page %s: the people on it cannot be opened\n", p)
+	}
+	if r.Known > r.Manifest.Size {
+		fmt.Fprintf(w, "the log had gone on to %d entries: this copy only reads\n", r.Known)
+	}
+	if len(r.Missing) > 0 {
+		return withHint(errors.New("key pages are missing"), "name the folder that received them with --pages, or restore a newer backup")
+	}
+	return nil
+}
