@@ -67,6 +67,18 @@ func benchCommand() *cli.Command {
 				Action: measure(benchErase),
 			},
 			{
+				Name:  "sweep",
+				Usage: "sweep the traces of erased people, and say how long it takes and what it costs others",
+				Flags: append([]cli.Flag{
+					&cli.IntFlag{Name: "people", Usage: "people in the ledger", Value: 100_000},
+					&cli.IntFlag{Name: "events", Usage: "events about each of them", Value: 10},
+					&cli.IntFlag{Name: "erase", Usage: "people that are erased before", Value: 100},
+					&cli.Float64Flag{Name: "load", Usage: "events a second that are recorded meanwhile"},
+					&cli.Float64Flag{Name: "rate", Usage: "megabytes a second that the sweep may write"},
+				}, shared...),
+				Action: measure(benchSweep),
+			},
+			{
 				Name:  "proof",
 				Usage: "make and verify inclusion proofs",
 				Flags: append([]cli.Flag{
@@ -334,6 +346,30 @@ func benchErase(m *measurement) error {
 		}
 	}
 	return nil
+}
+
+func benchSweep(m *measurement) error {
+	ctx, people := m.Context.Context, m.Int("people")
+	if m.Int("erase") >= people {
+		return usage(fmt.Errorf("erasing %d of %d people: somebody has to be left", m.Int("erase"), people))
+	}
+	s, err := bench.NewSandbox(ctx, m.dir, people)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if more := people * (m.Int("events") - 1); more > 0 {
+		const window = 4096
+		if _, err := bench.Append(ctx, s, bench.Load{Size: bench.Small, Callers: 1, Window: window, Calls: (more + window - 1) / window}); err != nil {
+			return err
+		}
+	}
+	m.start()
+	r, err := s.Sweep(ctx, m.Int("erase"), int(m.Float64("load")), int64(m.Float64("rate")*1e6))
+	if err != nil {
+		return err
+	}
+	return m.print(r)
 }
 
 func benchProof(m *measurement) error {
