@@ -84,7 +84,7 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*Job, error) {
 		j.finish(nil, err)
 		return nil, fmt.Errorf("writing an erasure request down: %w", err)
 	}
-	if !j.finished() { // not cancelled already
+	if !j.finished() && !j.deferred() { // not cancelled already
 		e.enqueue(j)
 	}
 	return &Job{e, j}, nil
@@ -118,6 +118,10 @@ func (e *Engine) newJob(r *Request) (*job, error) {
 		Subjects: subjects(r.Keys), Opening: opening.Withhold(certificate.MemberSubject),
 		Recipients: []Recipient{}, RowsKeys: [][]byte{},
 	}}
+	j.what.Need = r.Approvals
+	if !r.NotBefore.IsZero() {
+		j.what.NotBefore = certificate.Instant(r.NotBefore)
+	}
 	j.who.Subject = []byte(r.Subject)
 	for _, k := range r.Keys {
 		j.who.Refs = append(j.who.Refs, k.Ref.Bytes())
@@ -202,9 +206,10 @@ func (e *Engine) loop() {
 
 // share returns how many jobs of a queue may share an epoch; at least one.
 func (e *Engine) share(queue []*job) int {
-	keys := 0
+	keys, people := 0, 0
 	for i, j := range queue {
-		if keys += len(j.who.Refs); i == e.o.MaxRequests || i > 0 && keys > e.o.MaxKeys {
+		keys, people = keys+len(j.who.Refs), people+j.what.Subjects
+		if i == e.o.MaxRequests || i > 0 && (keys > e.o.MaxKeys || e.o.MaxSubjects > 0 && people > e.o.MaxSubjects) {
 			return i
 		}
 	}
@@ -229,14 +234,15 @@ func (j *job) finished() bool {
 	}
 }
 
-// ErrTooLate says that a job can no longer be cancelled: its epoch is prepared, or it is no longer open.
+// ErrTooLate says that a job can no longer be cancelled: its epoch is prepared, dependents have
+// been told, or it is no longer open.
 var ErrTooLate = errors.New("too late to cancel")
 
 // Cancel takes a request back and returns when that is durable. It can be done until PREPARED.
 func (e *Engine) Cancel(ctx context.Context, id ID) error {
 	e.mu.Lock()
 	j := e.jobs[id]
-	if j == nil || j.taken {
+	if j == nil || j.taken || j.told {
 		e.mu.Unlock()
 		return ErrTooLate
 	}

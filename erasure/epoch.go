@@ -17,7 +17,7 @@ import (
 func (e *Engine) run(ctx context.Context, jobs []*job) error {
 	jobs, err := e.approach(ctx, slices.DeleteFunc(slices.Clone(jobs), (*job).finished)) // but for those cancelled meanwhile
 	if err == nil {
-		if jobs = e.take(ctx, jobs); len(jobs) == 0 {
+		if jobs = e.tell(ctx, e.take(ctx, jobs)); len(jobs) == 0 {
 			return nil
 		}
 		err = e.change(ctx, jobs)
@@ -101,6 +101,9 @@ func (e *Engine) checkAll(ctx context.Context, jobs []*job) ([]*job, error) {
 			for _, ref := range j.who.Refs {
 				taken[string(ref)] = true
 			}
+		case errors.Is(err, ErrHeld) && j.deferred():
+			// It waits on: what is held today can be erased when the hold is released.
+			e.release([]*job{j}, fmt.Errorf("checking an erasure request: %w", err))
 		case errors.Is(err, keystore.ErrNoKey), errors.Is(err, keystore.ErrErasing), errors.Is(err, ErrHeld):
 			why := fmt.Errorf("checking an erasure request: %w", err)
 			if err := e.close(ctx, j, why); err != nil {

@@ -154,7 +154,7 @@ func (e *Engine) word(ctx context.Context, b *epoch, jobs []*job) error {
 		KeysDestroyedAt: w.KeysDestroyedAt, Level: w.Level, Holders: w.Holders,
 		Subjects:     Subjects{Closure: certificate.Bucket(n[ReasonClosure]), Request: certificate.Bucket(n[ReasonRequest]), Retention: certificate.Bucket(n[ReasonRetention])},
 		RequestsRoot: levels[len(levels)-1][0].Hash, RequestsSize: w.Size,
-		Approvers: []string{}, Sweep: certificate.SweepPending,
+		Approvers: approvers(jobs), Sweep: certificate.SweepPending,
 	}
 	if e.last != nil {
 		r.Previous = &e.last.leaf
@@ -162,6 +162,17 @@ func (e *Engine) word(ctx context.Context, b *epoch, jobs []*job) error {
 	statement, err := r.Statement()
 	w.Statement = string(statement)
 	return err
+}
+
+// approvers lists the keys of those who approved any of the jobs, each once.
+func approvers(jobs []*job) []string {
+	keys := []string{}
+	for _, j := range jobs {
+		for _, a := range j.what.Approvals {
+			keys = append(keys, a.Key)
+		}
+	}
+	return sortedOnce(keys)
 }
 
 // requests builds the requests tree of an epoch.
@@ -192,7 +203,7 @@ func (b *epoch) terms(origin string, j *job) Terms {
 	return Terms{
 		Origin: origin, Tree: b.what.Tree, Epoch: b.what.Epoch, Level: b.what.Level,
 		Reason: j.what.Reason, Scope: j.what.Scope, RequestedAt: j.what.RequestedAt, KeysDestroyedAt: b.what.KeysDestroyedAt,
-		Erased: j.what.Erased, Kept: j.what.Kept, Recipients: sortedOnce(to),
+		Erased: j.what.Erased, Kept: j.what.Kept, Recipients: sortedOnce(to), Approvals: j.what.Approvals, Dependents: j.what.Dependents,
 		MemoryErased: b.what.MemoryErased, NotCovered: certificate.NotCovered(b.what.Level, b.what.MemoryErased),
 	}
 }

@@ -29,7 +29,9 @@
 //	SCRUBBED   caches hold nothing of the person any more; the epoch record is worded
 //	RECORDED   the epoch record is in the log, exactly once; the certificate can be written
 //
-// Until PREPARED a job can be cancelled. After a crash, [Engine.Resume] runs the same code from the last
+// Until PREPARED a job can be cancelled, unless dependents ([Options].Dependents) have been told of it, which
+// happens just before. A request that asks for approvals or for a day to come stays REQUESTED until
+// [Engine.Start]. After a crash, [Engine.Resume] runs the same code from the last
 // durable state.
 //
 // # Job rows
@@ -60,6 +62,7 @@ import (
 	"time"
 
 	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/merkle"
 )
 
 // Ledger is what an erasure needs of the ledger whose keys it destroys. All methods may be called
@@ -100,6 +103,13 @@ type Options struct {
 	// everybody; a request for more is refused. 10,000 if 0, and at most 20,000, because what is written
 	// down about an epoch goes into the log's store in one piece.
 	MaxKeys int
+	// MaxSubjects bounds how many people's keys one epoch may destroy; no bound of its own if 0. A request
+	// for more is refused.
+	MaxSubjects int
+	// Approvers are the keys of those who may approve a request that asks for approval.
+	Approvers []merkle.Verifier
+	// Dependents are told of erasures before anything is destroyed.
+	Dependents []Dependent
 	// Progress is told of every state that a job reaches, for a person who waits. It must return soon.
 	Progress func(job ID, s State)
 
@@ -112,7 +122,8 @@ type Options struct {
 	atSweep func(s sweepState) error
 }
 
-// ErrTooMany says that a request would destroy more keys than [Options].MaxKeys.
+// ErrTooMany says that a request would destroy more keys than [Options].MaxKeys, or those of more people
+// than [Options].MaxSubjects.
 var ErrTooMany = errors.New("one request may not destroy that many keys")
 
 // ErrNotResumed says that an epoch was interrupted and has to be finished first, by [Engine.Resume].

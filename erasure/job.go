@@ -53,6 +53,7 @@ func (s State) open() bool { return s < Recorded }
 //
 //	'j' 'i' id16 rand16         → sealed under (id, "job-subject"): whose the job is
 //	'j' 'r' id16 state rand16   → sealed under (id, "job"): a job in a state
+//	'j' 'a' id16 state rand16   → sealed under (id, "job"): an approval
 //	'j' 'b' id16 state rand16   → sealed under (id, "job"): an epoch in a state
 //	'j' 'e' u64 epoch           → u64 index || leaf hash of the public record; sealed under nothing
 //
@@ -65,6 +66,7 @@ const (
 	kindJob      = 'r'
 	kindEpoch    = 'b'
 	kindRecorded = 'e'
+	kindApproval = 'a'
 
 	compartmentIdentity = "job-subject"
 	compartmentJob      = "job"
@@ -81,6 +83,7 @@ type job struct {
 	resumed   bool // read from rows: its keys may be fenced already
 	cancelled bool
 	taken     bool // by an epoch that will not give it back
+	told      bool // dependents know of it
 	cert      *Certificate
 	err       error
 	done      chan struct{}
@@ -106,6 +109,13 @@ type particulars struct {
 	Recipients  []Recipient `json:"recipients"`
 	RowsKeys    [][]byte    `json:"rows_keys"` // K_rows of every key, for counting and for the sweep
 	Epoch       *ID         `json:"epoch"`     // the epoch row that RECORDED it
+
+	Dependents []certificate.Dependent `json:"dependents,omitzero"` // as they reported
+
+	// Of a request that waits: see Waiting.
+	NotBefore string     `json:"not_before,omitzero"`
+	Need      int        `json:"need,omitzero"`
+	Approvals []Approval `json:"approvals,omitzero"` // until CHECKED in rows of their own
 }
 
 // subjectOf is the key tree's name for a job.
@@ -144,7 +154,7 @@ func parseRowKey(k []byte) (n rowName, err error) {
 	want := 2 + 16 + 16
 	switch n.kind {
 	case kindIdentity:
-	case kindJob, kindEpoch:
+	case kindJob, kindEpoch, kindApproval:
 		want++
 	default:
 		return n, errRow

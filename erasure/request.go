@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/keystore"
@@ -26,9 +27,16 @@ type Request struct {
 	// Scope is what was asked for, in words: if empty, that everything without a declared reason to
 	// stay was, or everything.
 	Scope string
+	// NotBefore: the request is written down and does not begin before. Approvals is how many approvers
+	// have to sign it first. Where either is set, [Engine.Start] begins it.
+	NotBefore time.Time
+	Approvals int
 	// Everything says that what has a declared reason to stay was not spared.
 	Everything bool
 }
+
+// ScopeEverything is the scope of a request that spares nothing.
+const ScopeEverything = "everything"
 
 // Kept is a part that an erasure leaves, and why.
 type Kept struct {
@@ -81,6 +89,11 @@ func (e *Engine) wellFormed(r *Request) error {
 		return &RequestError{"no key to destroy"}
 	case len(r.Keys) > e.o.MaxKeys:
 		return fmt.Errorf("%w: %d, at most %d", ErrTooMany, len(r.Keys), e.o.MaxKeys)
+	case r.Approvals > len(e.o.Approvers):
+		return &RequestError{"it asks for more approvals than there are approvers"}
+	}
+	if n := subjects(r.Keys); e.o.MaxSubjects > 0 && n > e.o.MaxSubjects {
+		return fmt.Errorf("%w: those of %d people, at most %d", ErrTooMany, n, e.o.MaxSubjects)
 	}
 	refs := make(map[keystore.Ref]bool, len(r.Keys))
 	for _, k := range r.Keys {
@@ -169,7 +182,7 @@ func (r *Request) scope() string {
 	case r.Scope != "":
 		return r.Scope
 	case r.Everything:
-		return "everything"
+		return ScopeEverything
 	case r.Reason == ReasonRetention:
 		return "keys whose last day of keeping has passed"
 	}

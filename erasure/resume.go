@@ -83,7 +83,7 @@ func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
 		e.jobs[id] = j
 		// The identifier of a job that went through an epoch which no row knows, as after a restore, is gone.
 		// Its keys are destroyed; what is missing is the record, and nobody can write that for it.
-		if j.who != nil {
+		if j.who != nil && !j.waits() {
 			on = append(on, j)
 		}
 	}
@@ -144,12 +144,15 @@ func (e *Engine) load(ctx context.Context) (*leftover, error) {
 	latest := make(map[ID]rowName)   // of every job
 	identity := make(map[ID]rowName) // of every job
 	epochs := make(map[ID][]rowName) // by the job that leads them
+	approvals := make(map[ID][]rowName)
 	for _, n := range names {
 		switch {
 		case n.kind == kindIdentity:
 			identity[n.id] = n
 		case n.kind == kindEpoch:
 			epochs[n.id] = append(epochs[n.id], n)
+		case n.kind == kindApproval:
+			approvals[n.id] = append(approvals[n.id], n)
 		case n.state > latest[n.id].state:
 			latest[n.id] = n
 		}
@@ -166,6 +169,13 @@ func (e *Engine) load(ctx context.Context) (*leftover, error) {
 		}
 		if j.who, err = e.identify(ctx, identity[id]); err != nil {
 			return nil, fmt.Errorf("reading whose an erasure job is: %w", err)
+		}
+		for _, row := range approvals[id] {
+			var a Approval
+			if err := unseal(ctx, e, row, &a); err != nil {
+				return nil, fmt.Errorf("reading an approval: %w", err)
+			}
+			j.approve(a)
 		}
 		left.jobs[id] = j
 	}

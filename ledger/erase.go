@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -21,6 +22,12 @@ type EraseRequest struct {
 	// Everything also erases what has a declared reason to stay: consent
 	// evidence, invoices. It needs a reason of its own, outside this program.
 	Everything bool
+	// NotBefore: the request is written down, and begins with [Ledger.StartErasure]
+	// from this time on. A policy can ask for a later one.
+	NotBefore time.Time
+	// Suppress also records that the person asks to be left alone for good, and
+	// keeps nothing but that.
+	Suppress bool
 }
 
 // PlanLine is one compartment (and cohort, where several differ in their fate) of
@@ -105,14 +112,14 @@ func (l *Ledger) planErase(ctx context.Context, r EraseRequest) (*Plan, error) {
 	for _, k := range keys {
 		n := count[chainKey{k.Compartment, k.Cohort}]
 		reason, law := reg.Keeps(k.Compartment)
-		kept := reason != ""
+		kept := reason != "" && (!r.Everything || r.Suppress && k.Compartment == event.Suppression)
 		line := PlanLine{Compartment: k.Compartment, Events: n}
 		if held := l.heldKey(k, holds); len(held) > 0 {
 			line.Kept, line.Held, line.Cohort = true, true, k.Cohort.String()
 			line.Why, line.Review = held[0].Why, held[0].Review
 			p.held = append(p.held, held...)
 			p.kept = append(p.kept, erasure.Kept{Compartment: k.Compartment, Cohort: line.Cohort, Reason: line.reason()})
-		} else if kept && !r.Everything {
+		} else if kept {
 			line.Kept, line.Why, line.Cohort = true, strings.TrimSuffix(reason+", "+law, ", "), k.Cohort.String()
 			day := k.Expiry
 			if day == 0 {
@@ -168,6 +175,11 @@ func (l *Ledger) Erase(ctx context.Context, r EraseRequest) (*Plan, *erasure.Cer
 	if l.readOnly != nil {
 		return nil, nil, l.readOnly
 	}
+	if r.Suppress {
+		if err := l.suppress(ctx, r.Subject); err != nil {
+			return nil, nil, err
+		}
+	}
 	for try := 0; ; try++ {
 		p, cert, err := l.eraseOnce(ctx, r)
 		if !overtaken(err) {
@@ -211,6 +223,14 @@ func (l *Ledger) eraseOnce(ctx context.Context, r EraseRequest) (*Plan, *erasure
 	if err := p.refusal(r); err != nil {
 		return p, nil, err
 	}
+	need, notBefore := l.waits(r)
+	if need > 0 || !notBefore.IsZero() {
+		job, err := l.erasure.Submit(ctx, l.request(r, p, need, notBefore))
+		if err != nil {
+			return p, nil, err
+		}
+		return p, nil, &WaitingError{ID: job.ID(), Need: need, NotBefore: notBefore}
+	}
 	// Asking for erasure withdraws what still runs on consent; otherwise a kept
 	// proof of consent would go on answering "allow" for data that is gone.
 	if withdrawn, err := l.withdrawForErasure(ctx, r); err != nil {
@@ -223,12 +243,16 @@ func (l *Ledger) eraseOnce(ctx context.Context, r EraseRequest) (*Plan, *erasure
 			return p, nil, err
 		}
 	}
-	keys := make([]keystore.KeyInfo, len(p.erase))
-	copy(keys, p.erase)
-	cert, err := l.erasure.Erase(ctx, erasure.Request{
-		Subject: personKey(r.Subject), Name: r.Subject, Keys: keys, Kept: p.kept, Reason: erasure.ReasonRequest, Everything: r.Everything,
-	})
+	cert, err := l.erasure.Erase(ctx, l.request(r, p, 0, time.Time{}))
 	return p, cert, err
+}
+
+// request is what the engine is asked for.
+func (l *Ledger) request(r EraseRequest, p *Plan, need int, notBefore time.Time) erasure.Request {
+	return erasure.Request{
+		Subject: personKey(r.Subject), Name: r.Subject, Keys: slices.Clone(p.erase), Kept: p.kept, Reason: erasure.ReasonRequest, Everything: r.Everything,
+		Approvals: need, NotBefore: notBefore,
+	}
 }
 
 // withdrawForErasure records a withdrawal where consents are still in force.

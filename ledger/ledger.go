@@ -75,6 +75,8 @@ type Config struct {
 	// SweepAtOnce: up to so many entries a sweep follows every erasure; 0 for 10,000, -1
 	// for never.
 	SweepAtOnce int `json:"sweep_at_once,omitempty"`
+	// Erasing: what an erasure has to wait for; nil: nothing.
+	Erasing *ErasePolicy `json:"erasing,omitempty"`
 }
 
 const (
@@ -125,7 +127,8 @@ type Ledger struct {
 	tree    *keystore.Tree
 	erasure *erasure.Engine
 
-	retireMost int // keys in one epoch of a retention run
+	retireMost   int // keys in one epoch of a retention run
+	retirePeople int // people in it; 0: no bound of its own
 
 	writing atomic.Pointer[writing]
 	sealing sync.RWMutex // held by who seals, until what is sealed is queued
@@ -474,8 +477,13 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 	l.keeper = newKeeper(l.tree)
 	go l.settle()
 	eo := erasure.Options{Now: o.Now, Order: &l.order, Progress: o.Erasing, MaxKeys: retireMost, Sweeper: l.sweeper}
+	if err := l.config.Erasing.options(&eo); err != nil {
+		l.stopSettling()
+		l.tree.Close()
+		return err
+	}
 	o.hooks.erasureOptions(&eo)
-	l.retireMost = eo.MaxKeys
+	l.retireMost, l.retirePeople = eo.MaxKeys, eo.MaxSubjects
 	l.erasure, err = erasure.Open(ctx, l.tree, erasureLedger{l}, l.treeRows(), eo)
 	if err == nil && l.readOnly == nil {
 		err = l.resume(ctx, warn)

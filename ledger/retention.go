@@ -89,7 +89,7 @@ func (l *Ledger) retire(ctx context.Context, at time.Time) ([]RetentionLine, []*
 	}
 	var lines []RetentionLine
 	var certs []*erasure.Certificate
-	for part := range slices.Chunk(keys, l.retireMost) {
+	for _, part := range l.epochsOf(keys) {
 		cert, err := l.erasure.Retire(ctx, part)
 		if err != nil {
 			return lines, certs, err
@@ -98,6 +98,22 @@ func (l *Ledger) retire(ctx context.Context, at time.Time) ([]RetentionLine, []*
 		lines = addLines(lines, retentionLines(part))
 	}
 	return lines, certs, nil
+}
+
+// epochsOf divides keys so that no epoch destroys more than it may.
+func (l *Ledger) epochsOf(keys []keystore.KeyInfo) (parts [][]keystore.KeyInfo) {
+	people, from := make(map[string]bool), 0
+	for i, k := range keys {
+		people[personTag(k)] = true
+		if i-from == l.retireMost || l.retirePeople > 0 && len(people) > l.retirePeople {
+			parts = append(parts, keys[from:i])
+			people, from = map[string]bool{personTag(k): true}, i
+		}
+	}
+	if from < len(keys) {
+		parts = append(parts, keys[from:])
+	}
+	return parts
 }
 
 // addLines counts what is in both together.

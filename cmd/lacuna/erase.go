@@ -22,19 +22,36 @@ func eraseCommand() *cli.Command {
 		Name:  "erase",
 		Usage: "erase a person: destroy the keys of everything that has no reason to stay",
 		Description: "Shows what would be erased and what stays, asks for the subject id, and then destroys the keys. There is no way back.\n" +
-			"Exit 12 where nothing is known about the person, 15 where everything has a reason to stay.",
-		Flags: ledgerFlags(
-			&cli.StringFlag{Name: "subject", Usage: "the person", Required: true},
+			"Exit 12 where nothing is known about the person, 15 where everything has a reason to stay, where a hold stands against it, and where the\n" +
+			"ledger's policy asks for approval or for time to think: then the request is written down, see erase list, approve, erase run.",
+		Subcommands: []*cli.Command{eraseListCommand(), eraseRunCommand(), eraseCancelCommand()},
+		Flags: ledgerFlagsOptional(
+			&cli.StringFlag{Name: "subject", Usage: "the person"},
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask (for scripts)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "only show what would be erased"},
 			&cli.BoolFlag{Name: "everything", Usage: "also erase what has a reason to stay (consent evidence, invoices)"},
+			&cli.BoolFlag{Name: "suppress", Usage: "the person asks to be left alone for good: keep that, openly, until they lift it"},
+			&cli.StringFlag{Name: "after", Usage: "write the request down, and let it begin on this day, YYYY-MM-DD, with lacuna erase run"},
 			&cli.StringFlag{Name: "certificate", Usage: "write the subject's certificate to this file, and the proof of its epoch record to FILE.tlog-proof; its opening is handed out only now"},
 		),
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
 				return err
 			}
-			r := ledger.EraseRequest{Subject: c.String("subject"), Everything: c.Bool("everything")}
+			if c.String("ledger") == "" || c.String("subject") == "" {
+				return &usageError{err: errors.New("--ledger and --subject say what to erase"), hint: "lacuna erase --help"}
+			}
+			r := ledger.EraseRequest{Subject: c.String("subject"), Everything: c.Bool("everything"), Suppress: c.Bool("suppress")}
+			after, err := day(c, "after")
+			if err != nil {
+				return err
+			}
+			if after != "" {
+				r.NotBefore, _ = time.Parse(time.RFC3339, after)
+				if !r.NotBefore.After(time.Now()) {
+					return usage(errors.New("--after is a day to come"))
+				}
+			}
 			return withLedger(c, func(l *ledger.Ledger) error {
 				if c.Bool("dry-run") || !c.Bool("yes") {
 					p, err := l.PlanErase(c.Context, r)
@@ -57,6 +74,11 @@ func eraseCommand() *cli.Command {
 				// Whoever interrupts now does not stop an erasure that is written down:
 				// its certificate is waited for.
 				p, cert, err := l.Erase(context.WithoutCancel(c.Context), r)
+				var waiting *ledger.WaitingError
+				if errors.As(err, &waiting) && waiting.Need == 0 && after != "" {
+					// What was asked for is done: the request waits for the day that it named.
+					return errors.Join(printWaitingError(c, waiting), out.discard())
+				}
 				if err != nil {
 					return errors.Join(err, out.discard())
 				}

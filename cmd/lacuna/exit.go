@@ -114,6 +114,7 @@ func classify(err error) (code int, hint string) {
 		config   *ledger.ConfigError
 		rolled   log.ErrRolledBack
 		alone    *log.UnwitnessedError
+		waiting  *ledger.WaitingError
 	)
 	if code, hint, ok := classifyAudit(err); ok {
 		return code, hint
@@ -134,6 +135,16 @@ func classify(err error) (code int, hint string) {
 		return exitNotFound, ""
 	case errors.As(err, &busy):
 		return exitBusy, "send the same request again"
+	case errors.As(err, &waiting), errors.Is(err, erasure.ErrNotApproved), errors.Is(err, erasure.ErrCoolingOff):
+		return exitHeld, "lacuna erase list shows what it waits for; lacuna approve ID, then lacuna erase run"
+	case errors.Is(err, erasure.ErrTooMany):
+		return exitHeld, ""
+	case errors.Is(err, erasure.ErrDependent):
+		return exitHeld, "nothing was destroyed; mend what has to report, and run lacuna erase run"
+	case errors.Is(err, erasure.ErrNotWaiting):
+		return exitNotFound, "lacuna erase list"
+	case errors.Is(err, erasure.ErrNotApprover):
+		return exitNotAllowed, "the verifier key has to stand in the policy: lacuna approve policy"
 	case errors.Is(err, erasure.ErrHeld):
 		return exitHeld, "a hold has to be released before this can be erased: lacuna hold list"
 	case errors.As(err, &kept):

@@ -64,7 +64,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:       func(*cli.Context, error) {}, // decided in one place: report
 		Commands: []*cli.Command{
 			initCommand(), appendCommand(), recordCommand(), mayCommand(), getCommand(), subjectCommand(),
-			proveCommand(), verifyCommand(), eraseCommand(), certificatesCommand(), retentionCommand(), sweepCommand(), holdCommand(), restrictCommand(),
+			proveCommand(), verifyCommand(), eraseCommand(), approveCommand(), certificatesCommand(), retentionCommand(), sweepCommand(), holdCommand(), restrictCommand(), suppressCommand(),
 			fsckCommand(), backupCommand(), restoreCommand(), rootCommand(), pagesCommand(), doctorCommand(), exportCommand(),
 			publishCommand(), serveCommand(), auditCommand(), mirrorCommand(), witnessCommand(), custodianCommand(), benchCommand(), demoCommand(),
 		},
@@ -91,9 +91,9 @@ func prepare(cmds []*cli.Command) {
 		c.Before = required(c.Flags)
 		if len(c.Subcommands) > 0 {
 			sub := c.Subcommands
-			name, alone := c.Name, c.Action
+			name, alone, takes := c.Name, c.Action, c.ArgsUsage != ""
 			c.Action = func(ctx *cli.Context) error {
-				if ctx.Args().Present() {
+				if ctx.Args().Present() && !takes {
 					return unknownCommand(sub, ctx.Args().First(), "lacuna "+name)
 				}
 				if alone != nil {

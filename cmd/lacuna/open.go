@@ -35,6 +35,14 @@ func openOptions(c *cli.Context) ledger.Options {
 	}
 }
 
+// ledgerFlagsOptional is ledgerFlags for a command that also has subcommands, before
+// which nothing can be required; the command asks for --ledger itself.
+func ledgerFlagsOptional(more ...cli.Flag) []cli.Flag {
+	flags := ledgerFlags(more...)
+	flags[0].(*cli.StringFlag).Required = false
+	return flags
+}
+
 // withLedger opens the ledger, runs f and closes it.
 func withLedger(c *cli.Context, f func(l *ledger.Ledger) error) error {
 	l, err := ledger.Open(c.Context, openOptions(c))

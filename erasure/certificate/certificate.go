@@ -102,9 +102,13 @@ type Terms struct {
 	TracesSweptAt   *string  `json:"traces_swept_at"` // null: not yet
 	Erased          []Part   `json:"erased"`
 	Kept            []Stay   `json:"kept"`
-	Recipients      []string `json:"recipients"`    // who must be told
-	MemoryErased    bool     `json:"memory_erased"` // derivations ran inside Go's runtime/secret
-	NotCovered      []string `json:"not_covered"`
+	Recipients      []string `json:"recipients"` // who must be told
+	// Approvals are by those who agreed before, in the order of their keys.
+	Approvals []Approval `json:"approvals,omitzero"`
+	// Dependents were told before the keys were destroyed.
+	Dependents   []Dependent `json:"dependents,omitzero"`
+	MemoryErased bool        `json:"memory_erased"` // derivations ran inside Go's runtime/secret
+	NotCovered   []string    `json:"not_covered"`
 }
 
 // A RecordRef says where the log holds the epoch record.
@@ -131,6 +135,26 @@ type Stay struct {
 type Recipient struct {
 	ID  string `json:"id"`  // the recipient's name in the register
 	Ref string `json:"ref"` // how the recipient knows the person
+}
+
+// A Dependent keeps data of the same people outside the ledger. It was told of the erasure.
+type Dependent struct {
+	Name       string  `json:"name"`
+	ReportedAt *string `json:"reported_at"` // when it said that it has erased; null: it did not
+}
+
+func checkDependents(ds []Dependent) error {
+	for i, d := range ds {
+		if d.Name == "" || i > 0 && ds[i-1].Name >= d.Name {
+			return errors.New("the dependents are not in order, or one has no name")
+		}
+		if d.ReportedAt != nil {
+			if err := checkInstant(*d.ReportedAt); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Parse reads a certificate, strictly.
@@ -199,7 +223,7 @@ func (c *Certificate) check() error {
 			}
 		}
 	}
-	return errors.Join(checkInstant(t.RequestedAt), checkInstant(t.KeysDestroyedAt))
+	return errors.Join(checkApprovals(t.Approvals), checkDependents(t.Dependents), checkInstant(t.RequestedAt), checkInstant(t.KeysDestroyedAt))
 }
 
 // CheckPart checks the form of a compartment's name and of a cohort.

@@ -47,7 +47,7 @@ type Record struct {
 	// RequestsRoot is the root hash of the sum tree over RequestsSize requests, most of which are none.
 	RequestsRoot Digest   `json:"requests_root"`
 	RequestsSize int      `json:"requests_size"`
-	Approvers    []string `json:"approvers"` // signatures of those who approved; none is asked for yet
+	Approvers    []string `json:"approvers"` // ids of the keys whose signatures stand in the certificates of the epoch
 	Sweep        string   `json:"sweep"`     // "pending": traces are not yet swept
 }
 
@@ -126,8 +126,9 @@ func (r *Record) check() error {
 		return errors.New("the size of the requests tree is not a power of two of at least 64")
 	case r.Sweep != SweepPending:
 		return errors.New("the sweep of an epoch record is not pending")
-	case len(r.Approvers) != 0:
-		return errors.New("an approver, where none is asked for")
+	}
+	if err := checkKeyIDs(r.Approvers); err != nil {
+		return err
 	}
 	if err := checkLevel(r.Level, r.Holders); err != nil {
 		return err

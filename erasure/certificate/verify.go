@@ -38,6 +38,8 @@ func Verify(c *Certificate, statement []byte, index uint64) error {
 		return differ("the record states another level")
 	case t.KeysDestroyedAt != r.KeysDestroyedAt:
 		return differ("the record states another time")
+	case !r.approvedBy(t.Approvals):
+		return differ("the record does not name an approver")
 	}
 	terms, err := t.Digest()
 	if err != nil {

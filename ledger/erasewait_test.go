@@ -1,0 +1,335 @@
+package ledger_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lacunalog/lacuna/erasure"
+	"github.com/lacunalog/lacuna/erasure/certificate"
+	"github.com/lacunalog/lacuna/ledger"
+	"github.com/lacunalog/lacuna/merkle"
+)
+
+// an approver has a key.
+type approver struct {
+	merkle.Signer
+	vkey string
+}
+
+func newApprover(t testing.TB, name string) approver {
+	t.Helper()
+	skey, vkey, err := merkle.GenerateKey(rand.Reader, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := merkle.NewSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return approver{s, vkey}
+}
+
+// policy closes the ledger, sets its policy and opens it again.
+func (w *world) policy(l *ledger.Ledger, p ledger.ErasePolicy) *ledger.Ledger {
+	w.t.Helper()
+	w.close(l)
+	if err := ledger.SetErasePolicy(w.dir, p); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.open()
+}
+
+func waitingID(t testing.TB, err error) erasure.ID {
+	t.Helper()
+	var w *ledger.WaitingError
+	if !errors.As(err, &w) {
+		t.Fatalf("the erasure does not wait: %v", err)
+	}
+	return w.ID
+}
+
+// TestApproval lets an erasure wait for two of three approvers, across restarts. What
+// is approved is one request: the signature of another one, of an unknown key, or the
+// same twice do not count. The certificate shows who approved, and a verifier sees
+// when an approval was changed or the record does not name it.
+func TestApproval(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	must(t, l, chatted)
+	must(t, l, `{"type":"consent.given","subject":"p","form":"web-partner","contact":"mailto:p@shop.example"}`)
+	must(t, l, `{"type":"processing.performed","subject":"q","purpose":"chat-service","operation":"answer"}`)
+	ada, bob, eve := newApprover(t, "ada.example"), newApprover(t, "bob.example"), newApprover(t, "eve.example")
+	l = w.policy(l, ledger.ErasePolicy{Approvers: []string{ada.vkey, bob.vkey}, Approvals: 2})
+
+	ask := func(person string) (erasure.ID, certificate.Digest) {
+		t.Helper()
+		_, cert, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: person})
+		if cert != nil {
+			t.Fatal("erased without approval")
+		}
+		id := waitingID(t, err)
+		for _, x := range l.WaitingErasures() {
+			if x.ID == id {
+				return id, x.Commitment
+			}
+		}
+		t.Fatal("the request is not listed")
+		return id, certificate.Digest{}
+	}
+	id, commitment := ask("p")
+	_, other := ask("q")
+	approve := func(who approver, c certificate.Digest) error {
+		t.Helper()
+		a, err := certificate.Approve(who, l.Origin(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.ApproveErasure(t.Context(), id, a)
+		return err
+	}
+	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrNotApproved) {
+		t.Errorf("without approval: %v", err)
+	}
+	if err := approve(eve, commitment); !errors.Is(err, erasure.ErrNotApprover) {
+		t.Errorf("an approver that nobody knows: %v", err)
+	}
+	if err := approve(ada, other); !errors.Is(err, erasure.ErrNotApprover) {
+		t.Errorf("the approval of another request: %v", err)
+	}
+	for range 2 {
+		if err := approve(ada, commitment); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.close(l)
+	l = w.open()
+	if n := len(l.WaitingErasures()); n != 2 {
+		t.Fatalf("%d requests wait after a restart", n)
+	}
+	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrNotApproved) {
+		t.Errorf("one approver twice: %v", err)
+	}
+	a, err := l.May(t.Context(), "p", question("partner-mail", "email"))
+	if err != nil || len(a.Reasons) > 0 {
+		t.Errorf("a request that waits changes nothing yet: %v, %v", a, err)
+	}
+	if err := approve(bob, commitment); err != nil {
+		t.Fatal(err)
+	}
+	w.close(l)
+	l = w.open()
+	cert, err := l.StartErasure(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cert.Opening == nil || cert.Entries != 1 {
+		t.Errorf("%d entries, opening %v", cert.Entries, cert.Opening != nil)
+	}
+	if a, err := l.May(t.Context(), "p", question("partner-mail", "email")); err != nil || len(a.Reasons) == 0 {
+		t.Errorf("consent goes on after the erasure: %v, %v", a, err)
+	}
+	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrNotWaiting) {
+		t.Errorf("begun twice: %v", err)
+	}
+
+	e, err := l.Get(t.Context(), cert.Record.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	statement := e.Event.Canonical()
+	record, err := certificate.ParseRecord(statement)
+	if err != nil || len(record.Approvers) != 2 {
+		t.Fatalf("approvers in the record: %v, %v", record, err)
+	}
+	if err := certificate.Verify(cert, statement, cert.Record.Index); err != nil {
+		t.Error(err)
+	}
+	keys := func(who ...approver) (vs []merkle.Verifier) {
+		for _, x := range who {
+			v, err := merkle.NewVerifier(x.vkey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			vs = append(vs, v)
+		}
+		return vs
+	}
+	names, err := cert.Approvers(keys(ada, eve)...)
+	if err != nil || strings.Join(names, " ") != "ada.example" {
+		t.Errorf("approved by %v, %v", names, err)
+	}
+	forged := *cert
+	forged.Terms.Approvals = append([]certificate.Approval{}, cert.Terms.Approvals...)
+	forged.Terms.Approvals[0].Signature, forged.Terms.Approvals[1].Signature = forged.Terms.Approvals[1].Signature, forged.Terms.Approvals[0].Signature
+	if _, err := forged.Approvers(keys(ada, bob)...); err == nil {
+		t.Error("signatures that were exchanged verify")
+	}
+	if certificate.Verify(&forged, statement, cert.Record.Index) == nil {
+		t.Error("the record binds other approvals")
+	}
+	checkFsck(t, l)
+}
+
+// TestCoolingOff lets a request wait for its day, and be taken back before it.
+func TestCoolingOff(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	must(t, l, chatted)
+	l = w.policy(l, ledger.ErasePolicy{CoolingOff: "P3D"})
+	erase := ledger.EraseRequest{Subject: "p"}
+	_, _, err := l.Erase(t.Context(), erase)
+	first := waitingID(t, err)
+	if err := l.CancelErasure(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.StartErasure(t.Context(), first); !errors.Is(err, erasure.ErrNotWaiting) {
+		t.Errorf("a request that was taken back: %v", err)
+	}
+	_, _, err = l.Erase(t.Context(), erase)
+	id := waitingID(t, err)
+	w.clock.move(71 * time.Hour)
+	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrCoolingOff) {
+		t.Errorf("before its day: %v", err)
+	}
+	must(t, l, chatted) // what is recorded under the same key meanwhile goes with it
+	if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.move(2 * time.Hour)
+	must(t, l, held, "h-1", "chat")
+	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrHeld) {
+		t.Errorf("a hold that was placed meanwhile: %v", err)
+	}
+	w.close(l)
+	l = w.open()
+	must(t, l, release, "h-1")
+	cert, err := l.StartErasure(t.Context(), id)
+	if err != nil || cert.Entries != 2 {
+		t.Fatalf("%v, %v", cert, err)
+	}
+	if err := l.CancelErasure(t.Context(), id); !errors.Is(err, erasure.ErrTooLate) {
+		t.Errorf("cancelling what is done: %v", err)
+	}
+	// Without a policy, a request can name its day.
+	must(t, l, `{"type":"processing.performed","subject":"q","purpose":"chat-service","operation":"answer"}`)
+	l = w.policy(l, ledger.ErasePolicy{})
+	_, _, err = l.Erase(t.Context(), ledger.EraseRequest{Subject: "q", NotBefore: w.clock.now().Add(time.Hour)})
+	id = waitingID(t, err)
+	w.clock.move(time.Hour + time.Second) // its day is written down in seconds
+	if _, err := l.StartErasure(t.Context(), id); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEverythingApproved needs approval for what has a reason to stay, and not for
+// the rest.
+func TestEverythingApproved(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	must(t, l, chatted)
+	must(t, l, `{"type":"right.requested","subject":"p","right":"A17","channel":"email"}`)
+	l = w.policy(l, ledger.ErasePolicy{Approvers: []string{newApprover(t, "ada.example").vkey}})
+	_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p", Everything: true})
+	waitingID(t, err)
+	if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPolicyRefused names what is wrong with a policy.
+func TestPolicyRefused(t *testing.T) {
+	w := newWorld(t)
+	ada := newApprover(t, "ada.example").vkey
+	for want, p := range map[string]ledger.ErasePolicy{
+		"approvers[0]":  {Approvers: []string{"ada"}},
+		"approvers[1]":  {Approvers: []string{ada, ada}},
+		"2 approvals":   {Approvers: []string{ada}, Approvals: 2},
+		"cooling_off":   {CoolingOff: "three days"},
+		"dependents[0]": {Dependents: []ledger.DependentCommand{{Name: "search"}}},
+		"subjects_per":  {SubjectsPerEpoch: -1},
+	} {
+		var c *ledger.ConfigError
+		if err := ledger.SetErasePolicy(w.dir, p); !errors.As(err, &c) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+// TestCap spreads a retention run over epochs of no more people than the policy allows.
+func TestCap(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	for _, p := range []string{"a", "b", "c", "d", "e"} {
+		must(t, l, `{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer"}`, p)
+	}
+	l = w.policy(l, ledger.ErasePolicy{SubjectsPerEpoch: 2})
+	lines, certs, err := l.RunRetention(t.Context(), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil || len(certs) != 3 || len(lines) != 1 || lines[0].Keys != 5 {
+		t.Errorf("%d epochs, %v, %v", len(certs), lines, err)
+	}
+}
+
+// TestDependents tells a search index of an erasure. One that fails is named in the
+// certificate, and one that must report stops the erasure until it does.
+func TestDependents(t *testing.T) {
+	dir := t.TempDir()
+	index := filepath.Join(dir, "told")
+	script := filepath.Join(dir, "index.sh")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\ncat >> "+index+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	must(t, l, chatted)
+	search := ledger.DependentCommand{Name: "search", Command: []string{"/bin/sh", script}}
+	l = w.policy(l, ledger.ErasePolicy{Dependents: []ledger.DependentCommand{search, {Name: "crm", Command: []string{"/bin/false"}}}})
+	_, cert, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cert.Terms.Dependents; len(d) != 2 || d[0].Name != "crm" || d[0].ReportedAt != nil || d[1].Name != "search" || d[1].ReportedAt == nil {
+		t.Errorf("the certificate says %+v", d)
+	}
+	var told struct {
+		Job, Subject, Scope string
+		Erased              []erasure.Part
+	}
+	text, err := os.ReadFile(index)
+	if err == nil {
+		err = json.Unmarshal(text, &told)
+	}
+	if err != nil || told.Subject != "p" || len(told.Erased) != 1 || told.Erased[0].Compartment != "chat" {
+		t.Errorf("the index was told %s, %v", text, err)
+	}
+
+	must(t, l, chatted)
+	gate := filepath.Join(dir, "up")
+	needed := ledger.DependentCommand{Name: "search", Must: true, Command: []string{"/bin/sh", "-c", "test -e " + gate}}
+	l = w.policy(l, ledger.ErasePolicy{Dependents: []ledger.DependentCommand{needed}})
+	if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"}); !errors.Is(err, erasure.ErrDependent) || strings.Contains(err.Error(), "test -e") {
+		t.Fatalf("%v", err)
+	}
+	if n := l.Pending(); n != 1 {
+		t.Errorf("%d requests pending", n)
+	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.close(l)
+	l = w.open() // finishes what is open
+	if _, err := l.Timeline(context.Background(), "p"); !isNotFound(err) || l.Pending() != 0 {
+		t.Errorf("after the dependent answers: %v, %d pending", err, l.Pending())
+	}
+}
