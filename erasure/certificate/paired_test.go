@@ -163,7 +163,7 @@ func TestPairedRefuses(t *testing.T) {
 func (s *sweeps) erasedLeaf(t *testing.T) *PairedLeaf { return s.leaf(t, true) }
 func (s *sweeps) livingLeaf(t *testing.T) *PairedLeaf { return s.leaf(t, false) }
 
-func (s *sweeps) leaf(t *testing.T, erased bool) *PairedLeaf {
+func (s *sweeps) leaf(t testing.TB, erased bool) *PairedLeaf {
 	t.Helper()
 	for i := range s.paired.Leaves {
 		if l := &s.paired.Leaves[i]; l.Before.Erased == erased {

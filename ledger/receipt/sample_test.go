@@ -93,7 +93,7 @@ func TestVerifySampleRefuses(t *testing.T) {
 		stage  receipt.Stage
 		text   string
 	}{
-		{"leaves of the operator's choice", func(s *certificate.Sample) { s.Leaves = s.Leaves[1:] }, receipt.StageSample, "the seed draws leaf"},
+		{"leaves of the operator's choice", func(s *certificate.Sample) { s.Leaves[1] = s.Leaves[0] }, receipt.StageSample, "the seed draws leaf"},
 		{"another seed", func(s *certificate.Sample) { s.Seed = strings.Repeat("ab", 16) }, receipt.StageSample, "the seed draws leaf"},
 		{"another head", func(s *certificate.Sample) { s.Head = string(l.Cut(70).Checkpoint()) }, receipt.StageSample, "the seed draws leaf"},
 		{"a head that nobody signed", func(s *certificate.Sample) { s.Head = strings.Replace(s.Head, "\n72\n", "\n71\n", 1) }, receipt.StageSignature, ""},
@@ -138,7 +138,7 @@ func TestVerifySampleRefuses(t *testing.T) {
 func TestTwoSamples(t *testing.T) {
 	l, erased, sweep, trust := sampled(t)
 	verify := func(log *receipttest.Log, erased []uint64, s *receipttest.Sweep) *receipt.Report {
-		r, err := trust.VerifySample(log.Sample(auditorsSeed, 60, 0, erased, s, nil))
+		r, err := trust.VerifySample(log.Sample(auditorsSeed, 100, 0, erased, s, nil))
 		if err != nil {
 			t.Fatal(err)
 		}

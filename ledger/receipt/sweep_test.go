@@ -198,12 +198,12 @@ func TestVerifyPaired(t *testing.T) {
 	// A head from before the cut: the operator would have had a choice of many.
 	old := l.Fork()
 	bad := old.Sweep([]uint64{1, 2, 3}, &sweeps[1].Index, sweeps[1], nil)
-	late, err := certificate.Pair(l.Origin, sweeps[1].Set, bad.Set, l.Cut(10).Checkpoint())
-	if err == nil {
+	if _, err := certificate.Pair(l.Origin, sweeps[1].Set, bad.Set, l.Cut(10).Checkpoint()); err == nil {
 		t.Fatal("what was erased is not erased any more, and that can be paired")
 	}
 	bad = old.Sweep([]uint64{1, 2, 3, 7, 8, 510}, &bad.Index, sweeps[1], nil)
-	if late, err = certificate.Pair(l.Origin, sweeps[1].Set, bad.Set, l.Cut(10).Checkpoint()); err != nil {
+	late, err := certificate.Pair(l.Origin, sweeps[1].Set, bad.Set, l.Cut(10).Checkpoint())
+	if err != nil {
 		t.Fatal(err)
 	}
 	text, err := late.Marshal()

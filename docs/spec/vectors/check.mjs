@@ -675,6 +675,151 @@ function checkPolicy (p, note, origin) {
   need(isQuorum(p, (k) => all.some((s) => s.key === k)), 'quorum')
 }
 
+// ---- docs/spec/epoch-record.md, certificate.md, sweep-record.md and erased-set.md ----
+
+const whole = (n) => Number.isSafeInteger(n) && n >= 0
+const b32 = (s) => fromB64url(s, 32)
+
+function exactly (o, names) {
+  need(o !== null && typeof o === 'object' && !Array.isArray(o), 'no object')
+  need(Object.keys(o).sort().join() === [...names].sort().join(), 'members')
+}
+
+// sum is a node above two others, each with a count and a hash.
+function sum (l, r) {
+  need(whole(l.count) && whole(r.count) && whole(l.count + r.count), 'count')
+  return { count: l.count + r.count, hash: sha256(Buffer.from([4]), u64(l.count), l.hash, u64(r.count), r.hash) }
+}
+
+function checkHolders (level, holders) {
+  need(Array.isArray(holders) && holders.length > 0, 'holders')
+  for (const h of holders) {
+    exactly(h, ['holder', 'kind', 'level', 'destroyed', 'overwritten', 'copies', 'signature'])
+    need(/^[0-9a-f]{32}$/.test(h.holder) && h.kind !== '' && /^L[0-3]$/.test(h.level) && whole(h.overwritten) && whole(h.copies), 'holder')
+  }
+  const best = holders.map((h) => h.level).sort().at(-1)
+  need(level === best || (level === 'L2' && best === 'L1' && holders.filter((h) => h.level >= 'L1').length >= 2), 'level')
+}
+
+function parseSweepRecord (text) {
+  const r = canonical(Buffer.from(text))
+  exactly(r, ['type', 'schema', 'tree', 'epoch', 'attempt', 'previous', 'previous_sweep', 'pages_root', 'generation', 'epochs_from',
+    'epochs_to', 'size', 'erased', 'erased_root', 'paired', 'traces_swept_at', 'level', 'holders'])
+  need(r.type === 'erasure.sweep' && r.schema === 1, 'type')
+  for (const n of ['epoch', 'generation', 'epochs_from', 'epochs_to', 'size', 'erased']) need(whole(r[n]), n)
+  for (const n of ['tree', 'attempt']) need(/^[0-9a-f]{32}$/.test(r[n]), n)
+  for (const n of ['pages_root', 'erased_root']) b32(r[n])
+  for (const n of ['previous', 'previous_sweep', 'paired']) if (r[n] !== null) b32(r[n])
+  need(r.generation > 0 && r.generation < 2 ** 32, 'generation')
+  need(r.epochs_to < r.epoch && r.epochs_from > 0 && r.epochs_from <= r.epochs_to + 1, 'epochs')
+  need(r.erased <= r.size, 'erased')
+  need(r.previous_sweep !== null || r.paired === null, 'paired')
+  need(r.previous_sweep === null || r.previous !== null, 'previous')
+  need(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(r.traces_swept_at) && !isNaN(Date.parse(r.traces_swept_at)), 'time')
+  checkHolders(r.level, r.holders)
+  return r
+}
+
+const statementHash = (text) => sha256(Buffer.from([0, 1, 1]), Buffer.from(text))
+const setOf = (r) => ({ erased: r.erased, generation: r.generation, root: r.erased_root, size: r.size })
+
+const BLOCK = 4096
+const blocksOf = (size) => Math.ceil(size / BLOCK)
+const blockLeaves = (b, size) => Math.min(BLOCK, size - b * BLOCK)
+const bitHash = (g, i, erased, blind) => sha256(Buffer.from([2]), u64(g), u64(i), Buffer.from([erased ? 1 : 0]), blind)
+const inner = (l, r) => sha256(Buffer.from([3]), l, r)
+
+// climb leads from place at of n to the root of a tree in which the last node of an odd level moves up as it is.
+function climb (node, at, n, path, join) {
+  let used = 0
+  for (let level = 0; n > 1; level++, at = Math.floor(at / 2), n = Math.ceil(n / 2)) {
+    const beside = at % 2 === 0 ? at + 1 : at - 1
+    if (beside >= n) continue
+    need(used < path.length, 'short path')
+    node = at % 2 === 0 ? join(node, path[used], beside, level) : join(path[used], node, beside, level)
+    used++
+  }
+  need(used === path.length, 'long path')
+  return node
+}
+
+const nodes = (list) => list.map((n) => ({ count: n.count, hash: b32(n.hash) }))
+
+function climbBlocks (node, b, path, set) {
+  const root = climb(node, b, blocksOf(set.size), nodes(path), (l, r, beside, level) => {
+    const span = BLOCK * 2 ** level
+    const other = beside % 2 === 0 ? l : r
+    need(other.count <= Math.min(span, set.size - beside * span), 'more than there are')
+    return sum(l, r)
+  })
+  need(root.count === set.erased && same(root.hash, b32(set.root)), 'root')
+}
+
+// verifyBit returns the bit.
+function verifyBit (p, set) {
+  need(whole(p.index) && p.index < set.size && typeof p.erased === 'boolean', 'index')
+  const b = Math.floor(p.index / BLOCK)
+  const n = blockLeaves(b, set.size)
+  need(whole(p.count) && p.count >= (p.erased ? 1 : 0) && p.count <= (p.erased ? n : n - 1), 'count')
+  const hash = climb(bitHash(set.generation, p.index, p.erased, b32(p.blind)), p.index % BLOCK, n, p.path.map(b32), inner)
+  climbBlocks({ count: p.count, hash }, b, p.blocks, set)
+  return p.erased
+}
+
+// foldLevels leads a level to its root.
+function foldLevels (level, join) {
+  while (level.length > 1) {
+    const up = []
+    for (let i = 0; i < level.length; i += 2) up.push(i + 1 < level.length ? join(level[i], level[i + 1]) : level[i])
+    level = up
+  }
+  return level[0]
+}
+
+function verifyBlock (p, set) {
+  need(whole(p.block) && p.block < blocksOf(set.size), 'block')
+  const n = blockLeaves(p.block, set.size)
+  const bits = fromB64url(p.bits, Math.ceil(n / 8))
+  const blinds = fromB64url(p.blinds, 32 * n)
+  const bit = (j) => (bits[j >> 3] >> (7 - j % 8)) & 1
+  for (let j = n; j < 8 * bits.length; j++) need(!bit(j), 'bits behind the end')
+  const hashes = []
+  let count = 0
+  for (let j = 0; j < n; j++) {
+    count += bit(j)
+    hashes.push(bitHash(set.generation, p.block * BLOCK + j, bit(j), blinds.subarray(32 * j, 32 * j + 32)))
+  }
+  climbBlocks({ count, hash: foldLevels(hashes, inner) }, p.block, p.blocks, set)
+}
+
+function draw (seed, size, n) {
+  const drawn = new Set()
+  if (n >= size) return [...Array(size).keys()]
+  for (let j = 0; drawn.size < n; j++) {
+    const h = sha256(seed, u64(j)).toString('hex', 0, 16)
+    drawn.add(Number(BigInt('0x' + h) % BigInt(size)))
+  }
+  return [...drawn].sort((a, b) => a - b)
+}
+
+function verifyPaired (x) {
+  const [before, after] = [parseSweepRecord(x.before), parseSweepRecord(x.after)]
+  need(after.previous_sweep !== null && same(b32(after.previous_sweep), statementHash(x.before)), 'order')
+  const text = Buffer.from(x.paired)
+  const p = canonical(text)
+  exactly(p, ['type', 'schema', 'origin', 'before', 'after', 'head', 'leaves'])
+  need(p.type === 'erasure.paired' && p.schema === 1, 'type')
+  need(after.paired !== null && same(b32(after.paired), sha256(text)), 'digest')
+  need(jcs(p.before) === jcs(setOf(before)) && jcs(p.after) === jcs(setOf(after)), 'sets')
+  const drawn = draw(sha256(b32(p.after.root), Buffer.from(p.head)), p.before.size, Math.min(1000, Math.ceil(p.before.size / 256)))
+  need(jcs(p.leaves.map((l) => l.before.index)) === jcs(drawn), 'leaves')
+  for (const l of p.leaves) {
+    const was = verifyBit(l.before, p.before)
+    need(was === (l.after !== null), 'shown')
+    if (was) need(l.after.index === l.before.index && verifyBit(l.after, p.after), 'not erased any more')
+  }
+}
+
 // ---- the vectors ----
 
 let passed = 0
@@ -1063,6 +1208,64 @@ const files = {
     for (const x of v.proofs) {
       verdict(x.parses)(x.name + ', form', () => equal(parseProof(x.proof).extra, x.extra, 'extra'))
       verdict(x.valid)(x.name, () => verifyProof(x.proof, hex(x.entry), x.vkey))
+    }
+  },
+  'epoch-record.json': (v) => {
+    const digests = v.members.map((m) => {
+      const D = b64url(Buffer.from(jcs([m.salt, m.name, m.value])))
+      check('disclosure of ' + m.name, () => equal([D, b64url(sha256(ascii(D)))], [m.disclosure, m.digest], 'disclosure'))
+      return [m.name, sha256(ascii(D))]
+    })
+    const c = hmac(b32(v.rho), ascii('lacuna/v1/request'), sha256(Buffer.from(v.origin)), dP(digests))
+    check('commitment', () => equal(b64url(c), v.commitment, 'commitment'))
+    const t = sha256(ascii('lacuna/v1/terms'), Buffer.from(jcs(v.terms)))
+    check('terms', () => equal(b64url(t), v.terms_digest, 'digest'))
+    const leaf = sha256(Buffer.from([5]), c, t)
+    check('leaf', () => equal(b64url(leaf), v.requests_leaf, 'leaf'))
+    check('requests root', () => {
+      const root = climb({ count: v.entries, hash: leaf }, v.place, 64, nodes(v.path), sum)
+      equal([root.count, b64url(root.hash)], [v.requests_root.count, v.requests_root.hash], 'root')
+      equal(canonical(Buffer.from(v.record)).requests_root, b64url(root.hash), 'root of the record')
+    })
+    check('record', () => equal(b64url(statementHash(v.record)), v.record_leaf_hash, 'leaf hash'))
+    for (const text of [v.subject_copy, v.officer_copy]) {
+      const cert = canonical(Buffer.from(text))
+      check(cert.copy + ' copy', () => equal(jcs(cert.terms), jcs(v.terms), 'terms'))
+    }
+  },
+  'erased-set.json': (v) => {
+    for (const x of v.sets) {
+      check(`a set of ${x.set.size}`, () => {
+        const blind = (i) => hmac(b32(x.k_esc), u64(i))
+        const erased = (i) => i % x.erased_every === 1
+        for (const b of x.blinds) {
+          equal([b64url(blind(b.index)), b64url(bitHash(x.set.generation, b.index, erased(b.index), blind(b.index)))], [b.blind, b.hash], 'bit')
+        }
+        const blocks = []
+        for (let b = 0; b < blocksOf(x.set.size); b++) {
+          const hashes = []
+          let count = 0
+          for (let i = b * BLOCK; i < b * BLOCK + blockLeaves(b, x.set.size); i++) {
+            count += erased(i) ? 1 : 0
+            hashes.push(bitHash(x.set.generation, i, erased(i), blind(i)))
+          }
+          blocks.push({ count, hash: foldLevels(hashes, inner) })
+        }
+        const root = blocks.length > 0 ? foldLevels(blocks, sum) : { count: 0, hash: sha256() }
+        equal([root.count, b64url(root.hash)], [x.set.erased, x.set.root], 'root')
+      })
+    }
+    for (const x of v.bits) verdict(x.valid)('bit, ' + x.name, () => verifyBit(x.proof, x.set))
+    for (const x of v.blocks) verdict(x.valid)('block, ' + x.name, () => verifyBlock(x.proof, x.set))
+    for (const x of v.draws) check(`draw of ${x.n} from ${x.size}`, () => equal(draw(b32(x.seed), x.size, x.n), x.drawn, 'draw'))
+    for (const x of v.paired) verdict(x.valid)('paired openings, ' + x.name, () => verifyPaired(x))
+  },
+  'sweep-record.json': (v) => {
+    for (const x of v.records) {
+      verdict(x.valid)(x.name, () => {
+        parseSweepRecord(x.record)
+        equal(b64url(statementHash(x.record)), x.leaf_hash, 'leaf hash')
+      })
     }
   },
   'consistency.json': (v) => {
