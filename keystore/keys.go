@@ -2,15 +2,31 @@ package keystore
 
 import "sync"
 
-// A key is a loaded key: what is derived from a DEK, and who uses it.
+// A key is a loaded key: what is derived from a DEK, and who uses it. There may be
+// a great many, so it has no pointers, which the garbage collector would follow.
 type key struct {
 	id      keyID
 	derived derived
+	leases  int32
+	facts   keyFacts
 	state   State
-	leases  int
-	meta    entry         // without the DEK
-	untaken bool          // made by Use, and not yet taken
-	drained chan struct{} // closed when the last lease ends, where somebody waits for that
+	untaken bool // made by Use, and not yet taken
+}
+
+// keyFacts are what an entry says beside what it is called, its state and its DEK.
+type keyFacts struct {
+	created, expiry, review uint16
+	flags                   uint8
+}
+
+func (e *entry) facts() keyFacts { return keyFacts{e.created, e.expiry, e.review, e.flags} }
+
+// entry is the key's entry without the DEK.
+func (k *key) entry() entry {
+	return entry{
+		tag: k.id.tag, comp: k.id.comp, cohort: k.id.cohort, state: k.state,
+		flags: k.facts.flags, created: k.facts.created, expiry: k.facts.expiry, review: k.facts.review,
+	}
 }
 
 // keys is the bounded cache of loaded keys. A key that is leased stays.
@@ -24,7 +40,8 @@ const keyShards = 32
 type keyShard struct {
 	mu      sync.Mutex
 	m       map[keyID]*key
-	closing map[keyID]bool // an epoch erases them: no lease at all
+	closing map[keyID]bool          // an epoch erases them: no lease at all
+	drained map[keyID]chan struct{} // closed when the last lease ends, where somebody waits for that
 }
 
 func newKeys(max int) *keys {
@@ -68,8 +85,7 @@ func (k *keys) load(e *entry, fresh bool) (*key, error) {
 	}
 	q := s.m[id]
 	if q == nil {
-		q = &key{id: id, state: e.state, untaken: fresh, meta: *e}
-		q.meta.dek.Zero()
+		q = &key{id: id, state: e.state, untaken: fresh, facts: e.facts()}
 		q.derived.load(&e.dek)
 		if len(s.m) >= k.max {
 			s.evict(max(len(s.m)/16, 1))
@@ -107,10 +123,23 @@ func (s *keyShard) wait(id keyID) <-chan struct{} {
 	if q == nil || q.leases == 0 {
 		return nil
 	}
-	if q.drained == nil {
-		q.drained = make(chan struct{})
+	c := s.drained[id]
+	if c == nil {
+		if s.drained == nil {
+			s.drained = make(map[keyID]chan struct{})
+		}
+		c = make(chan struct{})
+		s.drained[id] = c
 	}
-	return q.drained
+	return c
+}
+
+// idle tells who waits that the last lease of a key has ended.
+func (s *keyShard) idle(id keyID) {
+	if c, ok := s.drained[id]; ok {
+		close(c)
+		delete(s.drained, id)
+	}
 }
 
 func (k *keys) reopen(id keyID) {

@@ -46,7 +46,7 @@ func (l *Lease) Ref() Ref { return Ref{l.k.id} }
 func (l *Lease) Info() KeyInfo {
 	s := l.t.keys.shard(l.k.id)
 	s.mu.Lock()
-	e := l.k.meta
+	e := l.k.entry()
 	s.mu.Unlock()
 	return e.info(l.t.system())
 }
@@ -113,9 +113,8 @@ func (l *Lease) Done() {
 	s.mu.Lock()
 	l.k.leases--
 	idle := l.k.leases == 0
-	if idle && l.k.drained != nil {
-		close(l.k.drained)
-		l.k.drained = nil
+	if idle {
+		s.idle(l.k.id)
 	}
 	forget := idle && l.k.untaken
 	s.mu.Unlock()

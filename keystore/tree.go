@@ -28,7 +28,7 @@ type Options struct {
 	Now func() time.Time
 	// CachePages is how many opened pages are kept, about 6 KiB each. Default 4,096.
 	CachePages int
-	// CacheKeys is how many loaded keys are kept, about 400 bytes each. Default 65,536.
+	// CacheKeys is how many loaded keys are kept, about 260 bytes each. Default 32,768.
 	CacheKeys int
 	// Decoys is how many pages beside those of the erased an epoch re-keys.
 	// Default 4; negative for none.
@@ -54,7 +54,7 @@ func (o *Options) defaults() {
 		o.CachePages = 4096
 	}
 	if o.CacheKeys <= 0 {
-		o.CacheKeys = 65536
+		o.CacheKeys = 32768
 	}
 	switch {
 	case o.Decoys == 0:

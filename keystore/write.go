@@ -130,8 +130,7 @@ func (t *Tree) changeOne(ctx context.Context, id keyID, image, dry bool, f func(
 	p.force = p.force || image
 	t.keys.with(id, func(k *key) {
 		k.state = changed.state
-		k.meta = changed
-		k.meta.dek.Zero()
+		k.facts = changed.facts()
 	})
 	return nil
 }
