@@ -25,8 +25,26 @@ type Outcome struct {
 // again under the same ids they are all recorded once.
 func (l *Ledger) RecordAll(ctx context.Context, requests []*event.Event) []Outcome {
 	out := make([]Outcome, len(requests))
-	waiting := make([]*Submission, len(requests))
-	submit := func(i int) { waiting[i], out[i].Err = l.Submit(ctx, requests[i]) }
+	for i, s := range l.SubmitAll(ctx, requests) {
+		if out[i].Err = s.Err; s.Err == nil {
+			out[i].Recorded, out[i].Err = s.Wait(ctx)
+		}
+	}
+	return out
+}
+
+// Submitted is what became of one request of [Ledger.SubmitAll]: what Submit would
+// have returned.
+type Submitted struct {
+	*Submission
+	Err error
+}
+
+// SubmitAll is RecordAll without waiting for the disk, as Submit is Record: an
+// importer has the next batch filled and sealed while the last one syncs.
+func (l *Ledger) SubmitAll(ctx context.Context, requests []*event.Event) []Submitted {
+	out := make([]Submitted, len(requests))
+	submit := func(i int) { out[i].Submission, out[i].Err = l.Submit(ctx, requests[i]) }
 	for from := 0; from < len(requests); {
 		if isRegister(requests[from]) {
 			submit(from)
@@ -39,11 +57,6 @@ func (l *Ledger) RecordAll(ctx context.Context, requests []*event.Event) []Outco
 		}
 		l.each(requests, from, to, submit)
 		from = to
-	}
-	for i, s := range waiting {
-		if out[i].Err == nil {
-			out[i].Recorded, out[i].Err = s.Wait(ctx)
-		}
 	}
 	return out
 }

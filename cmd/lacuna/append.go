@@ -74,6 +74,7 @@ type sent struct {
 
 const (
 	window   = 4096
+	batch    = 512     // lines that are sent at once
 	maxInput = 1 << 20 // bytes of one line; an event may have 65,535
 )
 
@@ -105,43 +106,141 @@ func (a *appender) file(name string) error {
 	}
 	step, end := progress(a.c.App.ErrWriter, "recording")
 	defer end()
-	lines := bufio.NewScanner(&interruptible{ctx: a.c.Context, r: in})
+	ctx, stop := context.WithCancel(a.c.Context)
+	lines := make(chan parsed, batch)
+	go parse(ctx, in, dir, shown, lines)
+	defer func() {
+		stop()
+		for range lines { // until it has ended, too
+		}
+	}()
+	for p := range lines {
+		ready := []parsed{p}
+		for more := true; more && len(ready) < batch; {
+			select {
+			case p, ok := <-lines:
+				if more = ok; ok {
+					ready = append(ready, p)
+				}
+			default: // whoever types waits for an answer
+				more = false
+			}
+		}
+		if err := a.lines(ready, shown); err != nil {
+			return err
+		}
+		step(ready[len(ready)-1].read, total)
+	}
+	return a.c.Context.Err()
+}
+
+// parsed is a line of a file, or why there is none.
+type parsed struct {
+	line int // 0 for an error that is not about a line
+	ev   *event.Event
+	err  error
+	read uint64 // bytes of the file so far
+}
+
+// parse reads lines until the file or the context ends, and closes the channel.
+func parse(ctx context.Context, in io.Reader, dir, shown string, out chan<- parsed) {
+	defer close(out)
+	lines := bufio.NewScanner(&interruptible{ctx: ctx, r: in})
 	lines.Buffer(make([]byte, 64<<10), maxInput)
-	var read uint64
-	line := 0
+	var p parsed
+	send := func() bool {
+		select {
+		case out <- p:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
 	for lines.Scan() {
-		line++
 		text := lines.Bytes()
-		read += uint64(len(text)) + 1
+		p.line++
+		p.read += uint64(len(text)) + 1
 		if len(text) == 0 {
 			continue
 		}
-		if err := a.c.Context.Err(); err != nil {
-			return err
+		if p.ev, p.err = event.Parse(text); p.err == nil {
+			p.ev, p.err = withFiles(p.ev, dir)
 		}
-		err := a.line(text, shown, line, dir)
-		var refused *event.Refused
-		switch {
-		case errors.As(err, &refused):
-			a.refused = true
-			if err := a.send(sent{file: shown, line: line, refused: refused}); err != nil {
+		if !send() {
+			return
+		}
+	}
+	p.line++
+	switch err := lines.Err(); {
+	case err == nil:
+		return
+	case errors.Is(err, bufio.ErrTooLong):
+		p.err = event.Refuse(event.TooLarge, "", "one event stands on one line, and has at most 65,535 bytes")
+	default:
+		p = parsed{err: fmt.Errorf("reading %s: %w", shown, err)}
+	}
+	send()
+}
+
+// lines sends lines on their way. With --continue they are filled and sealed on
+// every processor; without, a line is only looked at when those before it have
+// been accepted, because nothing behind a refused one may be recorded.
+func (a *appender) lines(ready []parsed, file string) error {
+	if !a.c.Bool("continue") || a.c.Bool("check") {
+		for _, p := range ready {
+			if err := a.c.Context.Err(); err != nil {
 				return err
 			}
-			if !a.c.Bool("continue") {
-				return &exitError{exitRefused}
+			q := sent{file: file, line: p.line}
+			if p.err == nil {
+				p.err = a.submit(p, &q)
 			}
-		case err != nil:
-			return fmt.Errorf("%s:%d: %w", shown, line, err)
+			if err := a.pass(q, p.err); err != nil {
+				return err
+			}
 		}
-		step(read, total)
+		return nil
 	}
-	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+	events := make([]*event.Event, 0, len(ready))
+	for _, p := range ready {
+		if p.err == nil {
+			events = append(events, p.ev)
+		}
+	}
+	submitted := a.ledger.SubmitAll(a.c.Context, events)
+	var first error // of a line that was neither accepted nor refused
+	for _, p := range ready {
+		q := sent{file: file, line: p.line}
+		if p.err == nil {
+			q.s, p.err = submitted[0].Submission, submitted[0].Err
+			submitted = submitted[1:]
+		}
+		if err := a.pass(q, p.err); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// pass hands a line over for printing, err being what became of it.
+func (a *appender) pass(q sent, err error) error {
+	if errors.As(err, &q.refused) {
 		a.refused = true
-		return a.send(sent{file: shown, line: line + 1, refused: event.Refuse(event.TooLarge, "", "one event stands on one line, and has at most 65,535 bytes")})
-	} else if err != nil {
-		return fmt.Errorf("reading %s: %w", shown, err)
+		if err := a.send(q); err != nil {
+			return err
+		}
+		if !a.c.Bool("continue") {
+			return &exitError{exitRefused}
+		}
+		return nil
 	}
-	return nil
+	switch {
+	case err == nil:
+		return a.send(q)
+	case q.line == 0: // it is not about a line
+		return err
+	}
+	return fmt.Errorf("%s:%d: %w", q.file, q.line, err)
 }
 
 // interruptible is a reader whose Read ends with its context, also while it waits
@@ -170,30 +269,18 @@ func (i *interruptible) Read(p []byte) (int, error) {
 	}
 }
 
-// line sends one event on its way, or prints its full form.
-func (a *appender) line(text []byte, file string, line int, dir string) error {
-	ev, err := event.Parse(text)
-	if err != nil {
+// submit sends one event on its way, or gets its full form.
+func (a *appender) submit(p parsed, q *sent) (err error) {
+	if !a.c.Bool("check") {
+		q.s, err = a.ledger.Submit(a.c.Context, p.ev)
 		return err
 	}
-	if ev, err = withFiles(ev, dir); err != nil {
-		return err
+	full, warnings, err := a.ledger.Check(a.c.Context, p.ev)
+	for _, w := range warnings {
+		fmt.Fprintf(a.c.App.ErrWriter, "line %d: warning: %s %s: %s\n", p.line, w.Reason, w.Path, w.Text)
 	}
-	if a.c.Bool("check") {
-		full, warnings, err := a.ledger.Check(a.c.Context, ev)
-		if err != nil {
-			return err
-		}
-		for _, w := range warnings {
-			fmt.Fprintf(a.c.App.ErrWriter, "line %d: warning: %s %s: %s\n", line, w.Reason, w.Path, w.Text)
-		}
-		return a.send(sent{file: file, line: line, full: full})
-	}
-	s, err := a.ledger.Submit(a.c.Context, ev)
-	if err != nil {
-		return err
-	}
-	return a.send(sent{file: file, line: line, s: s})
+	q.full = full
+	return err
 }
 
 func (a *appender) send(q sent) error {
