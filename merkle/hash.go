@@ -39,6 +39,12 @@ func (h *Hash) UnmarshalText(text []byte) error {
 // ParseHash reads a hash in the form that String writes, and no other form:
 // bits that base64 ignores must be zero, and there are no line breaks.
 func ParseHash(s string) (Hash, error) {
+	var room [HashSize + 1]byte // for 44 characters without padding
+	if len(s) == hashText {
+		if n, err := strict.Decode(room[:], []byte(s)); err == nil && n == HashSize {
+			return Hash(room[:HashSize]), nil // the length leaves no place for a line break
+		}
+	}
 	b, err := decodeBase64(s)
 	if err != nil {
 		return Hash{}, fmt.Errorf("hash %q: %w", s, err)
@@ -49,11 +55,17 @@ func ParseHash(s string) (Hash, error) {
 	return Hash(b), nil
 }
 
+// hashText is the length of a hash as text.
+var hashText = base64.StdEncoding.EncodedLen(HashSize)
+
+// strict refuses bits that base64 ignores.
+var strict = base64.StdEncoding.Strict()
+
 // decodeBase64 accepts the one canonical encoding of a byte string. The
 // standard decoder skips line breaks, and unless told otherwise ignores padding
 // bits; either would let two texts mean the same bytes.
 func decodeBase64(s string) ([]byte, error) {
-	b, err := base64.StdEncoding.Strict().DecodeString(s)
+	b, err := strict.DecodeString(s)
 	if err != nil {
 		return nil, fmt.Errorf("not base64: %w", err)
 	}

@@ -3,6 +3,7 @@ package merkle
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
@@ -38,11 +39,25 @@ func verifyInclusion(index, size uint64, leaf Hash, hashes []Hash, root Hash) er
 	if size > MaxSize {
 		return fmt.Errorf("size is larger than %d", uint64(MaxSize))
 	}
-	calculated, err := proof.RootFromInclusionProof(rfc6962.DefaultHasher, index, size, leaf[:], byteSlices(hashes))
-	if err != nil {
-		return err
+	if index >= size {
+		return fmt.Errorf("index is beyond size: %d >= %d", index, size)
 	}
-	return compare("root", Hash(calculated), root)
+	// The nodes beside the path are first those below the point where it meets the
+	// right edge of the tree, on either side, and then those on its left above it.
+	inner := bits.Len64(index ^ (size - 1))
+	border := bits.OnesCount64(index >> inner)
+	if got, want := len(hashes), inner+border; got != want {
+		return fmt.Errorf("wrong proof size %d, want %d", got, want)
+	}
+	h := leaf
+	for i, beside := range hashes {
+		if i < inner && index>>i&1 == 0 {
+			h = NodeHash(h, beside)
+		} else {
+			h = NodeHash(beside, h)
+		}
+	}
+	return compare("root", h, root)
 }
 
 // VerifyConsistency checks that the tree of oldSize with oldRoot is a prefix of
