@@ -32,6 +32,10 @@ type edgeWriter struct {
 	fullTile   func(level int, index uint64, hashes []merkle.Hash)
 	fullBundle func(index uint64, bundle []byte)
 	visit      func(level uint, index uint64, h merkle.Hash)
+	// parts is called with what is worth remembering of a tile that is full. Of a
+	// tile that was begun before the writer was, it is not.
+	parts  func(*remembered)
+	partly [maxLevels]*remembered
 }
 
 func newEdgeWriter(e edge) (*edgeWriter, error) {
@@ -53,10 +57,15 @@ func (w *edgeWriter) append(leaf []byte) {
 // node is called for every complete node of the tree, from the leaf upward.
 // Only every eighth level stands in tiles.
 func (w *edgeWriter) node(level uint, index uint64, h merkle.Hash) {
-	if level%merkle.TileHeight != 0 {
+	l := int(level / merkle.TileHeight)
+	switch level % merkle.TileHeight {
+	case 0:
+	case partHeight:
+		w.part(l, index, h)
+		return
+	default:
 		return
 	}
-	l := int(level / merkle.TileHeight)
 	t := w.tiles[l]
 	if t == nil {
 		t = make([]merkle.Hash, 0, merkle.TileWidth)
@@ -75,6 +84,25 @@ func (w *edgeWriter) node(level uint, index uint64, h merkle.Hash) {
 		return
 	}
 	w.fullTile(l, index/merkle.TileWidth, t)
+}
+
+// part notes the node above a part of a tile.
+func (w *edgeWriter) part(level int, index uint64, h merkle.Hash) {
+	at := index % parts
+	if at == 0 {
+		w.partly[level] = &remembered{level: level, index: index / parts}
+	}
+	r := w.partly[level]
+	if r == nil {
+		return
+	}
+	r.part[at] = h
+	if at == parts-1 {
+		w.partly[level] = nil
+		if w.parts != nil {
+			w.parts(r)
+		}
+	}
 }
 
 // compactRange returns the compact range of the tree. All its nodes lie in the

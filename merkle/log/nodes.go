@@ -10,20 +10,22 @@ import (
 
 // Full tiles of level 0 are not stored, and a proof needs nodes of every height in
 // each tile on its way: computed from nothing, that is 255 hashes for each tile and
-// 256 more for the leaves of a bundle. So a log remembers,
-// of the tiles that proofs went through, the 16 hashes at half their height.
-// Below them a proof reads one part of the row and hashes 16 leaves; above them
-// it hashes what is remembered.
+// 256 more for the leaves of a bundle. So a log remembers eight nodes of each tile:
+// those that cover 32 hashes, a part. Below them a proof reads one part of the row
+// and hashes 32 leaves; above them it hashes what is remembered. The sequencer,
+// which computes every node once, remembers them as tiles become full; those of
+// before it was opened are found when a proof first goes through.
 //
 // What is remembered never changes, because only full tiles are. A tile has one
 // place, which the newest one with the same place takes: bundles that stand
 // beside each other never share one.
 const (
-	partHeight = merkle.TileHeight / 2
+	partHeight = 5
 	partWidth  = 1 << partHeight
+	parts      = merkle.TileWidth / partWidth
 
-	// 544 bytes each: 18 MB for the bundles of 8 million leaves, 1 MB for the
-	// tiles above half a billion.
+	// 288 bytes each: 9 MB for the bundles of 8 million leaves, half a megabyte for
+	// the tiles above half a billion.
 	rememberedBundles = 1 << 15
 	rememberedTiles   = 1 << 11
 )
@@ -36,7 +38,7 @@ type nodes struct {
 type remembered struct {
 	level int
 	index uint64
-	half  [partWidth]merkle.Hash // of the 16 parts of the tile
+	part  [parts]merkle.Hash // the node above each part of the tile
 }
 
 func (s *nodes) place(level int, index uint64) *atomic.Pointer[remembered] {
@@ -54,6 +56,8 @@ func (s *nodes) get(level int, index uint64) *remembered {
 	}
 	return r
 }
+
+func (s *nodes) put(r *remembered) { s.place(r.level, r.index).Store(r) }
 
 // A prover reads the nodes of one proof. Its method node is a [merkle.NodeReader],
 // to be used by one goroutine.
@@ -82,7 +86,7 @@ func (p *prover) node(ctx context.Context, n merkle.TileNode) (merkle.Hash, erro
 		if err != nil {
 			return merkle.Hash{}, err
 		}
-		return merkle.HashTile(r.half[n.At/partWidth : (n.At+width)/partWidth]), nil
+		return merkle.HashTile(r.part[n.At/partWidth : (n.At+width)/partWidth]), nil
 	}
 	if err := p.read(t.Level, t.Index, n.At/partWidth); err != nil {
 		return merkle.Hash{}, err
@@ -101,10 +105,10 @@ func (p *prover) tile(level int, index uint64) (r *remembered, all []merkle.Hash
 		return nil, nil, err
 	}
 	r = &remembered{level: level, index: index}
-	for i := range r.half {
-		r.half[i] = merkle.HashTile(all[i*partWidth : (i+1)*partWidth])
+	for i := range r.part {
+		r.part[i] = merkle.HashTile(all[i*partWidth : (i+1)*partWidth])
 	}
-	p.log.nodes.place(level, index).Store(r)
+	p.log.nodes.put(r)
 	return r, all, nil
 }
 
