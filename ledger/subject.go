@@ -93,9 +93,9 @@ type stripe struct {
 	tick uint64
 }
 
-// subjectsMost bounds the cache; an entry is about 2 KB for a person with a
-// dozen events.
-const subjectsMost = 64 << 10
+// subjectsMost bounds the cache; an entry is about 700 bytes for a person with one
+// purpose, and as much again for each loaded key and consent.
+const subjectsMost = 32 << 10
 
 // id is the person's identifier, in the memory that the key has: what a request
 // brought along is part of its text, which would stay with it.

@@ -60,7 +60,7 @@ type Options struct {
 	// refused with ErrDiskFull; changes (an erasure, say) go on until a quarter
 	// of it. Default 512 MiB; negative for no check.
 	MinFree int64
-	// CacheBytes is the size of the block cache. Default 64 MiB.
+	// CacheBytes is the size of the block cache. Default 32 MiB.
 	CacheBytes int64
 
 	// Logger takes what the operator should know. Default slog.Default().
@@ -96,7 +96,7 @@ const (
 	defaultMaxQueueEntries = 1 << 16
 	defaultLinger          = time.Millisecond
 	defaultMinFree         = 512 << 20
-	defaultCacheBytes      = 64 << 20
+	defaultCacheBytes      = 32 << 20
 )
 
 func (o *Options) fill() error {
