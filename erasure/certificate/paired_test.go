@@ -73,7 +73,7 @@ func (s *sweeps) seal(t testing.TB) {
 		t.Fatal(err)
 	}
 	s.after = sweepRecord(t, s.new, s.before)
-	d := Digest(sha256.Sum256(s.text))
+	d := digestOf(s.text)
 	s.after.Paired = &d
 }
 
@@ -214,3 +214,5 @@ func TestSweepRecordRefuses(t *testing.T) {
 		}
 	}
 }
+
+func digestOf(b []byte) Digest { return sha256.Sum256(b) }
