@@ -153,3 +153,9 @@ func Misplace(l *Ledger, id string, index uint64) {
 	defer l.tags.mu.Unlock()
 	l.tags.durable.add(l.tags.of(id), index)
 }
+
+// DrillWith is Drill with another root, or another page folder, than the ledger's.
+func DrillWith(ctx context.Context, l *Ledger, o DrillOptions, roots []keystore.Holder, pages *string) (*Drilled, error) {
+	o.roots, o.pages = roots, pages
+	return l.Drill(ctx, o)
+}

@@ -31,8 +31,9 @@ type RestoreOptions struct {
 	Warn       func(string)
 
 	custody *custody
+	drill   bool                                        // no custodian is asked, and the signing keys are linked
 	holders func() ([]keystore.Holder, error)           // nil: the files of Root
-	pages   func(ctx context.Context, l *log.Log) error // sees the store as the backup has it
+	rows    func(ctx context.Context, l *log.Log) error // sees the store as the backup has it
 }
 
 // Restored says what a restored ledger can do.
@@ -75,6 +76,9 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.drill {
+		c.Custodians = nil
+	}
 	if o.custody, err = newCustody(c.Custodians, skey); err != nil {
 		return nil, err
 	}
@@ -91,13 +95,8 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 	if err := m.copyTo(ctx, tmp, o); err != nil {
 		return nil, err
 	}
-	if err := writeFile(filepath.Join(tmp, skeyFile), []byte(strings.TrimSpace(string(skey))+"\n"), 0o600); err != nil {
+	if err := o.signingKeys(tmp, skey, second); err != nil {
 		return nil, err
-	}
-	if second != nil {
-		if err := writeFile(filepath.Join(tmp, secondKeyFile), second, 0o600); err != nil {
-			return nil, err
-		}
 	}
 	c.Root, c.Pages = nil, relativeTo(o.Dir, o.Pages)
 	for _, root := range o.Root {
@@ -118,6 +117,22 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 		return nil, err
 	}
 	return r, syncDir(filepath.Dir(filepath.Clean(o.Dir)))
+}
+
+// signingKeys puts the log's keys into the new ledger.
+func (o *RestoreOptions) signingKeys(dir string, skey, second []byte) error {
+	if o.drill {
+		err := os.Symlink(o.SigningKey, filepath.Join(dir, skeyFile))
+		if err == nil && second != nil {
+			err = os.Symlink(o.SecondKey, filepath.Join(dir, secondKeyFile))
+		}
+		return err
+	}
+	err := writeFile(filepath.Join(dir, skeyFile), []byte(strings.TrimSpace(string(skey))+"\n"), 0o600)
+	if err == nil && second != nil {
+		err = writeFile(filepath.Join(dir, secondKeyFile), second, 0o600)
+	}
+	return err
 }
 
 // secondKey reads the log's second signing key, nil if it has none.
@@ -154,8 +169,8 @@ func (r *Restored) pages(ctx context.Context, store string, lo log.Options, o Re
 		return &VerifyError{Problems: []string{fmt.Sprintf("the backup's log has root %s, its manifest says %s", root, r.Manifest.Root)}}
 	}
 	rows := treeRows{lg}
-	if o.pages != nil {
-		if err := o.pages(ctx, lg); err != nil {
+	if o.rows != nil {
+		if err := o.rows(ctx, lg); err != nil {
 			return err
 		}
 	}

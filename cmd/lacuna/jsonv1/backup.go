@@ -35,3 +35,16 @@ type Restored struct {
 	Imported  int      `json:"pages_imported"`
 	Missing   []string `json:"missing_pages"`
 }
+
+// Drill is what `lacuna drill --json` prints.
+type Drill struct {
+	Version  string   `json:"lacuna"` // drill/v1
+	Backup   string   `json:"backup"`
+	Serves   bool     `json:"serves"` // nothing is wrong
+	Size     uint64   `json:"size"`
+	Imported int      `json:"pages_imported"`
+	Opened   uint64   `json:"opened"` // sealed events that open
+	Erased   uint64   `json:"erased"` // events that do not open
+	Tried    int      `json:"tried"`  // derived keys under which these were tried; 0 where the ledger is too large for it
+	Problems []string `json:"problems"`
+}
