@@ -1204,6 +1204,46 @@ const files = {
       })
     }
   },
+  'custodian.json': (v) => {
+    const u32 = (n) => { const b = Buffer.alloc(4); b.writeUInt32BE(n); return b }
+    const ed25519 = (raw) => createPublicKey({ key: cat(hex('302a300506032b6570032100'), raw), format: 'der', type: 'spki' })
+    for (const x of v.invitations) {
+      verdict(x.valid)(x.name, () => {
+        const [tag, address, secret, ...rest] = x.text.split('/')
+        need(tag === 'lacuna-custodian' && rest.length === 0 && /^[!-~]+:[1-9][0-9]*$/.test(address), 'form')
+        const b = fromB64url(secret, 48)
+        equal([b.toString('hex', 0, 32), b.toString('hex', 32)], [x.key, x.secret], 'invitation')
+      })
+    }
+    for (const x of v.statements) {
+      verdict(x.valid)(x.name, () => {
+        const s = x.statement
+        const sig = fromB64(s.signature ?? '')
+        need(sig.length === 96, 'not signed')
+        const key = sig.subarray(0, 32)
+        need(same(sha256(ascii('lacuna/v1/custodian'), key).subarray(0, 16), hex(s.holder)), 'another key')
+        const numbers = s.destroyed.map(u64)
+        const level = Buffer.from([Number(s.level.slice(1))])
+        const text = cat(ascii('lacuna/v1/statement'), hex(s.holder), Buffer.from([s.kind.length]), ascii(s.kind), level, hex(s.tree), u64(s.epoch), hex(s.attempt),
+          u32(numbers.length), ...numbers, u32(s.overwritten), u32(s.copies))
+        need(verifySignature(null, text, ed25519(key), sig.subarray(32)), 'signature')
+        equal(cat(level, u32(s.overwritten), u32(s.copies), Buffer.from([numbers.length]), ...numbers, sig), x.answer, 'answer')
+      })
+    }
+    for (const x of v.frames) {
+      check(x.name, () => equal(cat(u32(1 + x.fields.length / 2), Buffer.from([x.first]), hex(x.fields)), x.bytes, 'frame'))
+    }
+    const s = v.statements[0].statement
+    const about = cat(hex(s.tree), u64(s.epoch), hex(s.attempt)).toString('hex')
+    const field = (name) => v.frames.find((x) => x.name === name).fields
+    check('fields', () => {
+      equal(field('destroy'), about, 'destroy')
+      equal(field('prepare').slice(0, 80), about, 'prepare')
+      equal(field('answer to current'), '01' + field('prepare'), 'current')
+      equal(field('answer to destroy'), v.statements[0].answer, 'answer to destroy')
+      equal(field('enrol'), v.invitations[0].secret, 'enrol')
+    })
+  },
   'proof.json': (v) => {
     for (const x of v.proofs) {
       verdict(x.parses)(x.name + ', form', () => equal(parseProof(x.proof).extra, x.extra, 'extra'))

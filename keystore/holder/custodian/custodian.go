@@ -218,8 +218,12 @@ func (c *Custodian) Status(ctx context.Context) (Status, error) {
 	for _, x := range shares {
 		s.Epochs = append(s.Epochs, x.Epoch)
 	}
-	if err == nil && !c.current(shares) {
+	switch {
+	case err != nil:
+	case !c.current(shares):
 		s.Warning = ErrRolledBack.Error()
+	case len(shares) == 0:
+		s.Warning = "" // it is new, and was not tested yet
 	}
 	head, herr := c.Head()
 	s.Head = headSize(head)

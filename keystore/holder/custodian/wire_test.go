@@ -40,8 +40,10 @@ type statementVector struct {
 }
 
 type frameVector struct {
-	Name  string `json:"name"`
-	Bytes string `json:"bytes"`
+	Name   string `json:"name"`
+	First  byte   `json:"first"`
+	Fields string `json:"fields"`
+	Bytes  string `json:"bytes"`
 }
 
 func count(first byte, n int) []byte {
@@ -101,7 +103,7 @@ func makeVectors() *vectors {
 		if err := writeFrame(&b, first, fields); err != nil {
 			panic(err)
 		}
-		v.Frames = append(v.Frames, frameVector{name, hex.EncodeToString(b.Bytes())})
+		v.Frames = append(v.Frames, frameVector{name, first, hex.EncodeToString(fields), hex.EncodeToString(b.Bytes())})
 	}
 	share := keystore.Share{Tree: s.Tree, Epoch: s.Epoch, Attempt: s.Attempt, Secret: keystore.Secret(count(0x40, 32))}
 	status := Status{Level: keystore.L1, Copies: 1, Machine: [16]byte(count(0x70, 16)), Mark: 299, Epochs: []uint64{299, 300}, Head: 41, Warning: "full"}
