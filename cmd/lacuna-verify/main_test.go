@@ -113,7 +113,7 @@ func setup(dir string) error {
 	change("next-opening.tlog-proof", func(p *merkle.Proof) { p.Extra = bytes.Replace(p.Extra, []byte("opening/v1"), []byte("opening/v2"), 1) })
 	write("truncated.tlog-proof", leonie[:len(leonie)-100])
 	write("crlf.tlog-proof", bytes.ReplaceAll(leonie, []byte("\n"), []byte("\r\n")))
-	return errors.Join(setupPolicy(write, l, c[1]), setupErasure(write), setupHeads(dir, write))
+	return errors.Join(setupPolicy(write, l, c[1]), setupErasure(write), setupSweeps(write), setupHeads(dir, write))
 }
 
 // setupPolicy writes policies, and receipts that witnesses countersigned.
@@ -158,6 +158,37 @@ func setupErasure(write func(string, []byte)) error {
 	liar := l.Fork()
 	other, _ := liar.Erase("c-4", &first, nil)
 	write("other.tlog-proof", liar.Receipt(other, nil))
+	return nil
+}
+
+const seed = "5f1d9c0a77e2b3846a90d1c25e8f4b37"
+
+// setupSweeps writes what two sweeps of a log leave behind, and samples: honest ones, and those of an operator
+// who takes back what was erased.
+func setupSweeps(write func(string, []byte)) error {
+	l := receipttest.NewLog("swept.example")
+	l.Fill(20)
+	first, a := l.Erase("c-2", nil, nil)
+	s := l.Sweep([]uint64{1, 2, 3}, &first, nil, nil)
+	earlier := l.Sample(seed, 100, 1, []uint64{1, 2, 3}, s, nil)
+	l.Fill(5)
+	second, b := l.Erase("c-3", &s.Index, nil)
+	liar := l.Fork()
+	s2 := l.Sweep([]uint64{1, 2, 3, 4, 5, 6}, &second, s, nil)
+	write("swept.vkey", []byte(l.VKey))
+	write("swept.json", receipttest.Marshal(a))
+	write("swept.json.tlog-proof", l.Receipt(first, nil))
+	write("swept.json.sweep.tlog-proof", l.Receipt(s.Index, nil))
+	write("next.json", receipttest.Marshal(b.Officer()))
+	write("next.json.tlog-proof", l.Receipt(second, nil))
+	write("sweep1.tlog-proof", l.Receipt(s.Index, nil))
+	write("sweep2.tlog-proof", l.Receipt(s2.Index, nil))
+	write("paired.json", s2.Paired)
+	write("earlier.sample", earlier)
+	write("later.sample", l.Sample(seed, 100, 1, []uint64{1, 2, 3, 4, 5, 6}, s2, nil))
+	lie := liar.Sweep([]uint64{1, 4, 5, 6}, &second, s, nil)
+	write("lie.tlog-proof", liar.Receipt(lie.Index, nil))
+	write("lie.sample", liar.Sample(seed, 100, 1, []uint64{1, 4, 5, 6}, lie, nil))
 	return nil
 }
 

@@ -58,7 +58,7 @@ func (r *Report) verifyPaired(file []byte, t *Trust, reports []*Report) *Failure
 	passed(&r.Checks, StagePaired, "the sweep record has the SHA-256 of the file, and the leaves are those that SHA-256(new root || head) chooses")
 	r.Head, r.Origin, r.Size, r.Root, r.Index, r.LeafHash = head, head.Origin, head.Size, head.Root, after.Index, after.LeafHash
 	r.say(OK, Proven, "paired openings of the sweeps to generations %d and %d", p.Before.Generation, p.After.Generation)
-	r.say(OK, Proven, "of %s that were drawn, %s before, and every one of them still is", count(uint64(opened), "entry", "entries"), wereErased(erased))
+	r.say(OK, Proven, "drawn: %s; %s before, and still erased", count(uint64(opened), "entry", "entries"), wereErased(erased))
 	head.attest(r.say, "the head that drew them", "its entries were in the log")
 	if len(head.Cosignatures) == 0 {
 		r.say(Note, Asserted, "the operator alone made the head that drew the leaves: with patience one can be made that draws others")

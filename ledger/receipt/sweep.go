@@ -19,7 +19,7 @@ func (r *Report) describeSweep() {
 		epochs = fmt.Sprintf("of epochs %d to %d", s.EpochsFrom, s.EpochsTo)
 	}
 	r.say(Note, Asserted, "traces swept %s, %s, generation %d, level %s", printable(s.TracesSweptAt), epochs, s.Generation, printable(s.Level))
-	r.say(Note, Asserted, "%s of the %s that the log had then", erasedOf(s.Erased), count(s.Size, "entry", "entries"))
+	r.say(Note, Asserted, "of the %s that the log had then, %s", count(s.Size, "entry", "entries"), erasedOf(s.Erased))
 	r.say(Note, Asserted, "%s", holders(s.Holders))
 }
 

@@ -50,7 +50,7 @@ func TestSweepRecord(t *testing.T) {
 	for _, want := range []string{
 		"ok     erasure.sweep\n",
 		"note   traces swept 2026-05-11T03:00:00Z, of epochs 2 to 3, generation 3, level L1\n",
-		"note   6 are erased of the 523 entries that the log had then\n",
+		"note   of the 523 entries that the log had then, 6 are erased\n",
 	} {
 		if !strings.Contains(r.Text(), want) {
 			t.Errorf("no %q in\n%s", want, r.Text())
@@ -164,7 +164,7 @@ func TestVerifyPaired(t *testing.T) {
 	}
 	r := reportsOf(t, l, sweeps[0].Index, sweeps[1].Index)
 	p, err := trusted.VerifyPaired(sweeps[1].Paired, r)
-	if err != nil || !strings.Contains(p.Text(), "of 2 entries that were drawn") {
+	if err != nil || !strings.Contains(p.Text(), "drawn: 2 entries; ") {
 		t.Fatalf("%v\n%s", err, p.Text())
 	}
 	if !strings.Contains(p.Text(), "note   the operator alone made the head") {

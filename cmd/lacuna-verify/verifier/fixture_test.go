@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,8 +40,8 @@ func fixture(tb testing.TB) map[string][]byte {
 	m := map[string][]byte{}
 	for _, f := range a.Files {
 		m[f.Name] = f.Data
-		// A member of a txtar file ends in a newline; a certificate does not.
-		if f.Name == "cert" || f.Name == "cert-officer" {
+		// A member of a txtar file ends in a newline; a paper in JSON does not.
+		if slices.Contains([]string{"cert", "cert-officer", "paired", "sample"}, f.Name) {
 			m[f.Name] = bytes.TrimSuffix(f.Data, []byte("\n"))
 		}
 	}
@@ -55,6 +56,8 @@ func drawFixture(tb testing.TB) *txtar.Archive {
 	l.Fill(4)
 	c := l.Chain(`{"subject":"c-2","type":"consent.requested"}`, `{"purpose":"newsletter","statement":{"de":"Ja."},"subject":"c-2","type":"consent.given"}`)
 	record, cert := l.Erase("c-2", nil, nil)
+	sweep := l.Sweep([]uint64{1, 2, 3}, &record, nil, nil)
+	sweep2 := l.Sweep([]uint64{1, 2, 3}, &sweep.Index, sweep, nil)
 	a := &txtar.Archive{Comment: []byte("Written by go test ./cmd/lacuna-verify/verifier -run Fixture -update\n")}
 	add := func(name string, b []byte) {
 		if len(b) > 0 && b[len(b)-1] != '\n' {
@@ -71,11 +74,15 @@ func drawFixture(tb testing.TB) *txtar.Archive {
 	add("cert", receipttest.Marshal(cert))
 	add("cert-officer", receipttest.Marshal(cert.Officer()))
 	add("cert.tlog-proof", l.Receipt(record, nil))
+	add("cert.sweep.tlog-proof", l.Receipt(sweep.Index, nil))
+	add("sweep2", l.Receipt(sweep2.Index, nil))
+	add("paired", sweep2.Paired)
+	add("sample", l.Sample("00112233445566778899aabbccddeeff", 3, 1, []uint64{1, 2, 3}, sweep2, nil))
 	add("old", l.Checkpoint())
 	fork := l.Fork()
 	fork.Rewrite(0, []byte("another entry"))
 	add("fork", fork.Checkpoint())
-	old := uint64(record + 1)
+	old := sweep2.Index + 1
 	l.Fill(6)
 	l.Witnesses = []merkle.Signer{press.At(noon + 60)}
 	add("new", l.Checkpoint())
@@ -126,13 +133,19 @@ func TestFixture(t *testing.T) {
 	for args, want := range map[string]int{
 		"--policy policy first second partly whole cert cert-officer cert.tlog-proof": exitOK,
 		"--key key --chain --explain first second":                                    exitOK,
-		"--key key cert":          exitOK,
-		"--key key cert-officer":  exitFailed,
-		"--key key - first":       exitFailed,
-		"--key key nowhere first": exitUsage,
-		"consistency --policy policy --old old --new new --proof proof": exitOK,
-		"consistency --key key --old old --new fork":                    exitFailed,
-		"consistency --key key --old old --new new":                     exitUsage,
+		"--key key cert":                 exitOK,
+		"--key key --lang de cert first": exitOK,
+		"--policy policy sample --seed 00112233445566778899aabbccddeeff":                               exitOK,
+		"--key key sample --seed 00112233445566778899aabbccddeef0":                                     exitFailed,
+		"--policy policy paired cert.sweep.tlog-proof sweep2":                                          exitOK,
+		"--key key paired sweep2":                                                                      exitFailed,
+		"--key key sample paired cert cert-officer cert.sweep.tlog-proof cert.tlog-proof sweep2 first": exitOK,
+		"--key key cert-officer":                                                                       exitFailed,
+		"--key key - first":                                                                            exitFailed,
+		"--key key nowhere first":                                                                      exitUsage,
+		"consistency --policy policy --old old --new new --proof proof":                                exitOK,
+		"consistency --key key --old old --new fork":                                                   exitFailed,
+		"consistency --key key --old old --new new":                                                    exitUsage,
 	} {
 		for _, more := range []string{"", " --json", " --explain"} {
 			var stdout, stderr, again, complaints bytes.Buffer

@@ -23,6 +23,7 @@ func FuzzRun(f *testing.F) {
 		"--policy a first", "consistency --key key --old a --new b --proof proof", "consistency --key key --old old --new a --proof proof",
 		"consistency --key key --old old --new new --proof a", "consistency --key key --old old --new new --tiles a -o b",
 		"consistency --key key --old old --new a --json --explain", "--key key filed.json a.json", "--json --key key a\x1b[2J",
+		"--key key a cert.sweep.tlog-proof sweep2", "--key key --lang de a a.json", "--key key --seed 00112233445566778899aabbccddeeff a b",
 	} {
 		for k := range names {
 			f.Add(strings.ReplaceAll(args, " ", "\x00"), byte(k), uint16(101*n), byte(n%3), []byte{}, []byte("b"))
@@ -32,7 +33,7 @@ func FuzzRun(f *testing.F) {
 	f.Add("--key\x00key\x00a", byte(255), uint16(0), byte(0), []byte("c2sp.org/tlog-proof@v1\n"), []byte("{}"))
 	// The entries that the heads of the fixture prove.
 	proven := map[uint64]string{}
-	for _, name := range []string{"first", "second", "cert.tlog-proof"} {
+	for _, name := range []string{"first", "second", "cert.tlog-proof", "cert.sweep.tlog-proof", "sweep2"} {
 		var out, errs bytes.Buffer
 		if code := run("v", []string{"--key", "key", "--json", name}, memory(nil, known), &out, &errs); code != exitOK {
 			f.Fatalf("%s: exit %d, %s", name, code, &errs)
@@ -54,7 +55,7 @@ func FuzzRun(f *testing.F) {
 			a = splice(known[names[name]], int(at), int(cut), patch)
 		}
 		theirs := map[string][]byte{
-			"a": a, "b": b, "a.json": a, "a.json.tlog-proof": known["cert.tlog-proof"], "filed.json": known["cert"], "filed.json.tlog-proof": a, "a/tile/0/000.p/13": b,
+			"a": a, "b": b, "a.json": a, "a.json.tlog-proof": known["cert.tlog-proof"], "a.json.sweep.tlog-proof": known["cert.sweep.tlog-proof"], "filed.json": known["cert"], "filed.json.tlog-proof": a, "a/tile/0/000.p/13": b,
 		}
 		call := func(args []string) (int, string, string) {
 			var out, errs bytes.Buffer
