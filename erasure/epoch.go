@@ -59,6 +59,9 @@ func (e *Engine) approach(ctx context.Context, jobs []*job) ([]*job, error) {
 	if err := e.tree.Fence(ctx, refs); err != nil {
 		return jobs, fmt.Errorf("fencing keys: %w", err)
 	}
+	if err := e.ledger.Fenced(ctx); err != nil {
+		return jobs, err
+	}
 	if err := e.reached(Fenced, before(jobs, Fenced)...); err != nil {
 		return jobs, err
 	}

@@ -77,6 +77,9 @@ type Ledger interface {
 	// lies on no single key. The error wraps [ErrHeld]. It is asked before the keys are fenced, and what
 	// was done by [Engine.Exclusive] before is known to it.
 	Guard(ctx context.Context, keys []keystore.KeyInfo) error
+	// Fenced is told that nothing more is sealed under keys that are about to die: what the ledger has to
+	// note about that moment, it notes durably.
+	Fenced(ctx context.Context) error
 	// CountEntries returns how many entries of the log were listed under a key, by the names of its
 	// rows. The key itself is gone.
 	CountEntries(ctx context.Context, rows keystore.RowsKey) (uint64, error)

@@ -341,6 +341,8 @@ func (l worldLedger) CountEntries(_ context.Context, k keystore.RowsKey) (uint64
 	return l.w.count(k), nil
 }
 
+func (l worldLedger) Fenced(context.Context) error { return nil }
+
 // Guard forbids what the test forbids.
 func (l worldLedger) Guard(context.Context, []keystore.KeyInfo) error {
 	l.w.mu.Lock()

@@ -185,7 +185,8 @@ func (l *Ledger) Erase(ctx context.Context, r EraseRequest) (*Plan, *erasure.Cer
 		if !overtaken(err) {
 			return p, cert, err
 		}
-		// Another erasure has taken some of these keys, or is about to.
+		// Another erasure has taken some of these keys, or is about to, or they are held
+		// since a moment ago.
 		if try == 2 {
 			return p, nil, errErasing
 		}
@@ -207,9 +208,11 @@ func pause(ctx context.Context) error {
 	}
 }
 
-// overtaken reports whether an erasure met another one.
+// overtaken reports whether an erasure met another one, or a hold that was placed
+// since it was planned.
 func overtaken(err error) bool {
-	return errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey)
+	var planned *HeldError
+	return errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey) || errors.Is(err, erasure.ErrHeld) && !errors.As(err, &planned)
 }
 
 func (l *Ledger) eraseOnce(ctx context.Context, r EraseRequest) (*Plan, *erasure.Certificate, error) {

@@ -136,6 +136,7 @@ type Ledger struct {
 	order      sync.Mutex // deltas of the key tree reach the queue in the order in which they were taken
 	subjects   *subjects
 	tags       *tags
+	feeds      *feeds
 	register   atomic.Pointer[event.Register]
 	registerMu sync.Mutex // one register event at a time
 	registers  chain      // the organisation's sealed register events
@@ -467,6 +468,10 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 	}
 	l.startWriting()
 	if l.tags, err = loadTags(ctx, l); err != nil {
+		l.tree.Close()
+		return err
+	}
+	if l.feeds, err = loadFeeds(ctx, l.log); err != nil {
 		l.tree.Close()
 		return err
 	}

@@ -79,6 +79,7 @@ func (l *Ledger) submitPerson(ctx context.Context, short *event.Event) (*Submiss
 	defer stripe.mu.Unlock()
 	for try := 0; ; {
 		s := newSubmission(id, mac, now)
+		s.feed = feedOf(short)
 		first, err := l.replay(ctx, s, person)
 		if first != nil || err != nil {
 			return first, err

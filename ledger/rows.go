@@ -17,12 +17,13 @@ const (
 	spaceEnvelope = 'e' // 'e' g idx8 → masked envelope, one for each sealed event
 	spaceList     = 's' // 's' g T[0:16] → index xor T[16:24], a key's list of events
 	spaceTags     = 'q' // 'q' g first8 → masked request tags of one commit group
-	spaceSweep    = 'w' // what a sweep keeps about itself, see sweeprows.go
-	spaceJobs     = 'j' // erasure jobs, each row sealed under the job's own key
-	spaceKeys     = 'k' // pages of the key tree
+	// 'm', the marks of feeds, is in replay.go.
+	spaceSweep = 'w' // what a sweep keeps about itself, see sweeprows.go
+	spaceJobs  = 'j' // erasure jobs, each row sealed under the job's own key
+	spaceKeys  = 'k' // pages of the key tree
 )
 
-var spaces = []byte{spaceEnvelope, spaceList, spaceTags, spaceJobs, spaceKeys, spaceSweep}
+var spaces = []byte{spaceEnvelope, spaceList, spaceTags, spaceJobs, spaceKeys, spaceSweep, spaceFeeds}
 
 // envelopePrefix is 'e' || g; the log appends the index.
 type envelopePrefix [1 + 4]byte

@@ -55,7 +55,12 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		if !sub.fits(known, fresh) {
 			return errStale
 		}
-		first = first || !known
+		if !known {
+			if err := l.feeds.begins(s.feed); err != nil {
+				return err
+			}
+			first = true
+		}
 		id := ev.Str("id")
 		tag := s.tagOf(l.tags, id)
 		if len(entries) > 0 {
@@ -89,6 +94,9 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		s.tags = append(s.tags, tag)
 		s.events = append(s.events, ev)
 		s.answer = append(s.answer, Recorded{ID: id, Type: ev.Type(), Purpose: ev.Str("purpose"), Leaf: leaf, Recorded: now})
+	}
+	if err := l.feeds.see(l.log, s.feed); err != nil {
+		return err
 	}
 	t, err := l.tryEnqueue(entries, s, first)
 	if err != nil {

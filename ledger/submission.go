@@ -31,6 +31,8 @@ type Submission struct {
 	// urgent: part of an erasure, which does not wait for a bigger disk.
 	urgent bool
 
+	feed *feedAt // where the request stands in the queue that it came from; nil: it does not say
+
 	id  string // of the request, "" where it came without
 	tag [16]byte
 

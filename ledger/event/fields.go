@@ -26,6 +26,8 @@ var registerFields = []Field{
 var subjectFields = []Field{
 	{Name: "subject", Short: subjectKind, Full: subjectKind, Must: true, Fixed: true, By: ByWriter, Doc: "the controller's own identifier of the person, exact bytes, at most 256"},
 	{Name: "evidence", Short: kEvidence, Full: kEvidence, By: ByWriter, Doc: "hashes of scans, recordings, transcripts; the command line makes them from file names"},
+	{Name: "feed", Short: kName, By: ByWriter, Doc: "name of the queue that the event comes from; with feed_seq, a queue that is read again after an erasure brings nobody back"},
+	{Name: "feed_seq", Short: sequenceKind, By: ByWriter, Doc: "number of the event in its feed; they grow"},
 	{Name: "message_id", Short: kText, Full: kText, By: ByWriter, Doc: "id of the message at the service that carried it"},
 }
 

@@ -168,6 +168,9 @@ func (f *filler) common() {
 	about := f.t.About()
 	if about {
 		pass("evidence")
+		if f.short.Has("feed") != f.short.Has("feed_seq") {
+			f.rs.add(MissingMember, "/feed_seq", "a feed and a number in it go together")
+		}
 	}
 	pass("late_reason")
 	if about {

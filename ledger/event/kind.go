@@ -71,6 +71,8 @@ func (k Kind) String() string {
 		return "below_N or at_least_N"
 	case nullableID:
 		return "text, or null"
+	case sequenceKind:
+		return "whole number, at most 2^53-1"
 	}
 	if int(k) < len(kindNames) {
 		return kindNames[k]
@@ -83,7 +85,8 @@ const (
 	keywordList Kind = 200 + iota
 	cohortKind
 	subjectKind
-	tokenKind  // the text of a token
-	ageKind    // below_16, at_least_16
-	nullableID // ID or null
+	tokenKind    // the text of a token
+	ageKind      // below_16, at_least_16
+	nullableID   // ID or null
+	sequenceKind // a whole number from 0 to 2^53-1
 )

@@ -29,6 +29,15 @@ func (e *Event) timeOf(name string) time.Time {
 // Strings returns the strings of a member that is a list.
 func (e *Event) Strings(name string) []string { return e.list(name) }
 
+// Uint returns a member that is a whole number below 2^53.
+func (e *Event) Uint(name string) (uint64, bool) {
+	v, ok := e.Get(name)
+	if !ok {
+		return 0, false
+	}
+	return sequenceOf(v)
+}
+
 // ScopePurposes returns the purposes that the scope of a right.requested names;
 // nil stands for all.
 func (e *Event) ScopePurposes() []string {

@@ -52,6 +52,7 @@ const (
 	VersionConflict       = "version_conflict"         // another version is next
 	NotPublic             = "not_public"               // this may not stand on public tiles
 	BadTransition         = "bad_transition"           // the event does not fit what was recorded before
+	ReplayedSource        = "replayed_source"          // its number in its feed is from before an erasure, and it would begin anew what was erased
 	PersonSuppressed      = "suppressed"               // the person asked to be left alone
 )
 

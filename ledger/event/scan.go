@@ -197,6 +197,12 @@ func appendInt(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n
 
 func intValue(n int) []byte { return appendInt(nil, n) }
 
+// sequenceOf reads a whole number that a double holds exactly.
+func sequenceOf(v []byte) (uint64, bool) {
+	n, err := strconv.ParseUint(string(v), 10, 53)
+	return n, err == nil
+}
+
 // intOf reads a small non-negative integer in canonical form.
 func intOf(v []byte) (int, bool) {
 	if len(v) == 0 || len(v) > 9 {

@@ -117,6 +117,10 @@ func jsonSchema(k Kind, values []string) *builder {
 		b.setString("type", "integer")
 		b.set("minimum", intValue(0))
 		b.set("maximum", intValue(999999999))
+	case sequenceKind:
+		b.setString("type", "integer")
+		b.set("minimum", intValue(0))
+		b.set("maximum", []byte("9007199254740991"))
 	case kTime:
 		str("", 0)
 		b.setString("format", "date-time")

@@ -70,6 +70,10 @@ func checkValue(k Kind, values []string, v []byte, path string, rs *reasons) {
 		if _, ok := intOf(v); !ok {
 			rs.add(WrongType, path, "a whole number from 0")
 		}
+	case sequenceKind:
+		if _, ok := sequenceOf(v); !ok {
+			rs.add(WrongType, path, "a whole number from 0 to 2^53-1")
+		}
 	case kTime:
 		if s, ok := str(); ok {
 			if _, err := ParseTime(s); err != nil {
