@@ -7,6 +7,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger/envelope"
 	"github.com/lacunalog/lacuna/ledger/event"
 	"github.com/lacunalog/lacuna/ledger/receipt"
@@ -22,6 +23,9 @@ type ProveOptions struct {
 	// NoAssertion leaves out the closing assertion. Only for proofs that say
 	// nothing about what came later, a receipt at the moment of recording, say.
 	NoAssertion bool
+
+	person string // whose entry it is, "" where that is not known
+	whole  bool   // everything is shown, _seq and _prev too
 }
 
 // Proof is a proof file and, where one was recorded, the closing assertion.
@@ -48,7 +52,14 @@ func (l *Ledger) Prove(ctx context.Context, index uint64, o ProveOptions) (*Proo
 	}
 	defer l.gate.leave()
 	snap := l.view()
-	e, lease, err := l.find(ctx, snap, index)
+	var e Entry
+	var lease *keystore.Lease
+	var err error
+	if o.person != "" {
+		e, lease, err = l.findUnder(ctx, snap, personKey(o.person), index)
+	} else {
+		e, lease, err = l.find(ctx, snap, index)
+	}
 	if err != nil {
 		snap.Close()
 		return nil, err
@@ -59,7 +70,7 @@ func (l *Ledger) Prove(ctx context.Context, index uint64, o ProveOptions) (*Proo
 	} else {
 		var env []byte
 		if env, err = l.envelope(ctx, snap, index, e.leaf); err == nil {
-			opening, err = l.openFields(lease, env, e, o.Reveal)
+			opening, err = l.openFields(lease, env, e, o)
 		}
 		lease.Done()
 	}
@@ -82,11 +93,21 @@ func (l *Ledger) Prove(ctx context.Context, index uint64, o ProveOptions) (*Proo
 	return p, err
 }
 
-func (l *Ledger) openFields(k envelope.Keys, env []byte, e Entry, reveal []string) (*envelope.Opening, error) {
+// Receipt is what the person gets for an event that was just recorded about them, a
+// withdrawal above all: a proof file that shows all of it, with its number in its
+// chain and the leaf before it. Who holds it can later show a log that pretends never
+// to have heard of it, or that counts fewer events than it has.
+func (l *Ledger) Receipt(ctx context.Context, person string, r Recorded) (*Proof, error) {
+	return l.Prove(ctx, r.Index, ProveOptions{NoAssertion: true, person: person, whole: true})
+}
+
+func (l *Ledger) openFields(k envelope.Keys, env []byte, e Entry, o ProveOptions) (*envelope.Opening, error) {
 	shown := envelope.DefaultReveal
-	if len(reveal) > 0 {
-		want := make(map[string]bool, len(reveal))
-		for _, name := range reveal {
+	if o.whole {
+		shown = func(string) bool { return true }
+	} else if len(o.Reveal) > 0 {
+		want := make(map[string]bool, len(o.Reveal))
+		for _, name := range o.Reveal {
 			if _, ok := e.Event.Get(name); !ok {
 				return nil, &NotFoundError{What: fmt.Sprintf("the event has no member %q", name)}
 			}

@@ -96,38 +96,48 @@ func (l *Ledger) leaf(ctx context.Context, v *view, index uint64) ([]byte, error
 func (l *Ledger) entryUnder(ctx context.Context, s keystore.Subject, index uint64) (Entry, error) {
 	snap := l.view()
 	defer snap.Close()
+	e, lease, err := l.findUnder(ctx, snap, s, index)
+	if lease != nil {
+		lease.Done()
+	}
+	return e, err
+}
+
+// findUnder is find where it is known whose the entry is.
+func (l *Ledger) findUnder(ctx context.Context, snap *view, s keystore.Subject, index uint64) (Entry, *keystore.Lease, error) {
 	leaf, err := l.leaf(ctx, snap, index)
 	if err != nil {
-		return Entry{}, err
+		return Entry{}, nil, err
 	}
 	if envelope.IsPublic(leaf) {
 		ev, err := publicEvent(leaf)
-		return Entry{Index: index, Event: ev, Public: true, leaf: leaf}, err
+		return Entry{Index: index, Event: ev, Public: true, leaf: leaf}, nil, err
 	}
 	env, err := l.envelope(ctx, snap, index, leaf)
 	if err != nil {
-		return Entry{}, err
+		return Entry{}, nil, err
 	}
 	keys, err := l.tree.Keys(ctx, s)
 	if err != nil {
-		return Entry{}, err
+		return Entry{}, nil, err
 	}
 	for _, k := range keys {
 		lease, err := l.tree.LeaseOf(ctx, k.Ref)
 		if err != nil {
 			continue
 		}
-		var e Entry
-		opens := envelope.Opens(lease, env)
-		if opens {
-			e, err = l.open(ctx, snap, lease, index)
+		if !envelope.Opens(lease, env) {
+			lease.Done()
+			continue
 		}
-		lease.Done()
-		if opens {
-			return e, err
+		e, err := l.open(ctx, snap, lease, index)
+		if err != nil {
+			lease.Done()
+			return Entry{}, nil, err
 		}
+		return e, lease, nil
 	}
-	return Entry{}, &ErasedError{Index: index}
+	return Entry{}, nil, &ErasedError{Index: index}
 }
 
 // Timeline returns every event about a person that a living key opens, in the

@@ -21,7 +21,10 @@ func recordCommand() *cli.Command {
 		ArgsUsage: "TYPE member=value…",
 		Description: "A value is taken as JSON where it is an object, an array, a number, true, false or null, and as text otherwise:\n" +
 			"lacuna record consent.withdrawn subject=c-2 purpose='*' channel=chat",
-		Flags: ledgerFlags(&cli.BoolFlag{Name: "check", Usage: "record nothing; print the full form as it would be sealed"}),
+		Flags: ledgerFlags(
+			&cli.StringFlag{Name: "receipt", Usage: "write a proof file of the event for the person: who withdraws should get one"},
+			&cli.BoolFlag{Name: "check", Usage: "record nothing; print the full form as it would be sealed"},
+		),
 		Action: func(c *cli.Context) error {
 			text, err := eventFromArguments(c.Args().Slice())
 			if err != nil {
@@ -76,7 +79,32 @@ func recordOne(c *cli.Context, l *ledger.Ledger, text []byte) error {
 			return err
 		}
 	}
-	return a.out.Flush()
+	if err := a.out.Flush(); err != nil || c.String("receipt") == "" {
+		return err
+	}
+	return writeReceipts(c, l, ev.Str("subject"), recorded)
+}
+
+// writeReceipts writes what the person gets: FILE, and FILE.2, FILE.3 where one request
+// became several events.
+func writeReceipts(c *cli.Context, l *ledger.Ledger, person string, recorded []ledger.Recorded) error {
+	if person == "" {
+		return usage(errors.New("--receipt is for events about a person; this one is recorded"))
+	}
+	for i, r := range recorded {
+		name := c.String("receipt")
+		if i > 0 {
+			name += fmt.Sprintf(".%d", i+1)
+		}
+		p, err := l.Receipt(c.Context, person, r)
+		if err == nil {
+			err = writeProof(c, name, p.File)
+		}
+		if err != nil {
+			return withHint(fmt.Errorf("the event is recorded, but not its receipt: %w", err), fmt.Sprintf("lacuna prove --index %d", r.Index))
+		}
+	}
+	return nil
 }
 
 // eventFromArguments makes the JSON of an event from TYPE member=value….
