@@ -305,6 +305,39 @@ func (l *Ledger) AddCustodian(ctx context.Context, n NewCustodian) error {
 	})
 }
 
+// Reenrol uses an invitation of a custodian that the ledger has already, because the
+// custodian no longer knows the ledger's key, or has moved. Where it is not one of
+// the ledger's, known is false. The ledger must not be open; it could not be opened.
+func Reenrol(ctx context.Context, dir, invitation string) (known bool, err error) {
+	i, err := custodian.ParseInvitation(invitation)
+	if err != nil {
+		return false, badConfig("%w", err)
+	}
+	c, err := ReadConfig(dir)
+	if err != nil {
+		return false, err
+	}
+	at := slices.IndexFunc(c.Custodians, func(m Custodian) bool { return m.Key == custodian.KeyText(i.Custodian.Key) })
+	if at < 0 {
+		return false, nil
+	}
+	skey, err := os.ReadFile(filepath.Join(dir, skeyFile))
+	if err != nil {
+		return true, fmt.Errorf("reading the log's signing key: %w", err)
+	}
+	moved := c.Custodians[at].Address != i.Custodian.Host
+	c.Custodians[at].Address = i.Custodian.Host
+	all, err := newCustody(c.Custodians, skey)
+	if err != nil {
+		return true, err
+	}
+	defer all.close()
+	if err := all.members[at].remote.Enrol(ctx, i.Secret); err != nil || !moved {
+		return true, err
+	}
+	return true, c.write(dir)
+}
+
 // RemoveCustodian takes a custodian's share out of the root, in an epoch of its own.
 // It must be there for it, and destroys what it had.
 func (l *Ledger) RemoveCustodian(ctx context.Context, name string) error {

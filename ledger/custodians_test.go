@@ -252,6 +252,34 @@ func TestCustodianAway(t *testing.T) {
 		t.Error("the same custodian twice")
 	}
 	checkFsck(t, l)
+	o.close(l)
+	// It no longer knows this ledger.
+	other := newOffice(t)
+	m := other.open("crm")
+	if i, err = custodian.Invite(v.dir); err != nil {
+		t.Fatal(err)
+	}
+	stranger := v.join("berlin")
+	stranger.Invitation = i.String()
+	if err := m.AddCustodian(t.Context(), stranger); !errors.Is(err, keystore.ErrWrongTree) {
+		t.Errorf("another ledger takes the custodian: %v", err)
+	}
+	if c, err := ledger.ReadConfig(other.path("crm")); err != nil || len(c.Custodians) != 0 {
+		t.Errorf("%+v, %v", c.Custodians, err)
+	}
+	if _, err := ledger.Open(t.Context(), ledger.Options{Dir: o.path("crm")}); !errors.Is(err, custodian.ErrNotEnrolled) {
+		t.Errorf("after another ledger has enrolled: %v", err)
+	}
+	if i, err = custodian.Invite(v.dir); err != nil {
+		t.Fatal(err)
+	}
+	if known, err := ledger.Reenrol(t.Context(), other.path("crm"), i.String()); known || err != nil {
+		t.Errorf("known %v, %v", known, err)
+	}
+	if known, err := ledger.Reenrol(t.Context(), o.path("crm"), i.String()); !known || err != nil {
+		t.Errorf("known %v, %v", known, err)
+	}
+	o.open("crm")
 }
 
 // rootKind is the level of the local file.

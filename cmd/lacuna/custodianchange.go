@@ -16,7 +16,8 @@ func custodianAddCommand() *cli.Command {
 		Usage:     "give a custodian a share of the root",
 		ArgsUsage: "INVITATION",
 		Description: "Enrols at the custodian, and changes the root in an epoch of its own: all shares are fresh. From then on the ledger opens only while the\n" +
-			"custodian answers, and whoever loses the custodian's share has erased everybody.",
+			"custodian answers, and whoever loses the custodian's share has erased everybody. For a custodian that the ledger has already, it only\n" +
+			"enrols anew.",
 		Flags: ledgerFlags(
 			&cli.StringFlag{Name: "name", Usage: "what to call it (default: the host of its address)"},
 			&cli.BoolFlag{Name: "independent", Usage: "others administrate it: with this, and only if it runs on another machine, level L2 can be reached"},
@@ -31,6 +32,13 @@ func custodianAddCommand() *cli.Command {
 			i, err := custodian.ParseInvitation(text)
 			if err != nil {
 				return usage(err)
+			}
+			known, err := ledger.Reenrol(c.Context, c.String("ledger"), text)
+			if err != nil {
+				return err
+			}
+			if known {
+				return withLedger(c, func(l *ledger.Ledger) error { return printHolders(c, l) })
 			}
 			if !c.Bool("yes") {
 				fmt.Fprintf(c.App.ErrWriter, "the ledger will open only while the custodian at %s answers; whoever loses its share has erased everybody\n", i.Custodian.Host)
