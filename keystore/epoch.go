@@ -136,9 +136,13 @@ func (e *Epoch) held(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("looking for the new root at holder %s: %w", h.Caps().ID, err)
 		}
-		if !slices.ContainsFunc(shares, func(s Share) bool {
-			return s.Tree == e.t.id && s.Epoch == e.v.epoch && s.Attempt == e.v.attempt
-		}) {
+		held := false
+		for i := range shares {
+			s := &shares[i] // not a copy on the stack, where nobody wipes it
+			held = held || s.Tree == e.t.id && s.Epoch == e.v.epoch && s.Attempt == e.v.attempt
+		}
+		clear(shares)
+		if !held {
 			return fmt.Errorf("looking for the new root at holder %s: %w", h.Caps().ID, ErrNotHeld)
 		}
 	}

@@ -131,3 +131,16 @@ func SkipHeld() (restore func()) {
 	trustHolders = true
 	return func() { trustHolders = false }
 }
+
+// Secrets are what a thief derived: keys of subjects and the states of HMAC under
+// them; keys of pages, the root among them; and what names a subject's rows.
+func (t *Thief) Secrets() (keys, pages, traces []Secret) {
+	for dek := range t.deks {
+		keys = append(keys, dek)
+	}
+	for _, k := range t.stolen {
+		keys = append(keys, k.d.prk.inner, k.d.prk.outer)
+		traces = append(traces, k.d.kRows, k.d.rows.inner, k.d.rows.outer)
+	}
+	return keys, t.keys, traces
+}

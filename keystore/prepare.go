@@ -185,7 +185,7 @@ func (e *Epoch) shape(ctx context.Context) error {
 			leaves = append(leaves, p)
 		}
 	}
-	e.v.top = e.heir(t.cur.top, e.root())
+	guarded(func() { e.v.top = e.heir(t.cur.top, e.root()) })
 	e.v.sys = e.heir(t.cur.sys, Secret{})
 	e.v.sys.sys = t.cur.sys.sys
 	for _, p := range leaves {
@@ -276,7 +276,8 @@ func (e *Epoch) write(ctx context.Context) error {
 			rest = rest[:len(rest)-1]
 			p.mu.Lock()
 			if p.birth == nil {
-				kv := p.image(t.id)
+				var kv KV
+				guarded(func() { kv = p.image(t.id) })
 				p.birth, p.force, p.pend = kv.Value, false, p.pend[:0]
 				kvs = append(kvs, kv)
 				size += len(kv.Value)

@@ -51,6 +51,7 @@ func Open(ctx context.Context, rows Rows, hs []Holder, o Options) (*Tree, error)
 	if err != nil {
 		return nil, fmt.Errorf("opening the key tree: %w", err)
 	}
+	defer c.wipe()
 	v, err := t.choose(c)
 	if err != nil {
 		return nil, fmt.Errorf("opening the key tree: %w", err)
@@ -168,7 +169,8 @@ func (t *Tree) shares(ctx context.Context, gens []uint32) (*choice, error) {
 			c.away = err
 			continue
 		}
-		for _, s := range shares {
+		for i := range shares {
+			s := &shares[i] // not a copy on the stack, where nobody wipes it
 			if s.Tree != t.id {
 				return nil, Hinted("give the root that was made with this ledger", "a root holder keeps tree %s, the key pages are of tree %s: %w", s.Tree, t.id, ErrWrongTree)
 			}
@@ -178,8 +180,18 @@ func (t *Tree) shares(ctx context.Context, gens []uint32) (*choice, error) {
 			}
 			c.held[a][h.Caps().ID] = s.Secret
 		}
+		clear(shares)
 	}
 	return c, nil
+}
+
+// wipe forgets the shares.
+func (c *choice) wipe() {
+	for _, shares := range c.held {
+		for id := range shares {
+			shares[id] = Secret{}
+		}
+	}
 }
 
 // inAll reports whether there is no way around a holder.
@@ -251,7 +263,12 @@ func (t *Tree) choose(c *choice) (*view, error) {
 }
 
 // opened returns the view of an attempt if the root of a set opens its top page.
-func (t *Tree) opened(c *choice, a try, set []Holder) *view {
+func (t *Tree) opened(c *choice, a try, set []Holder) (v *view) {
+	guarded(func() { v = t.openTop(c, a, set) })
+	return v
+}
+
+func (t *Tree) openTop(c *choice, a try, set []Holder) *view {
 	root := deriveRoot(t.id, a.epoch, a.attempt, sharesOf(set, c.held[a]))
 	for _, top := range c.tops {
 		if top.h.epoch != a.epoch || top.h.tree != t.id {

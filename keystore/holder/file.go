@@ -106,7 +106,7 @@ func onDevice(dev block.Device, name, kind string, fresh bool, by *sealing, keys
 		return nil, fmt.Errorf("opening the root holder %s: %w", name, err)
 	}
 	held, err := f.read()
-	defer wipe(&held)
+	defer wipe(held)
 	if err != nil {
 		dev.Close()
 		return nil, err
@@ -145,10 +145,13 @@ type reading struct {
 	raw [block.Size]byte
 }
 
-func (f *File) read() (held [slots]reading, err error) {
+// read reads both slots. What it returns is wiped after use, and never copied: on a
+// stack nobody wipes it.
+func (f *File) read() (*[slots]reading, error) {
+	held := new([slots]reading)
 	for i := range held {
 		if err := f.readSlot(i, &held[i]); err != nil {
-			wipe(&held)
+			wipe(held)
 			return held, err
 		}
 	}
@@ -203,11 +206,11 @@ func (f *File) Current(ctx context.Context) ([]keystore.Share, error) {
 		return nil, err
 	}
 	held, err := f.read()
-	defer wipe(&held)
+	defer wipe(held)
 	if err != nil {
 		return nil, err
 	}
-	var shares []keystore.Share
+	shares := make([]keystore.Share, 0, slots)
 	for i := range held {
 		if held[i].ok {
 			shares = append(shares, held[i].share)
@@ -234,7 +237,7 @@ func (f *File) prepare(ctx context.Context, s keystore.Share, repair bool) error
 		return err
 	}
 	held, err := f.read()
-	defer wipe(&held)
+	defer wipe(held)
 	if err != nil {
 		return err
 	}
@@ -307,7 +310,7 @@ func (f *File) destroy(ctx context.Context, tree keystore.TreeID, epoch uint64, 
 		return st, err
 	}
 	held, err := f.read()
-	defer wipe(&held)
+	defer wipe(held)
 	if err != nil {
 		return st, err
 	}

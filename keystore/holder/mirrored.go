@@ -107,7 +107,7 @@ func Mirror(copies ...*File) (*Mirrored, error) {
 			}
 			written = f
 		}
-		wipe(&held)
+		wipe(held)
 		c.Level = min(c.Level, f.caps.Level)
 		if f.caps.Warning != "" {
 			warnings = append(warnings, f.name+": "+f.caps.Warning)
@@ -137,17 +137,18 @@ func sameLock(a, b *sealing) bool {
 // Current implements [keystore.Holder]: what any copy has. An epoch that only
 // some copies have can still be finished, because Destroy repairs the others.
 func (m *Mirrored) Current(ctx context.Context) ([]keystore.Share, error) {
-	var all []keystore.Share
+	all := make([]keystore.Share, 0, 2*slots) // with room, so that growing leaves no copy
 	for _, f := range m.copies {
 		shares, err := f.Current(ctx)
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range shares {
-			if !slices.Contains(all, s) {
-				all = append(all, s)
+		for i := range shares {
+			if !slices.Contains(all, shares[i]) {
+				all = append(all, shares[i])
 			}
 		}
+		clear(shares)
 	}
 	return all, nil
 }
@@ -170,6 +171,7 @@ func (m *Mirrored) Destroy(ctx context.Context, tree keystore.TreeID, epoch uint
 	if err != nil {
 		return st, err
 	}
+	defer clear(shares)
 	i := slices.IndexFunc(shares, func(s keystore.Share) bool {
 		return s.Tree == tree && s.Epoch == epoch && s.Attempt == attempt
 	})
