@@ -10,6 +10,7 @@ type bugs struct {
 	rootKept    bool // the holders keep their shares
 	rootWrapped bool // the old root is kept, sealed under the new one
 	systemKept  bool // the system page keeps its key
+	marksLost   bool // an epoch copies entries without their holds and restrictions
 }
 
 func (t *Tree) bugKeeps(p *page) bool {

@@ -17,6 +17,8 @@ func (o Options) Bug(name string) Options {
 		o.bugs.rootKept = true
 	case "old root wrapped under the new":
 		o.bugs.rootWrapped = true
+	case "an epoch forgets holds":
+		o.bugs.marksLost = true
 	case "system page left out":
 		o.bugs.systemKept = true
 	case "part of a page keeps the key of the whole":
@@ -29,7 +31,7 @@ func (o Options) Bug(name string) Options {
 }
 
 // Bugs are the names that Bug knows.
-var Bugs = []string{"page key kept", "root kept", "old root wrapped under the new", "system page left out", "part of a page keeps the key of the whole"}
+var Bugs = []string{"page key kept", "root kept", "old root wrapped under the new", "an epoch forgets holds", "system page left out", "part of a page keeps the key of the whole"}
 
 // NoBug switches off what Bug switches on for all trees.
 func NoBug() { firstChildOnly = false }
@@ -81,6 +83,13 @@ func RowsKeyOf(dek Secret) Secret {
 	var d derived
 	d.load(&dek)
 	return d.kRows
+}
+
+// OpenRowOf opens a row that was sealed under a DEK.
+func OpenRowOf(dek Secret, name, sealed []byte) ([]byte, error) {
+	var d derived
+	d.load(&dek)
+	return d.openRow(name, sealed)
 }
 
 // SystemSecrets returns the secrets that a sweep replaces.

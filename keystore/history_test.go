@@ -43,10 +43,10 @@ type world struct {
 	capacity      int
 	count         map[string]int // of what happened
 	rows          *keytest.Rows
-	dev           []*block.Memory
+	dev           []*block.Memory // all that ever kept a share
+	at            []int           // those that keep the root now
 	ship          *shipment
 	tree          *keystore.Tree
-	ids           []keystore.HolderID
 	crash         int // at which step from now to stop, 0 never
 	steps         []string
 	quiet         bool // nothing else happens while an epoch runs, and none is given up
@@ -56,6 +56,7 @@ type world struct {
 	ever     []keystore.KV // rows of stores that were given up
 	attempts []keystore.Attempt
 	people   map[person]*known
+	jobs     []*job
 	refused  map[[16]byte]bool
 	system   []keystore.Secret // replaced
 	backup   *backup
@@ -84,10 +85,12 @@ const (
 type known struct {
 	status status
 	fenced bool
-	trace  []string
-	ref    keystore.Ref
-	dek    keystore.Secret
-	secret [32]byte
+	// What it was marked with.
+	held, restricted bool
+	trace            []string
+	ref              keystore.Ref
+	dek              keystore.Secret
+	secret           [32]byte
 }
 
 // A backup is a copy of the rows, and who was alive in it.
@@ -117,7 +120,11 @@ var errStep = errors.New("stopped at a step")
 
 func (w *world) options() keystore.Options {
 	o := keystore.Options{PageTarget: w.ship, CachePages: 4, CacheKeys: 32, Decoys: 1}
-	return o.Capacity(w.capacity).Bug(w.bug).Step(func(name string) error {
+	bug := w.bug
+	if bug == jobsKept {
+		bug = "" // it is not the tree's
+	}
+	return o.Capacity(w.capacity).Bug(bug).Step(func(name string) error {
 		w.steps = append(w.steps, name)
 		if w.crash > 0 {
 			if w.crash--; w.crash == 0 {
@@ -134,8 +141,8 @@ func newWorld(t fataler, seed uint64, holders, capacity int, bug string) *world 
 		rows: keytest.NewRows(), ship: &shipment{epochs: make(map[uint64][]keystore.KV)},
 		people: make(map[person]*known), refused: make(map[[16]byte]bool),
 	}
-	for range holders {
-		w.dev = append(w.dev, block.NewMemory())
+	for n := range holders {
+		w.dev, w.at = append(w.dev, block.NewMemory()), append(w.at, n)
 	}
 	tree, err := keystore.Create(ctx, w.rows, w.holders(), w.options())
 	w.ok(err)
@@ -153,12 +160,10 @@ func (w *world) ok(err error) {
 
 func (w *world) holders() []keystore.Holder {
 	var hs []keystore.Holder
-	w.ids = nil
-	for _, d := range w.dev {
-		h, err := holder.OnDevice(d)
+	for _, n := range w.at {
+		h, err := holder.OnDevice(w.dev[n])
 		w.ok(err)
 		hs = append(hs, h)
-		w.ids = append(w.ids, h.Caps().ID)
 	}
 	return hs
 }
@@ -244,7 +249,7 @@ func (w *world) pick(n int) (refs []keystore.Ref, who []*known) {
 	w.settle()
 	var all []person
 	for _, p := range w.sorted() {
-		if k := w.people[p]; k.status == living && !k.fenced {
+		if k := w.people[p]; k.status == living && !k.fenced && !k.held && !isJob(p) {
 			all = append(all, p)
 		}
 	}
@@ -266,6 +271,11 @@ func (w *world) erase(n int, sweep bool) {
 		}
 	}
 	before := w.tree.SystemSecrets()
+	j := w.job(who)
+	if sweep {
+		jobs, keys := w.sweepJobs()
+		refs, who = append(refs, jobs...), append(who, keys...)
+	}
 	for _, k := range who {
 		k.fenced = true
 		w.note(k, "fenced")
@@ -305,6 +315,7 @@ func (w *world) erase(n int, sweep bool) {
 		w.recover()
 		if sweep && w.tree.Generation() != uint32(len(w.system)/3)+1 {
 			w.system = append(w.system, before...)
+			w.afterSweep()
 		}
 		return
 	}
@@ -315,6 +326,10 @@ func (w *world) erase(n int, sweep bool) {
 	if sweep {
 		w.system = append(w.system, before...)
 		w.count["swept"]++
+		w.afterSweep()
+	}
+	if j != nil {
+		j.ended = true
 	}
 	w.count["erased"] += len(who)
 	w.tree.Scrub()
@@ -430,6 +445,7 @@ func (w *world) restore() {
 		switch {
 		case err == nil:
 			k.status, k.fenced = living, l.Info().State == keystore.Erasing
+			k.held, k.restricted = l.Info().Held, l.Info().Restricted // those of the backup
 			w.note(k, "restored")
 			if l.EventSecret(1, [16]byte{}) != k.secret {
 				w.t.Fatalf("a key came back as another")
@@ -463,10 +479,12 @@ func (w *world) check() {
 		Tree: w.tree.Info().Tree, Epochs: w.tree.Info().Epoch + 1,
 		Attempts: w.attempts, Shares: make(map[keystore.HolderID][]keystore.Secret),
 	}
-	for i, d := range w.dev {
+	for _, d := range w.dev {
+		h, err := holder.OnDevice(d)
+		w.ok(err)
 		for _, b := range d.Blocks()[:2] {
 			// Whatever stands where a share would, checked or not.
-			a.Shares[w.ids[i]] = append(a.Shares[w.ids[i]], keystore.Secret(b[64:96]))
+			a.Shares[h.Caps().ID] = append(a.Shares[h.Caps().ID], keystore.Secret(b[64:96]))
 		}
 	}
 	rows := append(append(w.ever, w.rows.Ever()...), w.ship.ever...)
@@ -489,6 +507,8 @@ func (w *world) check() {
 			leak(w, "the tag of an erased subject can be derived")
 		}
 	}
+	w.checkJobs(loot)
+	w.checkMarks()
 	for _, s := range w.system {
 		if loot.System[s] {
 			leak(w, "a system key that was replaced can be derived")
@@ -513,7 +533,7 @@ func leak(w *world, format string, a ...any) {
 // live runs a random history.
 func (w *world) live(ops int) {
 	for range ops {
-		switch w.rng.IntN(12) {
+		switch w.rng.IntN(14) {
 		case 0, 1, 2:
 			for range w.rng.IntN(60) {
 				w.use(w.someone())
@@ -563,6 +583,13 @@ func (w *world) live(ops int) {
 			w.crash = 0
 			w.calm()
 			w.check()
+		case 12:
+			w.mark()
+		case 13:
+			if w.rng.IntN(4) == 0 {
+				w.changeHolders()
+				w.check()
+			}
 		}
 	}
 	w.check()
@@ -599,7 +626,7 @@ func TestHistories(t *testing.T) {
 
 // TestBugs shows that the oracle catches the mistakes it is there for.
 func TestBugs(t *testing.T) {
-	for _, bug := range keystore.Bugs {
+	for _, bug := range append([]string{jobsKept}, keystore.Bugs...) {
 		t.Run(bug, func(t *testing.T) {
 			defer keystore.NoBug()
 			for seed := range uint64(200) {

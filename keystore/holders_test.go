@@ -110,10 +110,7 @@ func ids(hs []keystore.Holder) (s string) {
 
 // search asks the adversary, who has what lies on all devices.
 func (c *custody) search() {
-	c.dev, c.ids = c.devs, nil
-	for _, h := range c.open([]int{0, 1, 2}) {
-		c.ids = append(c.ids, h.Caps().ID)
-	}
+	c.dev = c.devs
 	c.check()
 }
 

@@ -201,6 +201,9 @@ func (e *Epoch) shape(ctx context.Context) error {
 		for i := range p.entries {
 			if !doomed[p.entries[i].id()] {
 				q.entries = append(q.entries, p.entries[i])
+				if t.opts.bugs.marksLost {
+					q.entries[len(q.entries)-1].flags &= flagAlias
+				}
 			}
 		}
 		p.mu.Unlock()
