@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
+	"sync"
 )
 
 // A sweep commits to which leaves of the log are erased, one bit for each, so that an auditor who draws
@@ -35,24 +37,31 @@ type ErasedSet struct {
 	levels [][]SumNode
 }
 
-// NewErasedSet commits to the bits of the leaves below size in generation g. Its functions are called
-// for every leaf once, in order, and again by the proofs; they must not change their answers.
+// NewErasedSet commits to the bits of the leaves below size in generation g. Its functions are called by
+// several goroutines, and again by the proofs; they must not change their answers.
 func NewErasedSet(g uint32, size uint64, erased func(i uint64) bool, blind func(i uint64) [32]byte) (*ErasedSet, error) {
 	if size > maxExact {
 		return nil, errors.New("an erased set of more than 2^53-1 leaves")
 	}
 	s := &ErasedSet{g: g, size: size, erased: erased, blind: blind}
 	blocks := make([]SumNode, blocksOf(size))
-	hashes := make([]Digest, min(size, BlockLeaves))
-	for b := range blocks {
-		hashes = s.bitHashes(uint64(b), hashes)
-		for i := range hashes {
-			if erased(uint64(b)*BlockLeaves + uint64(i)) {
-				blocks[b].Count++
+	workers := min(runtime.GOMAXPROCS(0), len(blocks))
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			var hashes []Digest
+			for b := w; b < len(blocks); b += workers {
+				hashes = s.bitHashes(uint64(b), hashes)
+				for i := range hashes {
+					if erased(uint64(b)*BlockLeaves + uint64(i)) {
+						blocks[b].Count++
+					}
+				}
+				blocks[b].Hash = fold(hashes, nil, 0)
 			}
-		}
-		blocks[b].Hash = fold(hashes, nil, 0)
+		})
 	}
+	wg.Wait()
 	if len(blocks) == 0 {
 		s.levels = [][]SumNode{{{Hash: sha256.Sum256(nil)}}}
 		return s, nil

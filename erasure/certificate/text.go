@@ -67,6 +67,17 @@ func (c *Certificate) Text(lang string, sweep *SweepRecord) (string, error) {
 	for _, r := range t.Recipients {
 		told = append(told, plain(r))
 	}
+	var before, approved []string
+	for _, d := range t.Dependents {
+		when := w.noReport
+		if d.ReportedAt != nil {
+			when = fmt.Sprintf(w.reported, *d.ReportedAt)
+		}
+		before = append(before, plain(d.Name)+", "+when)
+	}
+	for _, a := range t.Approvals {
+		approved = append(approved, fmt.Sprintf(w.key, plain(a.Key)))
+	}
 	for _, s := range t.NotCovered {
 		if sweep != nil && s == notSwept {
 			continue
@@ -76,6 +87,12 @@ func (c *Certificate) Text(lang string, sweep *SweepRecord) (string, error) {
 	list(w.erased, erased)
 	list(w.kept, kept)
 	list(w.told, told)
+	if len(before) > 0 {
+		list(w.before, before)
+	}
+	if len(approved) > 0 {
+		list(w.approved, approved)
+	}
 	list(w.not, not)
 	fmt.Fprintf(&b, "\n"+w.rests+"\n", c.Record.Index)
 	return b.String(), nil
@@ -104,7 +121,7 @@ type words struct {
 	subject, officer                                                     string
 	log, requested, reason, scope, destroyed, level, swept, entries      string
 	epoch, sweep, notYet, noDay, until, nothing, erased, kept, told, not string
-	rests                                                                string
+	before, noReport, reported, approved, key, rests                     string
 	reasons                                                              map[Reason]string
 	levels                                                               map[string]string
 	// phrases are the sentences that this program itself writes, by their English form.
@@ -125,6 +142,8 @@ var languages = map[string]*words{
 		log: "Log", requested: "Requested", reason: "Reason", scope: "Scope", destroyed: "Keys destroyed", level: "Level", swept: "Traces swept", entries: "Entries",
 		epoch: "%s, epoch %d", sweep: "%s, epoch %d", notYet: "not yet", noDay: "until a day that is not set yet", until: "until %s", nothing: "nothing",
 		erased: "Erased", kept: "Kept, and why", told: "To be told (Art. 19 GDPR)", not: "Not reached",
+		before: "Told before the keys were destroyed", noReport: "no report", reported: "reported at %s that it has erased",
+		approved: "Approved by", key: "key %s",
 		rests: "The log fixed these terms in entry %d; its proof can be verified without trusting the operator. That the\n" +
 			"keys were destroyed is what the holders of the root state; that they were this person's, and that there\n" +
 			"was no other copy of them, is the operator's word. Times are the operator's, too, until a witness bounds them.",
@@ -139,6 +158,8 @@ var languages = map[string]*words{
 		log: "Protokoll", requested: "Verlangt", reason: "Grund", scope: "Umfang", destroyed: "Schlüssel vernichtet", level: "Stufe", swept: "Spuren beseitigt", entries: "Einträge",
 		epoch: "%s, Epoche %d", sweep: "%s, Epoche %d", notYet: "noch nicht", noDay: "bis zu einem Tag, der noch nicht feststeht", until: "bis %s", nothing: "nichts",
 		erased: "Gelöscht", kept: "Aufbewahrt, und warum", told: "Zu unterrichten (Art. 19 DSGVO)", not: "Nicht erreicht",
+		before: "Vor der Vernichtung der Schlüssel unterrichtet", noReport: "keine Meldung", reported: "meldete am %s, dass gelöscht ist",
+		approved: "Freigegeben mit", key: "Schlüssel %s",
 		rests: "Das Protokoll hat diesen Wortlaut in Eintrag %d festgehalten; der Nachweis dafür lässt sich prüfen, ohne dem\n" +
 			"Betreiber zu vertrauen. Dass die Schlüssel vernichtet sind, erklären die Verwahrer der Wurzel; dass es die\n" +
 			"Schlüssel dieser Person waren und dass es keine weitere Kopie gab, ist das Wort des Betreibers. Auch die Zeiten\n" +

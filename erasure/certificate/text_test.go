@@ -48,6 +48,21 @@ func TestText(t *testing.T) {
 	if _, err := c.Text("fr", nil); err == nil {
 		t.Error("a language that nobody has written")
 	}
+	at := "2026-05-04T12:31:38Z"
+	asked := *c
+	asked.Terms.Dependents = []Dependent{{"crm", &at}, {"shop", nil}}
+	asked.Terms.Approvals = []Approval{{Key: "0a1b2c3d", Signature: strings.Repeat("A", 86)}}
+	for lang, want := range map[string][]string{
+		"en": {"  - crm, reported at 2026-05-04T12:31:38Z that it has erased\n", "  - shop, no report\n", "  - key 0a1b2c3d\n"},
+		"de": {"  - crm, meldete am 2026-05-04T12:31:38Z, dass gelöscht ist\n", "  - shop, keine Meldung\n", "Freigegeben mit\n  - Schlüssel 0a1b2c3d\n"},
+	} {
+		text, err := asked.Text(lang, nil)
+		for _, w := range want {
+			if err != nil || !strings.Contains(text, w) {
+				t.Errorf("%v, no %q in\n%s", err, w, text)
+			}
+		}
+	}
 	// What somebody wrote for a terminal rather than for a reader.
 	bad := *c
 	bad.Terms.Scope = "\x1b[2Jall"

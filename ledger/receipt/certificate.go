@@ -142,6 +142,16 @@ func (r *Report) describeCertificate(sweep *Report) {
 	for _, to := range t.Recipients {
 		r.say(Detail, Asserted, "to be told: %s", shorten(printable(to)))
 	}
+	for _, d := range t.Dependents {
+		if d.ReportedAt == nil {
+			r.say(Detail, Asserted, "told before, and no report: %s", shorten(printable(d.Name)))
+		} else {
+			r.say(Detail, Asserted, "told before, reported at %s that it has erased: %s", printable(*d.ReportedAt), shorten(printable(d.Name)))
+		}
+	}
+	for _, a := range t.Approvals {
+		r.say(Detail, Asserted, "approved by key %s, whose signature was not checked here", printable(a.Key))
+	}
 	r.say(OK, Proven, "the log holds these very terms since entry %d of %d, under the head signed by %s", r.Index, r.Size, printable(r.Origin))
 	r.Head.attest(r.say, "this head", "the terms were fixed")
 	not := t.NotCovered
