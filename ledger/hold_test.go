@@ -103,6 +103,10 @@ func TestHold(t *testing.T) {
 	if lines, _, err := l.RunRetention(t.Context(), time.Date(2035, 1, 1, 0, 0, 0, 0, time.UTC)); err != nil || len(lines) != 0 {
 		t.Errorf("retention took %v, %v", lines, err)
 	}
+	stays, err := l.RetentionStays(t.Context(), time.Date(2035, 1, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil || len(stays) != 3 {
+		t.Errorf("retention leaves alone %v, %v", stays, err)
+	}
 	if _, err := l.Record(t.Context(), mustParse(release, "h-2")); !refusedWith(err, "bad_transition") {
 		t.Errorf("releasing a hold that is not there: %v", err)
 	}

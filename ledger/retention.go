@@ -202,6 +202,27 @@ func (l *Ledger) due(ctx context.Context, at time.Time) (due, wrong []keystore.K
 	return due, wrong, nil
 }
 
+// RetentionStays lists the keys whose last day has passed at a time and that a run
+// leaves alone all the same: because of a hold, a restriction or an order to preserve.
+func (l *Ledger) RetentionStays(ctx context.Context, at time.Time) ([]RetentionLine, error) {
+	if err := l.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer l.gate.leave()
+	today, ok := dayOf(at)
+	if !ok {
+		return nil, errors.New("the day of a retention run lies before 1970 or after 2149")
+	}
+	var kept []keystore.KeyInfo
+	err := l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
+		if k.Expiry != 0 && k.Expiry <= today && k.State != keystore.Erasing && l.stays(k) {
+			kept = append(kept, k)
+		}
+		return nil
+	})
+	return retentionLines(kept), err
+}
+
 // stays says whether a key outlives its last day: because of a hold, a restriction
 // (Art. 18(1)(b) and (c) keep data for the person), or an order to preserve.
 func (l *Ledger) stays(k keystore.KeyInfo) bool {

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/ledger"
 )
 
@@ -23,6 +24,7 @@ func retentionCommand() *cli.Command {
 				&cli.StringFlag{Name: "now", Usage: "act as if today were this day, YYYY-MM-DD"},
 				&cli.BoolFlag{Name: "dry-run", Usage: "only list"},
 				&cli.BoolFlag{Name: "yes", Usage: "do not ask when --now is a day to come"},
+				&cli.BoolFlag{Name: "more-than-cap", Usage: "go on where more people are due than the policy lets one epoch erase; it takes several epochs"},
 			),
 			Action: func(c *cli.Context) error {
 				if err := noArguments(c); err != nil {
@@ -63,6 +65,28 @@ func confirmFuture(c *cli.Context, l *ledger.Ledger, at time.Time) error {
 	return confirm(c, day, "Type the day to destroy them: ")
 }
 
+// underCap refuses a run that is probably a mistake: it would destroy the keys of
+// more people than the policy lets one epoch erase.
+func underCap(c *cli.Context, l *ledger.Ledger, at time.Time) error {
+	config, err := ledger.ReadConfig(c.String("ledger"))
+	if err != nil || config.Erasing == nil || config.Erasing.SubjectsPerEpoch == 0 || c.Bool("more-than-cap") {
+		return err
+	}
+	_, keys, err := l.RetentionPlan(c.Context, at)
+	if err != nil {
+		return err
+	}
+	people := make(map[string]bool)
+	for _, k := range keys {
+		people[string(k.Ref.Bytes()[:16])] = true
+	}
+	if len(people) <= config.Erasing.SubjectsPerEpoch {
+		return nil
+	}
+	return withHint(fmt.Errorf("%w: %d people are due, and the policy lets one epoch erase %d; nothing was destroyed", erasure.ErrTooMany, len(people), config.Erasing.SubjectsPerEpoch),
+		"--dry-run lists them, --more-than-cap goes on")
+}
+
 func runRetention(c *cli.Context, l *ledger.Ledger, at time.Time) error {
 	before := l.Log().Head().Checkpoint
 	var lines []ledger.RetentionLine
@@ -70,6 +94,9 @@ func runRetention(c *cli.Context, l *ledger.Ledger, at time.Time) error {
 	if c.Bool("dry-run") {
 		lines, _, err = l.RetentionPlan(c.Context, at)
 	} else {
+		if err := underCap(c, l, at); err != nil {
+			return err
+		}
 		if err := confirmFuture(c, l, at); err != nil {
 			return err
 		}
@@ -93,13 +120,20 @@ func runRetention(c *cli.Context, l *ledger.Ledger, at time.Time) error {
 		Expired     string `json:"expired"`
 		Keys        int    `json:"keys"`
 	}
-	out := []line{}
+	out, kept := []line{}, []line{}
 	for _, r := range lines {
 		keys += r.Keys
 		out = append(out, line{r.Compartment, r.Cohort, r.Expired.Format(time.DateOnly), r.Keys})
 	}
+	stays, err := l.RetentionStays(c.Context, at)
+	if err != nil {
+		return err
+	}
+	for _, r := range stays {
+		kept = append(kept, line{r.Compartment, r.Cohort, r.Expired.Format(time.DateOnly), r.Keys})
+	}
 	if c.Bool("json") {
-		return printJSON(c.App.Writer, map[string]any{"dry_run": c.Bool("dry-run"), "destroyed": out, "entries": before.Size, "root": before.Root.String()})
+		return printJSON(c.App.Writer, map[string]any{"dry_run": c.Bool("dry-run"), "destroyed": out, "kept": kept, "entries": before.Size, "root": before.Root.String()})
 	}
 	verb := "destroyed"
 	if c.Bool("dry-run") {
@@ -107,6 +141,9 @@ func runRetention(c *cli.Context, l *ledger.Ledger, at time.Time) error {
 	}
 	for _, r := range out {
 		fmt.Fprintf(c.App.Writer, "%s %s: %d %s %s, expired %s\n", r.Compartment, r.Cohort, r.Keys, plural(r.Keys, "key"), verb, r.Expired)
+	}
+	for _, r := range kept {
+		fmt.Fprintf(c.App.Writer, "%s %s: %d %s kept by a hold or a restriction, expired %s\n", r.Compartment, r.Cohort, r.Keys, plural(r.Keys, "key"), r.Expired)
 	}
 	fmt.Fprintf(c.App.Writer, "%d %s %s. What was logged has not changed: %d entries, same root.\n", keys, plural(keys, "key"), verb, before.Size)
 	return nil
