@@ -123,7 +123,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 	t.Run("no holder", func(t *testing.T) {
 		w := people(t, 1, 1)
-		w.dev = nil
+		w.at = nil
 		hinted(t, open(w), keystore.ErrHolderMissing)
 	})
 	t.Run("empty holder", func(t *testing.T) {
@@ -133,7 +133,7 @@ func TestOpenErrors(t *testing.T) {
 	})
 	t.Run("one of two", func(t *testing.T) {
 		w := people(t, 1, 2)
-		w.dev = w.dev[:1]
+		w.at = w.at[:1]
 		hinted(t, open(w), keystore.ErrNoCompleteEpoch)
 	})
 	t.Run("holder of another tree", func(t *testing.T) {
