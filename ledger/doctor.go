@@ -75,6 +75,18 @@ func (l *Ledger) Examine() []Finding {
 	return out
 }
 
+// Level is how thoroughly an old root is destroyed by all holders together, and, where
+// it is L0, why it is no more.
+func (l *Ledger) Level() (level keystore.Level, why string) {
+	info := l.tree.Info()
+	for _, h := range info.Holders {
+		if why == "" {
+			why = h.Warning
+		}
+	}
+	return info.Level, why
+}
+
 // examinePlaces says what a lost disk would take away.
 func (l *Ledger) examinePlaces(add func(s Severity, hint, text string, args ...any)) {
 	roots := l.roots()

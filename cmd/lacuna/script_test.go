@@ -16,6 +16,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("LACUNA_TEST_RUN_MAIN", "1")
+			env.Setenv("LACUNA_ACCEPT_L0", "1")
 			env.Setenv("PATH", bin+":"+env.Getenv("PATH"))
 			return nil
 		},

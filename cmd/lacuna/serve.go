@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger"
 )
 
@@ -18,9 +19,11 @@ func serveCommand() *cli.Command {
 		Usage: "serve the log to auditors, and publish its heads",
 		Description: "Serves the checkpoint, tiles and entries after C2SP tlog-tiles, which name nobody, and with a policy has new heads countersigned. Prints its\n" +
 			"URL and runs until it is stopped; meanwhile no other program can open the ledger. Without TLS only this machine can connect. If a\n" +
-			"witness has seen more of this log than there is, it goes on serving what there is, signs nothing, and ends with exit 10.",
+			"witness has seen more of this log than there is, it goes on serving what there is, signs nothing, and ends with exit 10. It refuses a root\n" +
+			"whose old versions may stay on the disk (exit 2) without --accept-l0.",
 		Flags: append(ledgerFlags(
 			&cli.DurationFlag{Name: "every", Usage: "how often a new head is published", Value: 10 * time.Second},
+			&cli.BoolFlag{Name: "accept-l0", Usage: "serve although an erased root may stay on the disk (destruction level L0), which every certificate then says", EnvVars: []string{"LACUNA_ACCEPT_L0"}},
 		), listenFlags()...),
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
@@ -29,7 +32,12 @@ func serveCommand() *cli.Command {
 			if c.Duration("every") < time.Second {
 				return usage(errors.New("--every: heads are published a second apart at least"))
 			}
-			return withLedger(c, func(l *ledger.Ledger) error { return serve(c, l) })
+			return withLedger(c, func(l *ledger.Ledger) error {
+				if level, why := l.Level(); level == keystore.L0 && !c.Bool("accept-l0") {
+					return &usageError{err: fmt.Errorf("destruction level L0: %s", why), hint: "docs/howto/protect-the-root.md says where a root may lie; --accept-l0 serves all the same"}
+				}
+				return serve(c, l)
+			})
 		},
 	}
 }
