@@ -76,7 +76,7 @@ func slowSet(g uint32, size uint64, erased func(uint64) bool, blind func(uint64)
 
 // drawSet draws an erased set of a few blocks, the last one rarely whole.
 func drawSet(t *rapid.T) (*ErasedSet, func(uint64) bool, func(uint64) [32]byte) {
-	size := rapid.SampledFrom([]uint64{0, 1, 2, 3, 1000, 4095, 4096, 4097, 2*4096 + 5, 3 * 4096}).Draw(t, "size")
+	size := rapid.SampledFrom([]uint64{0, 1, 2, 3, 5, 100, 1000, 4095, 4097, 2*4096 + 5}).Draw(t, "size")
 	every := rapid.Uint64Range(1, 9).Draw(t, "every")
 	erased := func(i uint64) bool { return i%every == every/2 }
 	blind := blinds(rapid.SampledFrom([]string{"one", "two"}).Draw(t, "key"))
