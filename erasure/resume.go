@@ -89,6 +89,7 @@ func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
 	}
 	e.mu.Unlock()
 	slices.SortFunc(on, func(a, b *job) int { return slices.Compare(a.id[:], b.id[:]) })
+	silent, why := 0, error(nil) // jobs whose dependents did not report
 	for len(on) > 0 {
 		n := e.share(on)
 		if err := e.run(ctx, on[:n]); err != nil {
@@ -97,9 +98,15 @@ func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
 		for _, j := range on[:n] {
 			if j.cert != nil {
 				certs = append(certs, j.cert)
+			} else if errors.Is(j.err, ErrDependent) {
+				silent++
+				why = j.err
 			}
 		}
 		on = on[n:]
+	}
+	if silent > 0 {
+		return certs, &PendingError{Jobs: silent, Err: why}
 	}
 	return certs, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -323,6 +324,11 @@ func TestDependents(t *testing.T) {
 	}
 	if n := l.Pending(); n != 1 {
 		t.Errorf("%d requests pending", n)
+	}
+	w.close(l)
+	l = w.open()
+	if n := l.Pending(); n != 1 || !slices.ContainsFunc(w.warned, func(s string) bool { return strings.Contains(s, "still pending") }) {
+		t.Errorf("%d requests pending, warned of %v", n, w.warned)
 	}
 	if err := os.WriteFile(gate, nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -140,7 +140,7 @@ func classify(err error) (code int, hint string) {
 	case errors.Is(err, erasure.ErrTooMany):
 		return exitHeld, ""
 	case errors.Is(err, erasure.ErrDependent):
-		return exitHeld, "nothing was destroyed; mend what has to report, and run lacuna erase run"
+		return exitHeld, "nothing was destroyed; the request is tried again whenever the ledger is opened, or with lacuna erase run if it has waited"
 	case errors.Is(err, erasure.ErrNotWaiting):
 		return exitNotFound, "lacuna erase list"
 	case errors.Is(err, erasure.ErrNotApprover):
