@@ -42,6 +42,8 @@ type Sweeper interface {
 	Copy(ctx context.Context) error
 	// Commit commits to what is erased: its root, and what proves it against the commitment before, if any.
 	Commit(ctx context.Context) (root Digest, paired *Digest, err error)
+	// Keep returns the generation whose envelopes are to stay readable, because the newest backup is of it.
+	Keep(ctx context.Context) (uint32, error)
 	// Outdated lists keys that die with the sweep, besides those of jobs.
 	Outdated(ctx context.Context) ([]keystore.Ref, error)
 	// Switch makes the next generation the one that is read and written. It cannot be undone.
@@ -96,6 +98,16 @@ func (e *Engine) Sweep(ctx context.Context, o SweepOptions) (*Swept, error) {
 
 func (e *Engine) sweep(ctx context.Context, o SweepOptions) (*Swept, error) {
 	s := e.o.Sweeper
+	if e.usable() == ErrNotResumed {
+		// A holder failed at the end of the last one, say. Where it answers again, that ends now.
+		g := e.tree.Generation()
+		if _, err := e.Resume(ctx); err != nil {
+			return nil, err
+		}
+		if w, err := e.sweptAt(ctx, e.tree.Generation()); err != nil || w != nil && w.Generation > g {
+			return w.swept(), err
+		}
+	}
 	w, err := e.cutOf(ctx, e.tree.Opened())
 	if err != nil {
 		return nil, err
@@ -301,7 +313,11 @@ func (e *Engine) prepareSweep(ctx context.Context, w *sweepRow, o SweepOptions) 
 	if err := e.tree.Fence(ctx, refs); err != nil {
 		return nil, err
 	}
-	next, err := e.tree.PrepareSweep(ctx, refs)
+	keep, err := e.o.Sweeper.Keep(ctx)
+	if err != nil {
+		return nil, err
+	}
+	next, err := e.tree.PrepareSweep(ctx, refs, keep)
 	if err != nil {
 		return nil, err
 	}
@@ -373,11 +389,19 @@ func (e *Engine) concludeSweep(ctx context.Context, w *sweepRow, statements []ke
 			return nil, err
 		}
 	}
+	return w.swept(), nil
+}
+
+// swept says what a sweep did that is recorded; nil if there was none.
+func (w *sweepRow) swept() *Swept {
+	if w == nil {
+		return nil
+	}
 	r, err := certificate.ParseSweepRecord([]byte(w.Statement))
 	if err != nil {
-		return nil, err
+		return nil
 	}
-	return &Swept{Record: *r, Statement: []byte(w.Statement), Index: w.Index}, nil
+	return &Swept{Record: *r, Statement: []byte(w.Statement), Index: w.Index}
 }
 
 // resumeSweep finishes a sweep whose root had reached all holders. The caller holds epochs.

@@ -3,6 +3,7 @@ package erasure
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/lacunalog/lacuna/erasure/certificate"
@@ -110,6 +111,16 @@ func (e *Engine) at(s sweepState) error {
 		return e.o.atSweep(s)
 	}
 	return nil
+}
+
+// SweepPrepared reports whether rows say that a sweep to a generation was prepared: then everything that was
+// recorded until then lies in that generation.
+func SweepPrepared(ctx context.Context, rows keystore.Rows, g uint32) (bool, error) {
+	_, err := rows.Get(ctx, sweepKey(g, sweepPrepared))
+	if errors.Is(err, keystore.ErrNoRow) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // sweepOf reads the newest row of the sweep that led, or leads, to a generation; nil if there is none.

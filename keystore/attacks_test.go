@@ -118,7 +118,7 @@ func TestAttack05NameConfirmation(t *testing.T) {
 	if len(alone) < people*9/10 {
 		t.Errorf("%d of %d sets of three random pages differ: the draft would have been safe", len(alone), people)
 	}
-	e, err := tree.PrepareSweep(ctx, nil)
+	e, err := tree.PrepareSweep(ctx, nil, 0)
 	if err == nil {
 		err = e.Root(ctx)
 	}

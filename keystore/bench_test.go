@@ -196,7 +196,7 @@ func BenchmarkEraseMany(b *testing.B) {
 func BenchmarkSweep(b *testing.B) {
 	w := newBench(b, 100000, keystore.Options{})
 	for b.Loop() {
-		e, err := w.tree.PrepareSweep(ctx, nil)
+		e, err := w.tree.PrepareSweep(ctx, nil, 0)
 		if err != nil {
 			b.Fatal(err)
 		}

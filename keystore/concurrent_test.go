@@ -1,6 +1,7 @@
 package keystore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -146,7 +147,9 @@ func TestLinearizable(t *testing.T) {
 			}
 			prepare := tree.Prepare
 			if round%10 == 9 {
-				prepare = tree.PrepareSweep
+				prepare = func(ctx context.Context, refs []keystore.Ref) (*keystore.Epoch, error) {
+					return tree.PrepareSweep(ctx, refs, tree.Generation())
+				}
 			}
 			e, err := prepare(ctx, refs)
 			if err != nil {

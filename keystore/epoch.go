@@ -36,6 +36,7 @@ type Epoch struct {
 	statements []Statement
 	ended      bool
 	sweep      bool
+	readable   uint32 // of a sweep: the earlier generation whose envelopes stay readable
 }
 
 // EpochInfo is what a record of an epoch says. It names nobody.

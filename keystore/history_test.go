@@ -285,7 +285,7 @@ func (w *world) erase(n int, sweep bool) {
 	if err == nil {
 		w.during()
 		if sweep {
-			e, err = w.tree.PrepareSweep(ctx, refs)
+			e, err = w.tree.PrepareSweep(ctx, refs, 0)
 		} else {
 			e, err = w.tree.Prepare(ctx, refs)
 		}

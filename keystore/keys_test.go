@@ -167,7 +167,7 @@ func TestPrepareRefuses(t *testing.T) {
 	r, s := p.add("somebody", "marketing", 0), p.add("another", "marketing", 0)
 	_, err := p.tree.Prepare(ctx, []keystore.Ref{r})
 	p.is(err, keystore.ErrNotFenced)
-	_, err = p.tree.PrepareSweep(ctx, []keystore.Ref{r})
+	_, err = p.tree.PrepareSweep(ctx, []keystore.Ref{r}, 0)
 	p.is(err, keystore.ErrNotFenced)
 	p.ok(p.tree.Fence(ctx, []keystore.Ref{r}))
 	e, err := p.tree.Prepare(ctx, []keystore.Ref{r})
@@ -385,7 +385,7 @@ func TestMissingPages(t *testing.T) {
 	if open != r.Keys || gone != 600-open {
 		t.Errorf("%d open, %d do not; fsck counted %d", open, gone, r.Keys)
 	}
-	if _, err := p.tree.PrepareSweep(ctx, nil); !errors.Is(err, keystore.ErrPageMissing) {
+	if _, err := p.tree.PrepareSweep(ctx, nil, 0); !errors.Is(err, keystore.ErrPageMissing) {
 		t.Errorf("a sweep that would lose people: %v", err)
 	}
 	// What is not lost can still be erased.
@@ -461,7 +461,7 @@ func TestSystemSecrets(t *testing.T) {
 	}
 	blind, err := p.tree.Blind(1, 5)
 	p.ok(err)
-	e, err := p.tree.PrepareSweep(ctx, nil)
+	e, err := p.tree.PrepareSweep(ctx, nil, 0)
 	p.ok(err)
 	if e.Generation() != 2 || p.tree.Generation() != 1 {
 		t.Errorf("generations %d, %d", e.Generation(), p.tree.Generation())

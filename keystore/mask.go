@@ -25,6 +25,10 @@ func (m Mask) Generation() uint32 { return m.g.g }
 // is the sealed leaf that it belongs to.
 func (m Mask) Envelope(leaf, env []byte) { m.g.mask(leaf, env) }
 
+// Tags reports whether request tags can be read, too, and not only envelopes: those of
+// an earlier generation that was kept for backups cannot.
+func (m Mask) Tags() bool { return !m.g.kept() }
+
 // Tag masks or unmasks a request tag and its MAC, in place. leaf is the leaf that the
 // request became. The mask is that of the generation, so what a sweep leaves out
 // cannot be looked for in what was written before it, and K_tags need not change.

@@ -51,18 +51,27 @@ func (t *Tree) openGeneration() (uint32, error) {
 	p := t.cur.sys
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.sys.gens) == 1 {
+	if p.sys.opened() == nil {
 		p.sys = p.sys.open()
 		t.sys.Store(p.sys)
 	}
 	p.force = true // also where an earlier call was not told whether it is durable
-	return p.sys.gens[1].g, nil
+	return p.sys.opened().g, nil
 }
 
 // Opened returns the generation that a sweep is filling, 0 where none is.
 func (t *Tree) Opened() uint32 {
-	if s := t.system(); len(s.gens) > 1 {
-		return s.gens[1].g
+	if g := t.system().opened(); g != nil {
+		return g.g
+	}
+	return 0
+}
+
+// Restorable returns the earlier generation whose envelopes can still be read, 0 where
+// there is none.
+func (t *Tree) Restorable() uint32 {
+	if g := &t.system().gens[0]; g.kept() {
+		return g.g
 	}
 	return 0
 }
@@ -79,9 +88,12 @@ func (t *Tree) Opened() uint32 {
 // keys; everything else goes on. All new pages are in memory until the epoch
 // ends, about 70 bytes for a key.
 //
+// keep names one earlier generation, or the current one, whose envelopes are to stay
+// readable: that of the newest backup, which nobody could restore otherwise. 0 is none.
+//
 // A tree that lacks pages cannot be swept: their keys would be lost for good.
-func (t *Tree) PrepareSweep(ctx context.Context, refs []Ref) (*Epoch, error) {
-	return t.prepare(ctx, &Epoch{ids: refIDs(refs), sweep: true})
+func (t *Tree) PrepareSweep(ctx context.Context, refs []Ref, keep uint32) (*Epoch, error) {
+	return t.prepare(ctx, &Epoch{ids: refIDs(refs), sweep: true, readable: keep})
 }
 
 // Generation is the generation that the epoch leads to.
@@ -128,7 +140,7 @@ func (e *Epoch) rebuild(ctx context.Context) error {
 		top.children[slots-1] = t.cur.top.children[slots-1]
 	}
 	sys := newPage(kindSystem, systemAddr, slotBits, e.v.gen, e.v.epoch, top)
-	sys.sys = t.sys.Load().swept()
+	sys.sys = t.sys.Load().swept(e.readable)
 
 	// As many passes as keep what is open at once within bounds; each builds an
 	// aligned part of the top page's children.

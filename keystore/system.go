@@ -14,9 +14,10 @@ import (
 //
 //	u8 1 | K_idx32 | K_route32 | K_tags32 | u8 n | n × (u32 g | K_env32 | K_esc32) | u16 n | n × (u8 len | name) | 0x00…
 //
-// padded to a multiple of 1,024. The first of the generations is the current one; a
-// second is there while a sweep fills it. Compartments are numbered from 1 in the
-// order of their names' first use.
+// padded to a multiple of 1,024. One of the generations is the current one. The next
+// is beside it while a sweep fills it. An earlier one may stay, for backups: only its
+// envelope mask, with zeros for K_esc. Compartments are numbered from 1 in the order of
+// their names' first use.
 type system struct {
 	kIdx, kRoute, kTags Secret
 	gens                []generation
@@ -32,14 +33,14 @@ type generation struct {
 	g        uint32
 	env, esc Secret
 	escMAC   mac
-	tagMAC   mac         // under env, for request tags
+	tagMAC   mac         // under esc, for request tags
 	stream   cipher.AEAD // under env; see newStream
 }
 
 const (
 	systemVersion  = 1
 	systemPad      = 1024
-	maxGenerations = 2
+	maxGenerations = 3
 )
 
 // A compartment's name is short, and there are few.
@@ -60,17 +61,16 @@ func newGeneration(g uint32) generation {
 	return n
 }
 
-// labelTags sets the mask of request tags apart from that of envelopes.
+// labelTags is for the mask of request tags. It comes from K_esc, because K_env may
+// outlive its generation.
 const labelTags = "lacuna/v1/tags"
 
 func (g *generation) prepare() {
 	g.escMAC, g.stream = newMAC(g.esc[:]), newStream(&g.env)
-	env := newMAC(g.env[:])
 	var k [32]byte
-	env.expand(k[:], labelTags, nil)
+	g.escMAC.expand(k[:], labelTags, nil)
 	g.tagMAC = newMAC(k[:])
 	clear(k[:])
-	env.zero()
 }
 
 func (s *system) prepare() {
@@ -96,26 +96,53 @@ func (s *system) clone() *system {
 // open is the system page with the generation beside it that a sweep fills.
 func (s *system) open() *system {
 	c := s.clone()
-	c.gens = append(c.gens[:1:1], newGeneration(s.generation()+1))
+	c.gens = append(c.gens, newGeneration(s.generation()+1))
 	return c
+}
+
+// kept reports whether only the envelopes of a generation can still be read.
+func (g *generation) kept() bool { return g.esc == (Secret{}) }
+
+// at is where the current generation is among gens.
+func (s *system) at() int {
+	if s.gens[0].kept() {
+		return 1
+	}
+	return 0
+}
+
+// opened is the generation that a sweep fills, nil where there is none.
+func (s *system) opened() *generation {
+	if at := s.at() + 1; at < len(s.gens) {
+		return &s.gens[at]
+	}
+	return nil
 }
 
 // swept is the system page after a sweep: everything that masks or routes is
 // new. K_idx and K_tags stay: tags stand only inside sealed pages, and the
 // subject ids that new ones would need are not known here.
-func (s *system) swept() *system {
-	if len(s.gens) == 1 {
+//
+// The envelopes of one earlier generation may stay readable. Whoever compares them with
+// those of the new one sees all that is erased at once, and that is what the living
+// show anyway; with two of them they would see what was erased in between.
+func (s *system) swept(keep uint32) *system {
+	if s.opened() == nil {
 		s = s.open()
 	}
 	c := s.clone()
 	c.kRoute = newSecret()
-	c.gens = slices.Clone(s.gens[1:])
+	c.gens = nil
+	if old := s.gen(keep); old != nil && keep <= s.generation() {
+		c.gens = append(c.gens, generation{g: old.g, env: old.env})
+	}
+	c.gens = append(c.gens, *s.opened())
 	c.prepare()
 	return c
 }
 
 // generation is the current one.
-func (s *system) generation() uint32 { return s.gens[0].g }
+func (s *system) generation() uint32 { return s.gens[s.at()].g }
 
 func (s *system) gen(g uint32) *generation {
 	for i := range s.gens {
@@ -199,10 +226,13 @@ func parseSystem(b []byte) (*system, error) {
 		copy(g.env[:], b[4:])
 		copy(g.esc[:], b[36:])
 		b = b[68:]
-		if g.g == 0 || g.g == housekeeping || i > 0 && g.g != s.gens[i-1].g+1 {
+		if g.g == 0 || g.g == housekeeping || i > 0 && (g.kept() || g.g <= s.gens[i-1].g) {
 			return nil, bad("generations")
 		}
 		s.gens = append(s.gens, g)
+	}
+	if rest := s.gens[min(s.at(), n-1):]; rest[0].kept() || len(rest) > 2 || len(rest) == 2 && rest[1].g != rest[0].g+1 {
+		return nil, bad("generations")
 	}
 	n = int(binary.BigEndian.Uint16(b))
 	b = b[2:]

@@ -195,7 +195,7 @@ func (t *Tree) Blind(g uint32, i uint64) (out [32]byte, err error) {
 	if n := t.nextSys.Load(); gen == nil && n != nil {
 		gen = n.gen(g)
 	}
-	if gen == nil {
+	if gen == nil || gen.kept() {
 		return out, fmt.Errorf("no blinding key for generation %d", g)
 	}
 	gen.escMAC.number(&out, i)

@@ -43,8 +43,8 @@ const stageDir = "backup" + partial
 // the backup gets its name. If Backup is interrupted, the next one into the same
 // folder goes on where it stopped.
 //
-// A sweep replaces the mask of every sealed event: nobody can read a backup from before
-// it any more. After a sweep a new one has to be made.
+// A sweep replaces the mask of every sealed event, and keeps that of the newest backup:
+// nobody can read an older one any more. After a sweep a new one should be made.
 func (l *Ledger) Backup(ctx context.Context, out string, options ...BackupOption) (_ Manifest, err error) {
 	if err := l.gate.enter(); err != nil {
 		return Manifest{}, err
@@ -86,6 +86,9 @@ func (l *Ledger) Backup(ctx context.Context, out string, options ...BackupOption
 		return m, err
 	}
 	if err := writeManifest(b.tmp, m); err != nil {
+		return m, err
+	}
+	if err := l.noteBackup(ctx, m.Generation); err != nil {
 		return m, err
 	}
 	if err := os.Rename(b.tmp, out); err != nil {

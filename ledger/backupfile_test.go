@@ -220,7 +220,7 @@ func TestRestoreSwept(t *testing.T) {
 	declare(t, l)
 	o.record(l, "p", "q")
 	o.backup(l, "monday")
-	e, err := ledger.Tree(l).PrepareSweep(t.Context(), nil)
+	e, err := ledger.Tree(l).PrepareSweep(t.Context(), nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

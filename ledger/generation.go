@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/merkle"
 	"github.com/lacunalog/lacuna/merkle/log"
@@ -31,13 +33,45 @@ type writing struct {
 
 // startWriting finds out where a sweep was interrupted: what is recorded from now on
 // is listed under the generation that it fills, too.
-func (l *Ledger) startWriting() {
+func (l *Ledger) startWriting(ctx context.Context) error {
 	w := &writing{mask: l.tree.Mask(l.tree.Generation())}
+	if l.readOnly != nil {
+		// A restored copy has the rows of the day of its backup, and newer key pages.
+		g, err := l.generationOfRows(ctx)
+		if err != nil {
+			return err
+		}
+		w.mask = l.tree.Mask(g)
+	}
 	if g := l.tree.Opened(); g != 0 && l.readOnly == nil {
 		next := l.tree.Mask(g)
 		w.next = &next
 	}
 	l.writing.Store(w)
+	return nil
+}
+
+// generationOfRows is the generation under which the rows of a copy are whole: that of
+// the tree, or the earlier one that the last sweep left readable for backups.
+func (l *Ledger) generationOfRows(ctx context.Context) (uint32, error) {
+	g := l.tree.Generation()
+	prepared, err := erasure.SweepPrepared(ctx, treeRows{l.log}, g)
+	if err != nil || prepared {
+		return g, err
+	}
+	first := g
+	stop := errors.New("found")
+	err = l.log.Scan(ctx, []byte{spaceEnvelope}, []byte{spaceEnvelope + 1}, func(k, _ []byte) error {
+		first = binary.BigEndian.Uint32(k[1:])
+		return stop
+	})
+	if err != nil && err != stop {
+		return 0, err
+	}
+	if old := l.tree.Restorable(); first != g && first != old {
+		return 0, fmt.Errorf("the sealed events of this copy are of generation %d, whose masks a later sweep destroyed; a backup of generation %d can be read, and those made since the last sweep", first, max(old, 1))
+	}
+	return first, nil
 }
 
 // A view is the ledger's rows at one state of the log, and the generation under which

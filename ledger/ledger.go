@@ -77,6 +77,9 @@ type Config struct {
 	SweepAtOnce int `json:"sweep_at_once,omitempty"`
 	// Erasing: what an erasure has to wait for; nil: nothing.
 	Erasing *ErasePolicy `json:"erasing,omitempty"`
+	// Certificates is the folder that receives the officer's copies of certificates before
+	// a sweep that nobody asked for; "" for DIR.certificates.
+	Certificates string `json:"certificates,omitempty"`
 }
 
 const (
@@ -466,7 +469,10 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 			return err
 		}
 	}
-	l.startWriting()
+	if err := l.startWriting(ctx); err != nil {
+		l.tree.Close()
+		return err
+	}
 	if l.tags, err = loadTags(ctx, l); err != nil {
 		l.tree.Close()
 		return err

@@ -206,7 +206,7 @@ func (r *Restored) pages(ctx context.Context, store string, lo log.Options, o Re
 	if err := checkRootIsNewest(tree.Info().Epoch, o.Pages); err != nil {
 		return err
 	}
-	if g := tree.Generation(); g != r.Manifest.Generation {
+	if g := tree.Generation(); g != r.Manifest.Generation && tree.Restorable() != r.Manifest.Generation {
 		return &SweptError{Backup: r.Manifest.Generation, Ledger: g}
 	}
 	r.Missing, err = tree.MissingPages(ctx)
@@ -237,7 +237,7 @@ func removeUnless(err *error, dir string) {
 	}
 }
 
-// SweptError says that a backup was made before a sweep. What masked its sealed
+// SweptError says that a sweep came after a backup, and that it was not the newest then. What masked its sealed
 // events was destroyed with the generation, for the living too: only the log itself,
 // with its proofs, is in it.
 type SweptError struct{ Backup, Ledger uint32 } // generations

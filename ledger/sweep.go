@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -42,8 +43,8 @@ var ErrSweeping = erasure.ErrSweeping
 // then the old masks are destroyed with the old root.
 //
 // Recording, reading and erasing go on meanwhile. A sweep that is interrupted goes on
-// where it stopped with the next one. A backup from before it cannot be read by
-// anybody afterwards, so make one behind it.
+// where it stopped with the next one. Of the backups from before it only the newest can
+// be restored afterwards, see keystore.PrepareSweep; so make one behind it.
 func (l *Ledger) Sweep(ctx context.Context, o SweepOptions) (*SweepResult, error) {
 	if err := l.gate.enter(); err != nil {
 		return nil, err
@@ -109,7 +110,10 @@ func generations(space byte, from, to uint32) [2][]byte {
 	q := p
 	q.put(to)
 	q[0] = space
-	if to == 0 {
+	if to == 0 && space == spaceSweep {
+		q.put(backupGeneration)
+		q[0] = space
+	} else if to == 0 {
 		return [2][]byte{p[:], {space + 1}}
 	}
 	return [2][]byte{p[:], q[:]}
@@ -138,7 +142,8 @@ func (s *sweeper) Drop(ctx context.Context, g uint32) error { return s.remove(ct
 func (s *sweeper) follow(g uint32) {
 	s.g, s.next = g, s.l.tree.Mask(g)
 	if w := *s.l.writing.Load(); w.next == nil {
-		w.next = &s.next
+		next := s.next
+		w.next = &next
 		s.l.rewrite(&w)
 	}
 }
@@ -228,6 +233,39 @@ func (l *Ledger) commitErased(g uint32, size uint64, erased bitmap) (*certificat
 		b, _ := l.tree.Blind(g, i) // it has the key
 		return b
 	})
+}
+
+// Keep names the generation of the newest backup, as long as it can still be read;
+// where nobody has made one, the current.
+func (s *sweeper) Keep(ctx context.Context) (uint32, error) {
+	v, err := s.l.log.Get(ctx, sweepRowKey(backupGeneration, sweepRowBackup))
+	switch {
+	case errors.Is(err, log.ErrNotFound):
+	case err != nil:
+		return 0, fmt.Errorf("looking for the newest backup: %w", err)
+	case len(v) == 4 && binary.BigEndian.Uint32(v) == s.l.tree.Restorable():
+		return s.l.tree.Restorable(), nil
+	}
+	return s.l.tree.Generation(), nil
+}
+
+// errSweptMeanwhile is what meets a backup that a sweep has made unreadable.
+var errSweptMeanwhile = &BusyError{What: "a sweep has ended meanwhile, and nobody could read the backup"}
+
+// noteBackup remembers under which generation the newest backup is.
+func (l *Ledger) noteBackup(ctx context.Context, g uint32) error {
+	if l.readOnly != nil {
+		return nil
+	}
+	if g != l.tree.Generation() && g != l.tree.Restorable() {
+		return errSweptMeanwhile
+	}
+	row := log.Row{Key: sweepRowKey(backupGeneration, sweepRowBackup), Value: binary.BigEndian.AppendUint32(nil, g)}
+	t, err := enqueueChange(l.log, log.Change{Set: []log.Row{row}})
+	if err != nil {
+		return err
+	}
+	return storeError(t.Wait(ctx))
 }
 
 // Outdated lists the keys of the bits of earlier cuts.

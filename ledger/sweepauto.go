@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 )
 
@@ -30,6 +31,15 @@ func (c *Config) SweepInterval() time.Duration {
 		days = defaultSweepDays
 	}
 	return time.Duration(days) * 24 * time.Hour
+}
+
+// CertificatesDir is the folder that receives the officer's copies of certificates
+// before a sweep that nobody asked for: afterwards they cannot be written again.
+func (l *Ledger) CertificatesDir() string {
+	if l.config.Certificates == "" {
+		return filepath.Clean(l.dir) + ".certificates"
+	}
+	return absoluteIn(l.dir, l.config.Certificates)
 }
 
 // A SweepDue says whether there is something to sweep.

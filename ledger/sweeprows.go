@@ -25,6 +25,11 @@ const (
 	sweepRowDone = 'p'
 	sweepRowBits = 'b'
 
+	// Under no generation, so that no sweep drops it: 'w' ffffffff 'k' → u32, that of the
+	// newest backup.
+	backupGeneration = 1<<32 - 1
+	sweepRowBackup   = 'k'
+
 	sweepCompartment = "sweep"
 )
 

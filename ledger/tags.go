@@ -103,6 +103,9 @@ func loadTags(ctx context.Context, l *Ledger) (*tags, error) {
 	oldest := minuteOf(l.now().Add(-tagWindow))
 	v := l.view()
 	defer v.Close()
+	if !v.mask.Tags() {
+		return t, nil // a restored copy, which records nothing
+	}
 	size, g := v.Head().Size, v.generation()
 	leaves := leafReader{v: v}
 	err := v.Scan(ctx, tagsRow(g, 0), tagsRow(g+1, 0), func(k, row []byte) error {

@@ -21,7 +21,7 @@ func backupCommand() *cli.Command {
 		ArgsUsage: "FOLDER",
 		Description: "Whoever has the backup reads nothing and signs nothing; what is erased later is erased in it too. Keep the root and log.skey elsewhere.\n" +
 			"With --into or --since only what is new is copied. Every backup is whole all the same: to drop an old one, remove its folder. An\n" +
-			"interrupted backup goes on with the next call. A sweep ends the use of all backups before it: make one after each.",
+			"interrupted backup goes on with the next call. A sweep ends the use of all backups but the newest: make one after each.",
 		Flags: ledgerFlags(
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder to create, instead of the argument"},
 			&cli.StringFlag{Name: "since", Usage: "an older backup, on the same disk: what it has is linked, not copied"},

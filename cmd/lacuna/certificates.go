@@ -59,6 +59,9 @@ func certificatesCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
+				if certs, err = withFiled(certs, l.CertificatesDir()); err != nil {
+					return err
+				}
 				if folder := c.String("output"); folder != "" {
 					if err := writeCertificates(c, l, certs, folder); err != nil {
 						return err

@@ -308,7 +308,8 @@ func (d *demo) expire() error {
 
 func (d *demo) close() error {
 	d.say("\nNOT REACHED by any of this: Leonie's own proof file; the CRM and the mailer, which must erase for themselves;")
-	d.say("an operator who copied keys in secret beforehand. Traces of which erased entries belonged together are not swept yet.")
+	d.say("an operator who copied keys in secret beforehand. Traces of which erased entries belonged together were swept at once;")
+	d.say("in a large ledger they last until the next sweep.")
 	d.say("Destroyed with the root file %s.root: everybody. It must not be in a backup, so keep a second one elsewhere:", shown(d.dir))
 	d.say("  lacuna init --root FILE --root FILE-ON-ANOTHER-DISK")
 	d.say("\nExplore  export LACUNA_LEDGER=%s", shown(d.dir))

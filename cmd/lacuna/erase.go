@@ -59,7 +59,7 @@ func eraseCommand() *cli.Command {
 						return err
 					}
 					if c.Bool("dry-run") {
-						return printPlan(c, p, nil, 0)
+						return printPlan(c, p, nil, 0, nil)
 					}
 					printPlanText(c.App.ErrWriter, p, false)
 					if err := confirm(c, r.Subject, "Type the subject id to erase: "); err != nil {
@@ -92,7 +92,8 @@ func eraseCommand() *cli.Command {
 							fmt.Sprintf("lacuna prove --index %d -o %s", cert.Record.Index, name))
 					}
 				}
-				return printPlan(c, p, cert, time.Since(start))
+				took := time.Since(start)
+				return printPlan(c, p, cert, took, sweepAtOnce(c, l))
 			})
 		},
 	}
@@ -166,14 +167,18 @@ type erased struct {
 	Recipients   []jsonv1.Recipient   `json:"to_be_told"`
 	Milliseconds float64              `json:"milliseconds,omitempty"`
 	Certificate  *erasure.Certificate `json:"certificate,omitempty"`
+	Sweep        *uint64              `json:"sweep,omitempty"` // record of the sweep that followed
 }
 
-func printPlan(c *cli.Context, p *ledger.Plan, cert *erasure.Certificate, took time.Duration) error {
+func printPlan(c *cli.Context, p *ledger.Plan, cert *erasure.Certificate, took time.Duration, swept *ledger.SweepResult) error {
 	w := c.App.Writer
 	if c.Bool("json") {
 		j := erased{DryRun: cert == nil, Recipients: []jsonv1.Recipient{}, Milliseconds: float64(took.Microseconds()) / 1000}
 		if cert != nil {
 			j.Certificate = cert.Officer()
+		}
+		if swept != nil {
+			j.Sweep = &swept.Index
 		}
 		for _, line := range p.Lines {
 			pl := jsonv1.PlanLine{Compartment: line.Compartment, Cohort: line.Cohort, Events: line.Events, Kept: line.Kept, Why: line.Why}
@@ -193,7 +198,11 @@ func printPlan(c *cli.Context, p *ledger.Plan, cert *erasure.Certificate, took t
 	printPlanText(w, p, cert != nil)
 	if cert != nil {
 		fmt.Fprintf(w, "done in %.1f ms, level %s\n", float64(took.Microseconds())/1000, cert.Terms.Level)
-		fmt.Fprintf(w, "keys destroyed, epoch %d, record is entry %d; traces are not swept yet\n", cert.Terms.Epoch, cert.Record.Index)
+		traces := "traces are not swept yet"
+		if swept != nil {
+			traces = fmt.Sprintf("traces swept, record is entry %d", swept.Index)
+		}
+		fmt.Fprintf(w, "keys destroyed, epoch %d, record is entry %d; %s\n", cert.Terms.Epoch, cert.Record.Index, traces)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func restoreCommand() *cli.Command {
 		ArgsUsage: "BACKUP",
 		Description: "BACKUP is a backup, or a folder of backups, of which the newest is taken; each of its files is compared with what was written. Who was\n" +
 			"erased since the backup stays erased. Where the log had gone on since, the restored ledger only reads: what it would sign next would\n" +
-			"contradict what others have seen. A backup from before a sweep cannot be restored.",
+			"contradict what others have seen. Of the backups from before a sweep only the newest can be restored.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "ledger", Usage: "folder to create", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
 			&cli.StringFlag{Name: "from", Usage: "the backup, instead of the argument"},

@@ -105,6 +105,9 @@ func runRetention(c *cli.Context, l *ledger.Ledger, at time.Time) error {
 	if err != nil {
 		return err
 	}
+	if !c.Bool("dry-run") {
+		sweepIfDue(c, l, len(lines) > 0)
+	}
 	// What was logged has not changed: the same entries still have the same root.
 	root, err := l.Log().RootAt(c.Context, before.Size)
 	if err != nil {

@@ -58,12 +58,18 @@ func serve(c *cli.Context, l *ledger.Ledger) error {
 	}
 	ctx, stop := context.WithCancel(c.Context)
 	defer stop()
+	swept := make(chan struct{})
+	go func() {
+		defer close(swept)
+		keepSwept(ctx, c, l)
+	}()
 	published := make(chan error, 1)
 	go func() {
 		published <- keepPublished(ctx, c, l, stop)
 	}()
 	err = serveUntil(ctx, socket, l.Log().Handler(), slog.New(slog.NewTextHandler(c.App.ErrWriter, nil)))
 	stop()
+	<-swept
 	return errors.Join(err, <-published)
 }
 

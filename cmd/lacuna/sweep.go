@@ -22,7 +22,7 @@ func sweepCommand() *cli.Command {
 		Description: "Rewrites every sealed event under new masks, with random bytes in the place of erased ones, and destroys the old masks. Afterwards nobody\n" +
 			"who has every byte that was ever written, and the root, learns which erased entries belonged together. Recording goes on meanwhile, and a\n" +
 			"sweep that is interrupted goes on with the next. Without --now it sweeps if one is due (sweep_days in lacuna.json).\n" +
-			"A backup from before a sweep cannot be read by anybody afterwards: make a new one.",
+			"The newest backup can still be restored afterwards, those before it cannot: make a new one.",
 		Flags: ledgerFlags(
 			&cli.BoolFlag{Name: "now", Usage: "sweep although none is due"},
 			&cli.Float64Flag{Name: "rate", Usage: "write at most so many `MB` in a second; 0 for as fast as it can"},
@@ -146,7 +146,7 @@ func printSwept(c *cli.Context, out *jsonv1.Swept) error {
 	case out.Swept:
 		_, err = fmt.Fprintf(c.App.Writer, "swept: generation %d, %d of %d entries are erased. Traces of epochs %d to %d were swept at %s; the record is entry %d.\n",
 			out.Generation, out.Erased, out.Size, out.EpochsFrom, out.EpochsTo, out.TracesSweptAt, out.Record)
-		fmt.Fprintln(c.App.ErrWriter, "hint: nobody can read a backup from before this sweep: lacuna backup")
+		fmt.Fprintln(c.App.ErrWriter, "hint: only the newest backup can still be restored: lacuna backup")
 	case out.Verified != nil:
 	case out.Unswept == 0:
 		_, err = fmt.Fprintln(c.App.Writer, "nothing to sweep: nothing was erased since the last sweep.")

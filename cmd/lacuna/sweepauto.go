@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lacunalog/lacuna/erasure"
+	certificates "github.com/lacunalog/lacuna/erasure/certificate"
+	"github.com/lacunalog/lacuna/ledger"
+)
+
+// unasked are the options of a sweep that nobody asked for: the certificates that cannot
+// be written again go into the ledger's own folder for them.
+func unasked(c *cli.Context, l *ledger.Ledger) ledger.SweepOptions {
+	return ledger.SweepOptions{Officer: func(certs []*erasure.Certificate) error {
+		return writeCertificates(c, l, certs, l.CertificatesDir())
+	}}
+}
+
+// sweepAtOnce sweeps after an erasure where the ledger is small; nil where it does not.
+// What is erased stays so if it fails, and the next sweep takes it along.
+func sweepAtOnce(c *cli.Context, l *ledger.Ledger) *ledger.SweepResult {
+	if !l.SweepsAtOnce() {
+		return nil
+	}
+	r, err := l.Sweep(c.Context, unasked(c, l))
+	if err == nil {
+		err = proveSweep(c, l, r, l.CertificatesDir())
+	}
+	if err != nil {
+		fmt.Fprintf(c.App.ErrWriter, "lacuna: the data is erased, but its traces could not be swept now: %v\n", err)
+	}
+	return r
+}
+
+// sweepIfDue sweeps after a run of retention: at once where the ledger is small and
+// something was erased, otherwise if it is due.
+func sweepIfDue(c *cli.Context, l *ledger.Ledger, erased bool) {
+	due, err := l.SweepDue(c.Context)
+	if err == nil && (due.Now || erased && l.SweepsAtOnce()) {
+		var r *ledger.SweepResult
+		if r, err = l.Sweep(c.Context, unasked(c, l)); err == nil {
+			fmt.Fprintf(c.App.ErrWriter, "lacuna: traces swept, generation %d, record is entry %d\n", r.Record.Generation, r.Index)
+			err = proveSweep(c, l, r, l.CertificatesDir())
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(c.App.ErrWriter, "lacuna: traces could not be swept now: %v\n", err)
+	}
+}
+
+// keepSwept sweeps when it is due for as long as a server runs.
+func keepSwept(ctx context.Context, c *cli.Context, l *ledger.Ledger) {
+	l.KeepSwept(ctx, unasked(c, l), func(r *ledger.SweepResult, err error) {
+		if err == nil {
+			fmt.Fprintf(c.App.ErrWriter, "lacuna: traces swept, generation %d, record is entry %d\n", r.Record.Generation, r.Index)
+			err = proveSweep(c, l, r, l.CertificatesDir())
+		}
+		if err != nil {
+			fmt.Fprintf(c.App.ErrWriter, "lacuna: sweeping: %v\n", err)
+		}
+	})
+}
+
+// withFiled adds the certificates that were kept before a sweep.
+func withFiled(certs []*erasure.Certificate, folder string) ([]*erasure.Certificate, error) {
+	names, err := filesLike(folder)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		cert, err := certificates.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if !slices.ContainsFunc(certs, func(c *erasure.Certificate) bool { return certificateName(c) == certificateName(cert) }) {
+			certs = append(certs, cert)
+		}
+	}
+	slices.SortStableFunc(certs, func(a, b *erasure.Certificate) int {
+		switch {
+		case a.Terms.Epoch < b.Terms.Epoch:
+			return -1
+		case a.Terms.Epoch > b.Terms.Epoch:
+			return 1
+		}
+		return 0
+	})
+	return certs, nil
+}
+
+// filesLike lists the certificates in a folder, which need not be there.
+func filesLike(folder string) ([]string, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if ok, _ := filepath.Match("epoch-*.json", e.Name()); ok {
+			names = append(names, filepath.Join(folder, e.Name()))
+		}
+	}
+	return names, nil
+}
