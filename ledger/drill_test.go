@@ -148,7 +148,8 @@ func TestDrillFork(t *testing.T) {
 	o.fails("a fork", d, err, "not the same log")
 }
 
-// TestDrillSwept drills a backup from before a sweep, and one from after it.
+// TestDrillSwept drills the newest backup from before a sweep, one from after it, and
+// then the older one.
 func TestDrillSwept(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
@@ -163,8 +164,15 @@ func TestDrillSwept(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, err := o.drill(l, "monday", nil, nil)
-	o.fails("before the sweep", d, err, "swept since")
+	if err != nil || len(d.Problems) > 0 || d.Erased != 4 || d.Opened < 16 {
+		t.Errorf("the newest one from before the sweep: %+v, %v", d, err)
+	}
 	o.backup(l, "tuesday")
+	if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	d, err = o.drill(l, "monday", nil, nil)
+	o.fails("not the newest before a sweep", d, err, "swept since")
 	o.erase(l, "p-2")
 	o.record(l, "p-3")
 	if d, err = o.drill(l, "tuesday", nil, nil); err != nil || d.Erased < 8 || d.Opened < 12 || d.Tried == 0 {
