@@ -252,7 +252,7 @@ type NewCustodian struct {
 	Invitation  string // as the custodian printed it
 	Name        string // what we call it; "" for the name of its host
 	Independent bool
-	Pages       bool // it also receives key pages, from the next opening on
+	Pages       bool // it also receives key pages, from the next opening on: then [Ledger.ShipPages]
 }
 
 // AddCustodian enrols at a custodian and gives it a share, in an epoch of its own: all
@@ -303,6 +303,19 @@ func (l *Ledger) AddCustodian(ctx context.Context, n NewCustodian) error {
 		l.custody.members[at].Change = ""
 		return l.saveCustodians()
 	})
+}
+
+// ShipPages gives all key pages to every place that receives them, in an epoch that
+// erases nobody: a place that is new then completes every backup from before, too.
+func (l *Ledger) ShipPages(ctx context.Context) error {
+	if err := l.gate.enter(); err != nil {
+		return err
+	}
+	defer l.gate.leave()
+	if l.readOnly != nil {
+		return l.readOnly
+	}
+	return l.erasure.Alone(func() error { return l.tree.ShipAll(ctx) })
 }
 
 // Reenrol uses an invitation of a custodian that the ledger has already, because the

@@ -321,44 +321,75 @@ func TestCustodianHead(t *testing.T) {
 	}
 }
 
-// TestCustodianPages loses the machine after an erasure, and restores an older backup
-// with the key pages that the custodian has.
+// TestCustodianPages loses the machine after an erasure, and restores backups from
+// before and after the custodian joined with the key pages that it has.
 func TestCustodianPages(t *testing.T) {
 	o, v := newOffice(t), newVault(t)
 	l := o.open("crm")
 	declare(t, l)
+	about := func(who string) string {
+		return strings.NewReplacer("newsletter", "chat-service", "c-1", who).Replace(aboutCustody)
+	}
+	must(t, l, about("c-1"))
+	must(t, l, about("c-2"))
+	if _, err := l.Backup(t.Context(), o.path("before")); err != nil {
+		t.Fatal(err)
+	}
 	if err := l.AddCustodian(t.Context(), v.join("vault")); err != nil {
 		t.Fatal(err)
 	}
 	o.close(l)
 	l = o.open("crm") // from now on pages go there
-	for _, who := range []string{"c-1", "c-2", "c-3"} {
-		must(t, l, strings.NewReplacer("newsletter", "chat-service", "c-1", who).Replace(aboutCustody))
+	if err := l.ShipPages(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := l.Backup(t.Context(), o.path("backup")); err != nil {
+	must(t, l, about("c-3"))
+	if _, err := l.Backup(t.Context(), o.path("after")); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "c-2"}); err != nil {
 		t.Fatal(err)
 	}
 	o.close(l)
-	restore := func(to, pages string) (*ledger.Restored, error) {
-		return ledger.Restore(t.Context(), ledger.RestoreOptions{
-			From: o.path("backup"), Dir: o.path(to), Root: []string{o.path("crm.root")}, SigningKey: o.path("crm/log.skey"), Pages: pages,
-		})
-	}
-	if r, err := restore("without", ""); err == nil && len(r.Missing) == 0 {
-		t.Error("control: the pages of the custodian are not needed")
-	}
-	r, err := restore("with", filepath.Join(v.dir, "pages"))
-	if err != nil || len(r.Missing) != 0 {
-		t.Fatalf("%+v, %v", r, err)
-	}
-	l = o.open("with")
-	for who, want := range map[string]int{"c-1": 1, "c-2": 0, "c-3": 1} {
-		if n := events(t, l, who); n != want {
-			t.Errorf("%s has %d events, want %d", who, n, want)
+	for _, x := range []struct {
+		backup, pages string
+		invited       bool
+		want          map[string]int // nil: not all pages are there
+	}{
+		{"after", "", false, nil},
+		{"after", filepath.Join(v.dir, "pages"), false, map[string]int{"c-1": 1, "c-2": 0, "c-3": 1}},
+		{"before", filepath.Join(v.dir, "pages"), true, map[string]int{"c-1": 1, "c-2": 0, "c-3": 0}},
+	} {
+		to := x.backup + x.pages[:min(1, len(x.pages))] + "restored"
+		to = strings.ReplaceAll(to, "/", "-")
+		ro := ledger.RestoreOptions{From: o.path(x.backup), Dir: o.path(to), Root: []string{o.path("crm.root")}, SigningKey: o.path("crm/log.skey"), Pages: x.pages}
+		if x.invited {
+			if _, err := ledger.Restore(t.Context(), ro); !errors.Is(err, keystore.ErrNoCompleteEpoch) {
+				t.Errorf("a backup that does not know the custodian: %v", err)
+			}
+			i, err := custodian.Invite(v.dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ro.Custodians = []string{i.String()}
 		}
+		r, err := ledger.Restore(t.Context(), ro)
+		if x.want == nil {
+			if err == nil && len(r.Missing) == 0 {
+				t.Error("control: the pages of the custodian are not needed")
+			}
+			continue
+		}
+		if err != nil || len(r.Missing) != 0 {
+			t.Fatalf("%s: %+v, %v", x.backup, r, err)
+		}
+		l = o.open(to)
+		for who, want := range x.want {
+			if n := events(t, l, who); n != want {
+				t.Errorf("%s: %s has %d events, want %d", x.backup, who, n, want)
+			}
+		}
+		o.close(l)
 	}
 }
 

@@ -17,11 +17,11 @@ func custodianAddCommand() *cli.Command {
 		ArgsUsage: "INVITATION",
 		Description: "Enrols at the custodian, and changes the root in an epoch of its own: all shares are fresh. From then on the ledger opens only while the\n" +
 			"custodian answers, and whoever loses the custodian's share has erased everybody. For a custodian that the ledger has already, it only\n" +
-			"enrols anew.",
+			"enrols anew, and with --pages ships all key pages again.",
 		Flags: ledgerFlags(
 			&cli.StringFlag{Name: "name", Usage: "what to call it (default: the host of its address)"},
 			&cli.BoolFlag{Name: "independent", Usage: "others administrate it: with this, and only if it runs on another machine, level L2 can be reached"},
-			&cli.BoolFlag{Name: "pages", Usage: "also keep key pages there, from the next opening on"},
+			&cli.BoolFlag{Name: "pages", Usage: "also keep key pages there; all are shipped at once"},
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask (for scripts)"},
 		),
 		Action: func(c *cli.Context) error {
@@ -38,7 +38,7 @@ func custodianAddCommand() *cli.Command {
 				return err
 			}
 			if known {
-				return withLedger(c, func(l *ledger.Ledger) error { return printHolders(c, l) })
+				return withLedger(c, func(l *ledger.Ledger) error { return shipAndPrint(c, l) })
 			}
 			if !c.Bool("yes") {
 				fmt.Fprintf(c.App.ErrWriter, "the ledger will open only while the custodian at %s answers; whoever loses its share has erased everybody\n", i.Custodian.Host)
@@ -46,18 +46,23 @@ func custodianAddCommand() *cli.Command {
 					return err
 				}
 			}
-			return withLedger(c, func(l *ledger.Ledger) error {
-				n := ledger.NewCustodian{Invitation: text, Name: c.String("name"), Independent: c.Bool("independent"), Pages: c.Bool("pages")}
-				if err := l.AddCustodian(c.Context, n); err != nil {
-					return err
-				}
-				if n.Pages {
-					fmt.Fprintln(c.App.ErrWriter, "lacuna: older backups need key pages that the custodian never had: make a backup now")
-				}
-				return printHolders(c, l)
-			})
+			n := ledger.NewCustodian{Invitation: text, Name: c.String("name"), Independent: c.Bool("independent"), Pages: c.Bool("pages")}
+			if err := withLedger(c, func(l *ledger.Ledger) error { return l.AddCustodian(c.Context, n) }); err != nil {
+				return err
+			}
+			// Opened again it has the custodian among the places for key pages.
+			return withLedger(c, func(l *ledger.Ledger) error { return shipAndPrint(c, l) })
 		},
 	}
+}
+
+func shipAndPrint(c *cli.Context, l *ledger.Ledger) error {
+	if c.Bool("pages") {
+		if err := l.ShipPages(c.Context); err != nil {
+			return withHint(err, "the custodian was added; the same command once more ships the key pages")
+		}
+	}
+	return printHolders(c, l)
 }
 
 func custodianRemoveCommand() *cli.Command {
