@@ -2,7 +2,7 @@
 // (.tlog-proof files), erasure certificates, paired openings, audit samples and signed
 // heads.
 //
-//	lacuna-verify (--key VKEYFILE | --policy FILE) [--seed HEX] [--lang de|en] FILE…
+//	lacuna-verify (--key VKEYFILE | --policy FILE) [--seed TEXT] [--lang de|en] FILE…
 //	lacuna-verify consistency (--key VKEYFILE | --policy FILE) --old HEAD --new HEAD (--proof FILE | --tiles FOLDER)
 //
 // It needs the files and the log's public key, or a policy that says whom its reader

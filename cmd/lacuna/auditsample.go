@@ -20,10 +20,10 @@ func auditSampleCommand() *cli.Command {
 		Name:  "sample",
 		Usage: "answer an auditor who draws entries with a seed of their own",
 		Description: "Each entry that SHA-256(seed || head) draws comes with an opening or with the bit by which the last sweep committed to whether it is erased.\n" +
-			"The file verifies with the log's public key alone: lacuna verify --key log.vkey --seed HEX FILE. Without --open nothing of an entry that\n" +
+			"The file verifies with the log's public key alone: lacuna verify --key log.vkey --seed TEXT FILE. Without --open nothing of an entry that\n" +
 			"lives is shown. Let the auditor have a head first, and ask for the seed afterwards: then neither side chooses.",
 		Flags: ledgerFlags(
-			&cli.StringFlag{Name: "seed", Usage: "the auditor's seed, 16 to 64 bytes in `HEX`", Required: true},
+			&cli.StringFlag{Name: "seed", Usage: "the auditor's seed, any `TEXT` that nobody could foresee", Required: true},
 			&cli.IntFlag{Name: "n", Usage: "draw so many entries", Value: 100},
 			&cli.IntFlag{Name: "blocks", Usage: "draw so many blocks of 4,096 entries, and show each bit of them: their totals are then proven"},
 			&cli.StringFlag{Name: "head", Usage: "signed head that the auditor has from before (default: the newest)"},
@@ -62,8 +62,8 @@ func auditSampleCommand() *cli.Command {
 }
 
 func sampleOptions(c *cli.Context) (o ledger.SampleOptions, err error) {
-	o = ledger.SampleOptions{Seed: c.String("seed"), Leaves: c.Int("n"), Blocks: c.Int("blocks"), Open: c.Bool("open")}
-	if err := certificates.CheckSeed(o.Seed); err != nil {
+	o = ledger.SampleOptions{Leaves: c.Int("n"), Blocks: c.Int("blocks"), Open: c.Bool("open")}
+	if o.Seed, err = certificates.SeedOf(c.String("seed")); err != nil {
 		return o, &usageError{err: fmt.Errorf("--seed: %w", err), hint: "openssl rand -hex 32 draws one"}
 	}
 	if o.Leaves < 0 || o.Leaves > certificates.MaxSampleLeaves || o.Blocks < 0 || o.Blocks > certificates.MaxSampleBlocks {

@@ -1,6 +1,7 @@
 package certificate
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -80,6 +81,19 @@ func CheckSeed(seed string) error {
 		return errors.New("a seed is 16 to 64 bytes in lower-case hex")
 	}
 	return nil
+}
+
+// SeedOf makes a seed of what an auditor says: hex of 16 to 64 bytes is one, and any
+// other text stands for its SHA-256.
+func SeedOf(text string) (string, error) {
+	switch {
+	case text == "":
+		return "", errors.New("a seed is not empty")
+	case CheckSeed(text) == nil:
+		return text, nil
+	}
+	h := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(h[:]), nil
 }
 
 func (s *Sample) check() error {

@@ -87,8 +87,6 @@ func (o *options) check() error {
 		return &hinted{errors.New("no receipt given"), "NAME --key log.vkey FILE; a FILE of - is standard input"}
 	case o.lang != "" && !slices.Contains(certificate.Languages(), o.lang):
 		return &hinted{fmt.Errorf("--lang %s: certificates are written in %s", o.lang, strings.Join(certificate.Languages(), " and ")), "NAME --key log.vkey --lang de FILE.json"}
-	case o.seed != "" && certificate.CheckSeed(o.seed) != nil:
-		return &hinted{fmt.Errorf("--seed: %w", certificate.CheckSeed(o.seed)), "openssl rand -hex 32 draws one"}
 	case !o.consistency:
 		return nil
 	case len(o.files) > 0:

@@ -23,7 +23,7 @@ const (
 	exitFailed = 10 // something does not verify
 )
 
-const usage = `usage: %[1]s (--key VKEYFILE | --policy FILE) [--chain] [--seed HEX] [--explain] [--json | --lang de|en] FILE…
+const usage = `usage: %[1]s (--key VKEYFILE | --policy FILE) [--chain] [--seed TEXT] [--explain] [--json | --lang de|en] FILE…
        %[1]s consistency (--key VKEYFILE | --policy FILE) --old HEAD --new HEAD
                      [--proof FILE | --tiles FOLDER [-o FILE]] [--explain] [--json]
 
@@ -36,7 +36,7 @@ standard input.
   --policy FILE   policy after C2SP tlog-policy: which witnesses must have countersigned
                   and, without --key, which logs are believed
   --chain         the receipts must be consecutive events of one chain
-  --seed HEX      the auditor's own seed: an audit sample that another has drawn is refused
+  --seed TEXT     the auditor's own seed: an audit sample that another has drawn is refused
   --lang de|en    write each certificate that verifies as a letter, in German or English
   --explain       say of each check what was compared with what
   --json          print one JSON object (verification/v1, consistency/v1) instead of lines

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/ledger/envelope"
 	"github.com/lacunalog/lacuna/ledger/receipt"
 )
@@ -68,8 +69,8 @@ func verify(o options, t *receipt.Trust, f *files, complain func(error)) ([]byte
 	if len(reports) == 0 {
 		return nil, exitUsage, nil
 	}
-	if o.seed != "" {
-		receipt.CheckSeed(reports, o.seed)
+	if seed, err := certificate.SeedOf(o.seed); err == nil {
+		receipt.CheckSeed(reports, seed)
 	}
 	v := receipt.Conclude(reports, o.chain)
 	code := exitOK
