@@ -34,7 +34,8 @@ func (o *office) drill(l *ledger.Ledger, from string, roots []keystore.Holder, p
 	if again, err := os.ReadFile(o.path("crm.root")); err != nil || string(again) != string(root) {
 		o.t.Errorf("the drill has changed the root (%v)", err)
 	}
-	if again, err := os.ReadFile(o.path("crm.root.head")); err != nil || string(again) != string(head) {
+	// The ledger itself may have been about to write it.
+	if again, err := os.ReadFile(o.path("crm.root.head")); err != nil || string(again) != string(head) && string(again) != string(l.Log().Head().Signed) {
 		o.t.Errorf("the drill has changed the head beside the root (%v)", err)
 	}
 	if _, err := os.Stat(o.path("crm/log.skey")); err != nil {
