@@ -311,9 +311,16 @@ func (d *demo) close() error {
 	d.say("an operator who copied keys in secret beforehand. Traces of which erased entries belonged together were swept at once;")
 	d.say("in a large ledger they last until the next sweep.")
 	d.say("Destroyed with the root file %s.root: everybody. It must not be in a backup, so keep a second one elsewhere:", shown(d.dir))
-	d.say("  lacuna init --root FILE --root FILE-ON-ANOTHER-DISK")
+	d.say("  lacuna root add FILE-ON-ANOTHER-DISK · lacuna custodian add …")
 	d.say("\nExplore  export LACUNA_LEDGER=%s", shown(d.dir))
-	d.say("         lacuna subject timeline %s · lacuna get %d (erased, exit 11) · lacuna doctor · lacuna fsck", d.leonie, d.marketed[0])
+	d.say("         lacuna subject timeline %s · lacuna get %d (erased, exit 11) · lacuna audit sample --seed 42 -n 20 · lacuna fsck", d.leonie, d.marketed[0])
+	sample := d.file("sample.json")
+	if _, err := d.child(exitOK, "", "audit", "sample", "--seed", "42", "-n", "20", "-o", sample); err != nil {
+		return err
+	}
+	if err := d.offline(exitOK, sample, func([]byte) {}); err != nil {
+		return err
+	}
 	if _, err := d.child(exitErased, "", "get", fmt.Sprint(d.marketed[0])); err != nil {
 		return err
 	}
@@ -341,9 +348,20 @@ func (d *demo) show(want int, stdin string, args ...string) error {
 	return err
 }
 
-// verify runs the offline verifier as a program of its own in a folder that holds
-// the two files it is given and nothing else.
+// verify shows what the offline verifier says of a proof.
 func (d *demo) verify(want int, proof string) error {
+	d.command("lacuna-verify --key log.vkey " + filepath.Base(proof))
+	return d.offline(want, proof, func(out []byte) {
+		if !d.proved { // what it says is the same the second time
+			d.echo(out, want)
+		}
+		d.proved = d.proved || want == exitVerify
+	})
+}
+
+// offline runs the offline verifier as a program of its own in a folder that holds
+// the two files it is given and nothing else.
+func (d *demo) offline(want int, proof string, said func(out []byte)) error {
 	room, err := os.MkdirTemp(d.work, "verifier-")
 	if err != nil {
 		return err
@@ -355,16 +373,12 @@ func (d *demo) verify(want int, proof string) error {
 	if err := copyOne(filepath.Join(d.dir, "log.vkey"), filepath.Join(room, "log.vkey")); err != nil {
 		return err
 	}
-	d.command("lacuna-verify --key log.vkey " + filepath.Base(proof))
 	cmd := exec.CommandContext(d.c.Context, d.self, "--key", "log.vkey", filepath.Base(proof))
 	cmd.Args[0] = verifierName
 	cmd.Dir = room
 	cmd.Env = []string{}
 	out, err := d.result(cmd, want)
-	if !d.proved { // what it says is the same the second time
-		d.echo(out, want)
-	}
-	d.proved = d.proved || want == exitVerify
+	said(out)
 	return err
 }
 
