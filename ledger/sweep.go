@@ -63,6 +63,9 @@ func (l *Ledger) Sweep(ctx context.Context, o SweepOptions) (*SweepResult, error
 	s := l.sweeper
 	s.o, s.due = o, time.Time{}
 	defer s.end()
+	if err := s.checkSpace(); err != nil {
+		return nil, err
+	}
 	done, err := l.erasure.Sweep(ctx, erasure.SweepOptions{Officer: o.Officer})
 	if err != nil {
 		if errors.Is(err, context.Canceled) && context.Cause(ctx) == ErrClosed {
@@ -91,6 +94,35 @@ func (s *sweeper) progress(stage string, done, total uint64) {
 	if s.o.Progress != nil {
 		s.o.Progress(stage, done, total)
 	}
+}
+
+// A SpaceError says that there is not enough room on the disk for a second generation.
+type SpaceError struct{ Need, Free uint64 } // bytes; Free beyond what appends need
+
+func (e *SpaceError) Error() string {
+	return fmt.Sprintf("a sweep needs about %d MB on the disk until it ends, and %d MB are free beyond what recording needs", e.Need>>20, e.Free>>20)
+}
+
+// checkSpace refuses to begin where the next generation has no room beside this one.
+// What an interrupted sweep has copied already counts.
+func (s *sweeper) checkSpace() error {
+	g := s.l.tree.Generation()
+	size := func(from, to uint32) (n, free uint64, ok bool, err error) {
+		var rows [][2][]byte
+		for _, space := range []byte{spaceEnvelope, spaceList, spaceTags} {
+			rows = append(rows, generations(space, from, to))
+		}
+		return s.l.log.Space(rows)
+	}
+	need, free, ok, err := size(g, g+1)
+	if err != nil || !ok {
+		return err
+	}
+	there, _, _, err := size(g+1, g+2)
+	if need -= min(need, there); err == nil && need > free {
+		err = &SpaceError{Need: need, Free: free}
+	}
+	return err
 }
 
 // end lets go of what a sweep held.

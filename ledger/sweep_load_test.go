@@ -126,3 +126,26 @@ func TestSweepLoses(t *testing.T) {
 	}
 	checkFsck(t, l)
 }
+
+// TestSweepNeedsSpace: a sweep says how much room it needs before it writes anything.
+func TestSweepNeedsSpace(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	must(t, l, `{"type":"processing.performed","subject":"p","purpose":"chat-service","operation":"answer"}`)
+	w.close(l)
+	l = w.open() // now they lie in tables, whose size is known
+	w.disk.SetFree(512<<20 + 1)
+	before := len(rowsOf(t, l, 'w'))
+	var space *ledger.SpaceError
+	if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); !errors.As(err, &space) || space.Free != 1 || space.Need <= 1 {
+		t.Fatalf("one byte is free: %v", err)
+	}
+	if after := len(rowsOf(t, l, 'w')); after != before {
+		t.Errorf("%d rows of a sweep that did not begin", after-before)
+	}
+	w.disk.SetFree(1 << 40)
+	if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}

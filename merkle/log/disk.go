@@ -52,3 +52,27 @@ func (l *Log) checkDiskBeforeOpen() error {
 	}
 	return nil
 }
+
+// Space returns about how many bytes the rows of some ranges take on the disk, but for
+// those still in memory, and how many are free beyond what appends need. ok is false
+// where the file system cannot tell.
+func (l *Log) Space(ranges [][2][]byte) (taken, left uint64, ok bool, err error) {
+	if err := l.readable(); err != nil {
+		return 0, 0, false, err
+	}
+	for _, r := range ranges {
+		if err := l.spaces.hasRange(r[0], r[1]); err != nil {
+			return 0, 0, false, err
+		}
+		n, err := l.engine.db.EstimateDiskUsage(r[0], r[1])
+		if err != nil {
+			return 0, 0, false, readError(err)
+		}
+		taken += n
+	}
+	left, ok = l.free()
+	if reserve := uint64(max(l.opts.MinFree, 0)); ok {
+		left -= min(left, reserve)
+	}
+	return taken, left, ok, nil
+}
