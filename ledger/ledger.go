@@ -437,7 +437,7 @@ func Open(ctx context.Context, o Options) (_ *Ledger, err error) {
 }
 
 // start opens what lies on top of the log.
-func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o *Options) error {
+func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o *Options) (err error) {
 	local, err := o.hooks.openHolders(roots, o.Passphrase, warn)
 	if err != nil {
 		return err
@@ -473,10 +473,13 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 		l.tree.Close()
 		return err
 	}
-	if l.tags, err = loadTags(ctx, l); err != nil {
-		l.tree.Close()
-		return err
-	}
+	l.tags = loadTags(l.life, l)
+	defer func() {
+		if err != nil {
+			l.end()
+			<-l.tags.loaded
+		}
+	}()
 	if l.feeds, err = loadFeeds(ctx, l.log); err != nil {
 		l.tree.Close()
 		return err
@@ -532,6 +535,7 @@ func (l *Ledger) Close() error {
 		l.gate.shut()
 		err = l.erasure.Close()
 		l.stopSettling()
+		<-l.tags.loaded
 		err = errors.Join(err, l.tree.Close(), l.log.Close())
 	})
 	return err

@@ -80,7 +80,7 @@ func TestLinearizable(t *testing.T) {
 			l := w.open()
 			declare(t, l)
 			history := observe(t, l, uint64(seed))
-			if r := porcupine.CheckOperationsTimeout(setModel, history, time.Minute); r != porcupine.Ok {
+			if r := porcupine.CheckOperationsTimeout(setModel, history, 4*time.Minute); r != porcupine.Ok {
 				t.Errorf("the history of %d calls is %s", len(history), r)
 			}
 		})

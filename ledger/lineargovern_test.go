@@ -103,7 +103,7 @@ func TestLinearizableHolds(t *testing.T) {
 			l := w.open()
 			declare(t, l)
 			history := govern(t, l, uint64(seed))
-			if r := porcupine.CheckOperationsTimeout(governModel, history, time.Minute); r != porcupine.Ok {
+			if r := porcupine.CheckOperationsTimeout(governModel, history, 4*time.Minute); r != porcupine.Ok {
 				t.Errorf("the history of %d calls is %s", len(history), r)
 			}
 			checkFsck(t, l)

@@ -81,6 +81,9 @@ type tags struct {
 	tree *keystore.Tree
 	view func() *view
 
+	loaded chan struct{} // closed when the window is read; until then nobody else has to do with what mu guards
+	failed error         // what that ended with
+
 	mu      sync.Mutex
 	pending map[[16]byte]*Submission
 	durable tagTable
@@ -96,19 +99,37 @@ type tagGroup struct {
 	n      int
 }
 
-// loadTags reads the window at start. Rows may reach further back, because they
-// are dropped many at a time.
-func loadTags(ctx context.Context, l *Ledger) (*tags, error) {
-	t := &tags{tree: l.tree, view: l.view, pending: make(map[[16]byte]*Submission)}
+// loadTags reads the window. A window of a million takes a second or two, so that goes
+// on while the ledger is open already; who wants to record waits for it.
+func loadTags(ctx context.Context, l *Ledger) *tags {
+	t := &tags{tree: l.tree, view: l.view, pending: make(map[[16]byte]*Submission), loaded: make(chan struct{})}
 	oldest := minuteOf(l.now().Add(-tagWindow))
 	v := l.view()
-	defer v.Close()
+	go func() {
+		defer close(t.loaded)
+		defer v.Close()
+		switch err := t.load(ctx, v, oldest); {
+		case ctx.Err() != nil:
+			t.failed = ErrClosed
+		case err != nil:
+			t.failed = fmt.Errorf("reading request tags: %w", err)
+		}
+	}()
+	return t
+}
+
+// load reads the rows. They may reach further back than the window, because they are
+// dropped many at a time.
+func (t *tags) load(ctx context.Context, v *view, oldest uint32) error {
 	if !v.mask.Tags() {
-		return t, nil // a restored copy, which records nothing
+		return nil // a restored copy, which records nothing
 	}
 	size, g := v.Head().Size, v.generation()
 	leaves := leafReader{v: v}
-	err := v.Scan(ctx, tagsRow(g, 0), tagsRow(g+1, 0), func(k, row []byte) error {
+	return v.Scan(ctx, tagsRow(g, 0), tagsRow(g+1, 0), func(k, row []byte) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		return eachTag(k, row, func(index uint64, masked []byte, minute uint32) error {
 			if minute < oldest {
 				return nil
@@ -125,10 +146,16 @@ func loadTags(ctx context.Context, l *Ledger) (*tags, error) {
 			return nil
 		})
 	})
-	if err != nil {
-		return nil, fmt.Errorf("reading request tags: %w", err)
+}
+
+// ready waits until the window is read.
+func (t *tags) ready(ctx context.Context) error {
+	select {
+	case <-t.loaded:
+		return t.failed
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	return t, nil
 }
 
 // eachTag reads the row of one commit group.
@@ -183,6 +210,9 @@ func (t *tags) claim(ctx context.Context, s *Submission) (e tagEntry, found, sam
 }
 
 func (t *tags) look(ctx context.Context, tag, mac [16]byte, claims *Submission) (e tagEntry, found, same bool, err error) {
+	if err := t.ready(ctx); err != nil {
+		return e, false, false, err
+	}
 	var others []uint64 // where other tags turned out to stand
 	for {
 		e, found = t.candidate(tag, others, claims)
@@ -262,6 +292,7 @@ func (t *tags) unclaim(s *Submission) {
 
 // pend notes the tags of a request that is queued; settle gives them their index.
 func (t *tags) pend(s *Submission) {
+	<-t.loaded // who came without an id has not waited yet
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, tag := range s.tags {
