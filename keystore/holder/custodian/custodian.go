@@ -48,6 +48,9 @@ type Custodian struct {
 	key    ed25519.PrivateKey
 	config config
 	holder keystore.Holder
+	// failed says why the root files could not be opened again, nil while they are open.
+	// Nobody holds the lock then, so every method returns it and changes nothing.
+	failed error
 	mark   uint64
 	// Machine names the machine that it runs on.
 	Machine [16]byte
@@ -189,7 +192,7 @@ func Open(dir string) (*Custodian, error) {
 	return c, nil
 }
 
-func (c *Custodian) openRoot() (err error) {
+func (c *Custodian) openRoot() error {
 	var roots []string
 	for _, r := range c.config.Root {
 		if !filepath.IsAbs(r) {
@@ -197,8 +200,26 @@ func (c *Custodian) openRoot() (err error) {
 		}
 		roots = append(roots, r)
 	}
-	c.holder, err = holder.OpenFiles(roots...)
-	return err
+	h, err := holder.OpenFiles(roots...)
+	if err != nil {
+		return err
+	}
+	c.holder = h
+	return nil
+}
+
+// reopen closes the root files and opens them again. If it fails, somebody else may have
+// the folder by now and go on with it, so what this program remembers of it counts no
+// more: it has to be started anew, and stays as it is until then.
+func (c *Custodian) reopen() error {
+	err := c.holder.Close()
+	if err == nil {
+		err = c.openRoot()
+	}
+	if err != nil {
+		c.failed = keystore.Hinted("start the custodian anew", "the custodian's root files could not be opened again: %w", err)
+	}
+	return c.failed
 }
 
 // Address is how ledgers reach it.
@@ -207,10 +228,18 @@ func (c *Custodian) Address() Address {
 }
 
 // Close closes the root files.
-func (c *Custodian) Close() error { return c.holder.Close() }
+func (c *Custodian) Close() error {
+	if c.failed != nil {
+		return nil // they are closed
+	}
+	return c.holder.Close()
+}
 
 // Status tells of the custodian what is no secret.
 func (c *Custodian) Status(ctx context.Context) (Status, error) {
+	if c.failed != nil {
+		return Status{}, c.failed
+	}
 	shares, err := c.holder.Current(ctx)
 	defer clear(shares)
 	caps := c.holder.Caps()
@@ -238,6 +267,9 @@ func (c *Custodian) serves(peer ed25519.PublicKey) bool {
 // Enrol makes the ledger with a key the one that is served, if it has the secret of an
 // open invitation. If we stop before the answer, the ledger enrols again and is told yes.
 func (c *Custodian) Enrol(peer ed25519.PublicKey, secret [16]byte) error {
+	if c.failed != nil {
+		return c.failed
+	}
 	now, err := readConfig(c.dir) // an invitation may have been made meanwhile
 	if err != nil {
 		return err
@@ -270,6 +302,9 @@ func (c *Custodian) current(shares []keystore.Share) bool {
 
 // Shares returns what it keeps.
 func (c *Custodian) Shares(ctx context.Context) ([]keystore.Share, error) {
+	if c.failed != nil {
+		return nil, c.failed
+	}
 	shares, err := c.holder.Current(ctx)
 	if err != nil {
 		return nil, err
@@ -293,10 +328,7 @@ func (c *Custodian) Prepare(ctx context.Context, s keystore.Share) error {
 	}
 	// What its medium does with overwritten blocks is found out when a file with a
 	// share in it is opened, and until now there was none.
-	if err := c.holder.Close(); err != nil {
-		return err
-	}
-	return c.openRoot()
+	return c.reopen()
 }
 
 // Destroy is as that of a [keystore.Holder]; the statement is signed. The mark is
@@ -336,6 +368,9 @@ func (c *Custodian) Destroy(ctx context.Context, k kept) (s keystore.Statement, 
 
 // Head returns the newest signed head of the log that it was given, nil if none.
 func (c *Custodian) Head() ([]byte, error) {
+	if c.failed != nil {
+		return nil, c.failed
+	}
 	b, err := os.ReadFile(filepath.Join(c.dir, headFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -431,3 +431,36 @@ func TestShip(t *testing.T) {
 		t.Errorf("it leaves %q", left)
 	}
 }
+
+// TestReopenFails has the first share taken and the root files not opened again: what
+// comes later is refused, and the program does not end.
+func TestReopenFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "custodian")
+	_, err := custodian.Create(custodian.Options{Dir: dir, Host: freeAddress(t)})
+	ok(t, err)
+	c, err := custodian.Open(dir)
+	ok(t, err)
+	c.LoseRoot()
+	s := share(keystore.TreeID{1}, 1)
+	refused(t, "the first share", c.Prepare(ctx, s), keystore.ErrHolderMissing)
+	refused(t, "prepare", c.Prepare(ctx, share(s.Tree, 2)), keystore.ErrHolderMissing)
+	_, err = c.Shares(ctx)
+	refused(t, "shares", err, keystore.ErrHolderMissing)
+	_, err = c.Status(ctx)
+	refused(t, "status", err, keystore.ErrHolderMissing)
+	_, err = c.Head()
+	refused(t, "head", err, keystore.ErrHolderMissing)
+	refused(t, "put head", c.PutHead([]byte("log.example\n1\nroot\n")), keystore.ErrHolderMissing)
+	refused(t, "enrol", c.Enrol(newKey(t).Public().(ed25519.PublicKey), [16]byte{}), keystore.ErrHolderMissing)
+	ok(t, c.Close())
+
+	// Started anew, it has the share and takes it once more.
+	c, err = custodian.Open(dir)
+	ok(t, err)
+	defer c.Close()
+	shares, err := c.Shares(ctx)
+	if err != nil || len(shares) != 1 || shares[0] != s {
+		t.Errorf("%d shares, %v", len(shares), err)
+	}
+	ok(t, c.Prepare(ctx, s))
+}

@@ -36,3 +36,6 @@ func Damage(epoch uint64, pages []keystore.KV) []byte {
 	}
 	return b
 }
+
+// LoseRoot makes the next opening of the root files fail.
+func (c *Custodian) LoseRoot() { c.config.Root = []string{"elsewhere"} }

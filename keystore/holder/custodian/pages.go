@@ -17,6 +17,9 @@ import (
 // wire, and keeps it when its check sum fits. Pages are sealed; nothing here can open
 // them, and the share beside them does not either.
 func (c *Custodian) Ship(epoch, size uint64, from io.Reader) error {
+	if c.failed != nil {
+		return c.failed
+	}
 	const head, least = 16, 20 + sha256.Size // of a file without pages
 	if size < least || size > 1<<40 {
 		return fmt.Errorf("%w: a page file of %d bytes", errRequest, size)
