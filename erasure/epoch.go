@@ -86,8 +86,9 @@ func before(jobs []*job, s State) (not []*job) {
 	return not
 }
 
-// checkAll brings jobs to CHECKED. Nothing was changed for them yet, so a job whose keys are gone, held or
-// taken by another job is closed with that answer.
+// checkAll brings jobs to CHECKED. Nothing was changed yet for those that are new, so a job whose keys are
+// gone, held or taken by another job is closed with that answer. One that was interrupted may have fenced its
+// keys: what is held goes on being used, so it is freed before nobody is left who would free it.
 func (e *Engine) checkAll(ctx context.Context, jobs []*job) ([]*job, error) {
 	var on []*job
 	taken := make(map[string]bool)
@@ -96,6 +97,11 @@ func (e *Engine) checkAll(ctx context.Context, jobs []*job) ([]*job, error) {
 		for _, ref := range j.who.Refs {
 			if err == nil && taken[string(ref)] {
 				err = keystore.ErrErasing
+			}
+		}
+		if errors.Is(err, ErrHeld) {
+			if err := e.unfence(ctx, j); err != nil {
+				return jobs, fmt.Errorf("freeing keys that are held: %w", err)
 			}
 		}
 		switch {

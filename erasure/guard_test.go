@@ -69,6 +69,44 @@ func TestHeldMeanwhile(t *testing.T) {
 	w.wantRead("s:ada", 4, 1)
 }
 
+// TestPreservedMeanwhile records an order to preserve while a request waits for a dependent, with keys that are
+// fenced. A request that began at once ends, one that was deferred waits on, and the keys of both are free again.
+func TestPreservedMeanwhile(t *testing.T) {
+	for _, deferred := range []bool{false, true} {
+		w := newWorld(t)
+		w.people()
+		w.o.Dependents = []Dependent{{Name: "search", Must: true, Erase: func(context.Context, Told) error { return errors.New("down") }}}
+		if _, err := w.boot(); err != nil {
+			t.Fatal(err)
+		}
+		r, left := w.erasing("s:ada"), 0
+		if deferred {
+			r.NotBefore, left = w.clock(), 1
+		}
+		job, err := w.e.Submit(t.Context(), r)
+		if err == nil && deferred {
+			job, err = w.e.Start(job.ID())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := job.Wait(t.Context()); !errors.Is(err, ErrDependent) {
+			t.Fatal(err)
+		}
+		if k := w.keys("s:ada", "marketing")[0]; k.State != keystore.Erasing {
+			t.Fatalf("deferred %v: the key is %v", deferred, k.State)
+		}
+		w.mu.Lock()
+		w.preserved = true
+		w.mu.Unlock()
+		if certs, err := w.boot(); err != nil || len(certs) != 0 || len(w.e.Pending()) != left {
+			t.Errorf("deferred %v: %d certificates, %d jobs left, %v", deferred, len(certs), len(w.e.Pending()), err)
+		}
+		w.mustRecord("s:ada", "marketing", "", "goes on")
+		w.wantRead("s:ada", 4, 1)
+	}
+}
+
 // TestManyKeys retires more keys than fit into one epoch by mistake, and then as many as do.
 func TestManyKeys(t *testing.T) {
 	w := newWorld(t)
