@@ -290,7 +290,7 @@ func (d *demo) expire() error {
 		return err
 	}
 	d.command("lacuna retention run --now 2033-01-01")
-	out, err := d.child(exitOK, "", "retention", "run", "--ledger", future, "--root", future+".root", "--now", "2033-01-01")
+	out, err := d.child(exitOK, "", "retention", "run", "--ledger", future, "--root", future+".root", "--now", "2033-01-01", "--yes") // at a terminal it would ask
 	if err != nil {
 		return err
 	}

@@ -3,11 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/ledger"
@@ -21,9 +19,9 @@ func retentionCommand() *cli.Command {
 			Name:  "run",
 			Usage: "destroy every key whose last day has passed",
 			Flags: ledgerFlags(
-				&cli.StringFlag{Name: "now", Usage: "act as if today were this day, YYYY-MM-DD"},
+				&cli.StringFlag{Name: "now", Usage: "act as if today were this day, YYYY-MM-DD; a day to come has to be confirmed, and is refused where the policy has approvers"},
 				&cli.BoolFlag{Name: "dry-run", Usage: "only list"},
-				&cli.BoolFlag{Name: "yes", Usage: "do not ask when --now is a day to come"},
+				&cli.BoolFlag{Name: "yes", Usage: "do not ask when --now is a day to come (for scripts)"},
 				&cli.BoolFlag{Name: "more-than-cap", Usage: "go on where more people are due than the policy lets one epoch erase; it takes several epochs"},
 			),
 			Action: func(c *cli.Context) error {
@@ -45,11 +43,22 @@ func retentionCommand() *cli.Command {
 	}
 }
 
-// confirmFuture asks at a terminal before it destroys what is not due today. A
-// script that names a day knows what it does.
+// confirmFuture asks before it destroys what is not due today: a mistyped year, in a
+// script or at a terminal, would destroy everything that has a last day. Where others
+// have to approve an erasure, nobody gets around them by naming a day.
 func confirmFuture(c *cli.Context, l *ledger.Ledger, at time.Time) error {
-	in, ok := c.App.Reader.(*os.File)
-	if c.Bool("yes") || !at.After(time.Now()) || !ok || !term.IsTerminal(int(in.Fd())) {
+	if !at.After(time.Now()) {
+		return nil
+	}
+	config, err := ledger.ReadConfig(c.String("ledger"))
+	if err != nil {
+		return err
+	}
+	if config.Erasing != nil && len(config.Erasing.Approvers) > 0 {
+		return withHint(fmt.Errorf("%w: the policy has approvers, and what is not due yet is erased with them alone; nothing was destroyed", erasure.ErrNotApproved),
+			"without --now it destroys what is due today, --dry-run only lists")
+	}
+	if c.Bool("yes") {
 		return nil
 	}
 	lines, _, err := l.RetentionPlan(c.Context, at)
