@@ -198,13 +198,17 @@ func printPlan(c *cli.Context, p *ledger.Plan, cert *erasure.Certificate, took t
 	printPlanText(w, p, cert != nil)
 	if cert != nil {
 		fmt.Fprintf(w, "done in %.1f ms, level %s\n", float64(took.Microseconds())/1000, cert.Terms.Level)
-		traces := "traces are not swept yet"
-		if swept != nil {
-			traces = fmt.Sprintf("traces swept, record is entry %d", swept.Index)
-		}
-		fmt.Fprintf(w, "keys destroyed, epoch %d, record is entry %d; %s\n", cert.Terms.Epoch, cert.Record.Index, traces)
+		fmt.Fprintf(w, "keys destroyed, epoch %d, record is entry %d; %s\n", cert.Terms.Epoch, cert.Record.Index, tracesOf(swept))
 	}
 	return nil
+}
+
+// tracesOf says what became of the traces after an erasure.
+func tracesOf(swept *ledger.SweepResult) string {
+	if swept == nil {
+		return "traces are not swept yet"
+	}
+	return fmt.Sprintf("traces swept, record is entry %d", swept.Index)
 }
 
 func printPlanText(w io.Writer, p *ledger.Plan, done bool) {

@@ -101,7 +101,7 @@ func eraseRunCommand() *cli.Command {
 		Name:  "run",
 		Usage: "carry out the erasures that are approved and whose day has come",
 		Description: "Each subject's certificate is written to a file of its own, with the proof of its epoch record beside it; its opening is handed out only now.\n" +
-			"What still waits is left alone. Exit 15 where one met a hold: it goes on waiting.",
+			"A small ledger is swept afterwards, as after every erasure. What still waits is left alone. Exit 15 where one met a hold: it goes on waiting.",
 		Flags: ledgerFlags(
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder for the certificates", Required: true},
 		),
@@ -120,7 +120,7 @@ func runErasures(c *cli.Context, l *ledger.Ledger) error {
 		return err
 	}
 	var failed error
-	waiting := 0
+	waiting, erased := 0, 0
 	for _, w := range l.WaitingErasures() {
 		if w.Ready(time.Now()) != nil {
 			waiting++
@@ -139,6 +139,7 @@ func runErasures(c *cli.Context, l *ledger.Ledger) error {
 		if err := out.write(cert); err != nil {
 			return fmt.Errorf("the data is erased, but its certificate could not be written: %w", err)
 		}
+		erased++
 		if err := proveRecord(c, l, cert, out.f.Name()+besidesCertificate); err != nil {
 			failed = errors.Join(failed, err)
 		}
@@ -146,6 +147,9 @@ func runErasures(c *cli.Context, l *ledger.Ledger) error {
 		if c.Context.Err() != nil {
 			return errors.Join(failed, c.Context.Err())
 		}
+	}
+	if erased > 0 {
+		fmt.Fprintln(c.App.Writer, tracesOf(sweepAtOnce(c, l)))
 	}
 	if waiting > 0 {
 		fmt.Fprintf(c.App.ErrWriter, "%d %s still waiting: lacuna erase list\n", waiting, map[bool]string{true: "is", false: "are"}[waiting == 1])
