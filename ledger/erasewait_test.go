@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -337,5 +338,35 @@ func TestDependents(t *testing.T) {
 	l = w.open() // finishes what is open
 	if _, err := l.Timeline(context.Background(), "p"); !isNotFound(err) || l.Pending() != 0 {
 		t.Errorf("after the dependent answers: %v, %d pending", err, l.Pending())
+	}
+
+	// Nobody waited for the subject's copy any more, and the opening in it is the only one.
+	files, err := filepath.Glob(filepath.Join(w.dir+".certificates", "unclaimed", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("unclaimed certificates: %v, %v", files, err)
+	}
+	if !slices.ContainsFunc(w.warned, func(s string) bool { return strings.Contains(s, files[0]) }) {
+		t.Errorf("warned of %v", w.warned)
+	}
+	if info, err := os.Stat(files[0]); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	text, err = os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := certificate.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept.Copy != certificate.CopySubject || kept.Opening == nil {
+		t.Errorf("what was kept is %s, opening %v", kept.Copy, kept.Opening != nil)
+	}
+	e, err := l.Get(t.Context(), kept.Record.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := certificate.Verify(kept, e.Event.Canonical(), kept.Record.Index); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,0 +1,67 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/lacunalog/lacuna/erasure"
+	"github.com/lacunalog/lacuna/erasure/certificate"
+)
+
+// unclaimedDir is the folder of subjects' copies that nobody waited for. They may name
+// people, so it lies where no backup of the ledger takes it along.
+func (l *Ledger) unclaimedDir() string {
+	folder := l.CertificatesDir()
+	dir, err := filepath.Abs(l.dir)
+	abs, aerr := filepath.Abs(folder)
+	if rel, rerr := filepath.Rel(dir, abs); errors.Join(err, aerr, rerr) == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		folder = dir + ".certificates"
+	}
+	return filepath.Join(folder, "unclaimed")
+}
+
+// keepUnclaimed writes a subject's copy that nobody waited for into a file. Where that
+// fails, the ledger opens all the same: the erasure is done, and others want to withdraw.
+func (l *Ledger) keepUnclaimed(c *erasure.Certificate, warn func(string)) {
+	if c.Copy != certificate.CopySubject || c.Opening == nil {
+		return // an officer's copy can be written again
+	}
+	name, err := writeUnclaimed(l.unclaimedDir(), c)
+	if err != nil {
+		warn(fmt.Sprintf("the subject's copy of the certificate of epoch %d, place %d, could not be kept, and cannot be written again: %v", c.Terms.Epoch, c.Place, err))
+		return
+	}
+	warn(fmt.Sprintf("the subject's copy of its certificate is %s; give it to whoever asked, and delete it", name))
+}
+
+// writeUnclaimed writes a certificate into a new file of a folder. It never replaces one:
+// after a restore, another erasure may have had the same epoch and place.
+func writeUnclaimed(folder string, c *erasure.Certificate) (name string, err error) {
+	text, err := c.Marshal()
+	if err != nil {
+		return "", err
+	}
+	if err := makeDir(folder, 0o700); err != nil {
+		return "", err
+	}
+	base := fmt.Sprintf("epoch-%d-%d", c.Terms.Epoch, c.Place)
+	f, err := os.OpenFile(filepath.Join(folder, base+".json"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		f, err = os.CreateTemp(folder, base+"-*.json") // as exclusive, and for its owner alone
+	}
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", err
+	}
+	return f.Name(), syncDir(folder)
+}
