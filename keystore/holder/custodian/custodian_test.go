@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -463,4 +464,140 @@ func TestReopenFails(t *testing.T) {
 		t.Errorf("%d shares, %v", len(shares), err)
 	}
 	ok(t, c.Prepare(ctx, s))
+}
+
+// dial connects to a custodian without a [custodian.Remote].
+func (p *place) dial(key ed25519.PrivateKey) *tls.Conn {
+	p.Helper()
+	cert, err := custodian.Certificate(key)
+	ok(p, err)
+	conn, err := tls.Dial("tcp", p.at.Host, &tls.Config{
+		InsecureSkipVerify: true, Certificates: []tls.Certificate{cert}, NextProtos: []string{custodian.Protocol}, MinVersion: tls.VersionTLS13,
+	})
+	ok(p, err)
+	p.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	return conn
+}
+
+// answered reads an answer and returns its code.
+func answered(t testing.TB, conn net.Conn) byte {
+	t.Helper()
+	b := make([]byte, 5)
+	_, err := io.ReadFull(conn, b)
+	ok(t, err)
+	_, err = io.ReadFull(conn, make([]byte, binary.BigEndian.Uint32(b)-1))
+	ok(t, err)
+	return b[4]
+}
+
+// TestFlood has connections that ask nothing, before and after the ledger comes: it
+// finds a place, and keeps the one that it has.
+func TestFlood(t *testing.T) {
+	p := newPlace(t)
+	stranger := newKey(t)
+	flood := func(n int, greeted bool) {
+		for range n {
+			if greeted {
+				p.dial(stranger)
+				continue
+			}
+			conn, err := net.Dial("tcp", p.at.Host)
+			ok(t, err)
+			t.Cleanup(func() { conn.Close() })
+		}
+	}
+	first := share(keystore.TreeID{1}, 1)
+	for _, greeted := range []bool{false, true} {
+		flood(100, greeted)
+		r := p.remote(p.ledger)
+		defer r.Close()
+		_, err := r.Current(ctx)
+		ok(t, err)
+		flood(100, greeted)
+		ok(t, r.Once(ctx, first))
+		ok(t, r.Close())
+		_, err = r.Current(ctx) // by a new connection
+		ok(t, err)
+	}
+	// Those of the ledger itself, which it has forgotten perhaps, are no hindrance either.
+	for range 40 {
+		p.dial(p.ledger)
+	}
+	r := p.remote(p.ledger)
+	defer r.Close()
+	_, err := r.Current(ctx)
+	ok(t, err)
+}
+
+// TestNotEnrolledEnds has a connection end with the answer that its key is not served.
+func TestNotEnrolledEnds(t *testing.T) {
+	p := newPlace(t)
+	for name, frame := range map[string][]byte{"status": {0, 0, 0, 1, 1}, "enrol": append([]byte{0, 0, 0, 17, 2}, make([]byte, 16)...)} {
+		conn := p.dial(newKey(t))
+		_, err := conn.Write(frame)
+		ok(t, err)
+		if code := answered(t, conn); code != 3 {
+			t.Errorf("%s: code %d", name, code)
+		}
+		if n, err := conn.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("%s: the connection goes on: %d, %v", name, n, err)
+		}
+	}
+}
+
+// TestStalledShip stops in the middle of a ship. A newer connection does not wait for
+// it; once that has changed something, the pages are not kept any more.
+func TestStalledShip(t *testing.T) {
+	p := newPlace(t)
+	file := custodian.Damage(1, nil) // of another epoch than 2, and so whole
+	ship := func(conn net.Conn) {
+		b := binary.BigEndian.AppendUint64([]byte{0, 0, 0, 17, 8}, 1)
+		_, err := conn.Write(append(binary.BigEndian.AppendUint64(b, uint64(len(file))), file[:20]...))
+		ok(t, err)
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			if under, _ := filepath.Glob(filepath.Join(p.dir, "pages", ".new-*")); len(under) == 1 {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatal("the ship does not begin")
+			}
+		}
+	}
+	finish := func(conn net.Conn, code byte, kept int) {
+		t.Helper()
+		_, err := conn.Write(file[20:])
+		ok(t, err)
+		if got := answered(t, conn); got != code {
+			t.Errorf("code %d, want %d", got, code)
+		}
+		all, err := filepath.Glob(filepath.Join(p.dir, "pages", "*"))
+		if hidden, _ := filepath.Glob(filepath.Join(p.dir, "pages", ".new-*")); err != nil || len(all) != kept || len(hidden) != 0 {
+			t.Errorf("%q, %q, %v", all, hidden, err)
+		}
+	}
+	stalled := p.dial(p.ledger)
+	ship(stalled)
+	r := p.remote(p.ledger)
+	defer r.Close()
+	r.Timeout = 5 * time.Second
+	_, err := r.Current(ctx)
+	ok(t, err)
+	ok(t, r.Prepare(ctx, share(keystore.TreeID{1}, 1)))
+	finish(stalled, 4, 0)
+
+	// The control: nothing else changes anything meanwhile.
+	stalled = p.dial(p.ledger)
+	ship(stalled)
+	_, err = r.Current(ctx)
+	ok(t, err)
+	finish(stalled, 0, 1)
+
+	// The end of the custodian does not wait for the pages.
+	ship(p.dial(p.ledger))
+	begun := time.Now()
+	p.stop()
+	if d := time.Since(begun); d > 10*time.Second {
+		t.Errorf("it took %v to stop", d)
+	}
 }

@@ -250,7 +250,7 @@ func (r *Remote) once(ctx context.Context, op operation, req, more []byte) ([]by
 		return nil, errors.Join(err, rerr)
 	}
 	if code != codeOK {
-		if err != nil || code == codeBadRequest || op == opShip {
+		if err != nil || code == codeBadRequest || code == codeNotEnrolled || op == opShip {
 			r.drop()
 		}
 		return nil, &answerError{code, printable(b[:min(len(b), 1024)])}
