@@ -531,3 +531,59 @@ func TestPending(t *testing.T) {
 		t.Errorf("%d certificates, %v", len(certs), err)
 	}
 }
+
+// TestRestOfRequest lets requests wait while a plain erasure takes a part of their keys. What is left of them is
+// erased and recorded on their day, also after a restart. Of one nothing is left, and it ends.
+func TestRestOfRequest(t *testing.T) {
+	w := newWorld(t)
+	w.people()
+	wait := func(subject string, compartments ...string) ID {
+		t.Helper()
+		r := w.erasing(subject)
+		r.Keys, r.Kept, r.NotBefore = w.keys(subject, compartments...), nil, w.clock()
+		job, err := w.e.Submit(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return job.ID()
+	}
+	whole := map[string]ID{"s:ada": wait("s:ada"), "s:bob": wait("s:bob")}
+	nothing := wait("s:ada", "marketing")
+	for subject := range whole {
+		if _, err := w.e.Erase(t.Context(), w.erasing(subject)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(subject string) {
+		t.Helper()
+		job, err := w.e.Start(whole[subject])
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := job.Wait(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.verify(c)
+		if c.Entries != 1 || c.Opening == nil {
+			t.Errorf("%d entries, opening %v", c.Entries, c.Opening != nil)
+		}
+	}
+	run("s:ada")
+	w.wantRead("s:ada", 0, 0)
+	if _, err := w.boot(); err != nil {
+		t.Fatal(err)
+	}
+	run("s:bob")
+	w.wantRead("s:bob", 0, 0)
+	if rs, _ := w.records(); len(rs) != 4 {
+		t.Errorf("%d records", len(rs))
+	}
+	job, err := w.e.Start(nothing)
+	if err == nil {
+		_, err = job.Wait(t.Context())
+	}
+	if !errors.Is(err, keystore.ErrNoKey) || len(w.e.Pending()) != 0 {
+		t.Errorf("a request of which nothing is left: %v, %d jobs left", err, len(w.e.Pending()))
+	}
+}

@@ -91,11 +91,11 @@ func before(jobs []*job, s State) (not []*job) {
 // keys: what is held goes on being used, so it is freed before nobody is left who would free it.
 func (e *Engine) checkAll(ctx context.Context, jobs []*job) ([]*job, error) {
 	var on []*job
-	taken := make(map[string]bool)
+	taken := make(map[keystore.Ref]bool)
 	for _, j := range jobs {
-		err := e.exist(ctx, j)
-		for _, ref := range j.who.Refs {
-			if err == nil && taken[string(ref)] {
+		keys, err := e.exist(ctx, j)
+		for _, k := range keys {
+			if err == nil && taken[k.Ref] {
 				err = keystore.ErrErasing
 			}
 		}
@@ -107,11 +107,12 @@ func (e *Engine) checkAll(ctx context.Context, jobs []*job) ([]*job, error) {
 		switch {
 		case err == nil:
 			on = append(on, j)
-			for _, ref := range j.who.Refs {
-				taken[string(ref)] = true
+			for _, k := range keys {
+				taken[k.Ref] = true
 			}
-		case errors.Is(err, ErrHeld) && j.deferred():
-			// It waits on: what is held today can be erased when the hold is released.
+		case (errors.Is(err, ErrHeld) || errors.Is(err, keystore.ErrErasing)) && j.deferred():
+			// It waits on: what is held today can be erased when the hold is released, and what another
+			// job leaves of it when that is done.
 			e.release([]*job{j}, fmt.Errorf("checking an erasure request: %w", err))
 		case errors.Is(err, keystore.ErrNoKey), errors.Is(err, keystore.ErrErasing), errors.Is(err, ErrHeld):
 			why := fmt.Errorf("checking an erasure request: %w", err)
@@ -125,37 +126,59 @@ func (e *Engine) checkAll(ctx context.Context, jobs []*job) ([]*job, error) {
 	return on, e.advance(ctx, Checked, before(on, Checked)...)
 }
 
-// exist checks that the keys of a job are there and free.
-func (e *Engine) exist(ctx context.Context, j *job) error {
+// exist checks that the keys of a job are there and free, and returns them. Whoever asked for a person to be
+// erased a while ago still wants the rest of it when another erasure was faster with a part; whoever asks now
+// is told, and plans again. Where nobody can say whose keys they are, all have to be there.
+func (e *Engine) exist(ctx context.Context, j *job) ([]keystore.KeyInfo, error) {
 	refs, err := j.refs()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	some := len(j.who.Subject) > 0 && (j.deferred() || j.resumed)
 	keys := make([]keystore.KeyInfo, 0, len(refs))
 	for _, ref := range refs {
 		l, err := e.tree.LeaseOf(ctx, ref)
+		if some && errors.Is(err, keystore.ErrNoKey) {
+			continue
+		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		k := l.Info()
 		l.Done()
 		keys = append(keys, k)
 		if held(k, j.what.Reason) {
-			return ErrHeld
+			return nil, ErrHeld
 		}
 		// A job that was interrupted may have fenced its keys itself. A new one finds that of another job.
 		if k.State == keystore.Erasing && !j.resumed {
-			return keystore.ErrErasing
+			return nil, keystore.ErrErasing
 		}
 	}
-	return e.ledger.Guard(ctx, keys)
+	if len(keys) == 0 {
+		return nil, keystore.ErrNoKey
+	}
+	return keys, e.ledger.Guard(ctx, keys)
 }
 
-// doomed lists the keys that die in a job's epoch: the person's, and the one that seals whose they are.
+// doomed lists the keys that die in a job's epoch: those of the person that are still there (whether they may
+// be missing, exist has decided), and the one that seals whose they are.
 func (e *Engine) doomed(ctx context.Context, j *job) ([]keystore.Ref, error) {
-	refs, err := j.refs()
+	all, err := j.refs()
 	if err != nil {
 		return nil, err
+	}
+	refs := make([]keystore.Ref, 0, len(all)+1)
+	for _, ref := range all {
+		l, err := e.tree.LeaseOf(ctx, ref)
+		if errors.Is(err, keystore.ErrNoKey) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		l.Done()
+		refs = append(refs, ref)
 	}
 	own, err := e.refOf(ctx, j.id, compartmentIdentity)
 	if err != nil {
@@ -174,6 +197,9 @@ func (e *Engine) collect(ctx context.Context, j *job) error {
 	keys := make([]keystore.KeyInfo, 0, len(refs))
 	for _, ref := range refs {
 		l, err := e.tree.LeaseOf(ctx, ref)
+		if errors.Is(err, keystore.ErrNoKey) {
+			continue // as in doomed
+		}
 		if err != nil {
 			return fmt.Errorf("collecting what must be known of a key: %w", err)
 		}
