@@ -79,10 +79,14 @@ func (e *Engine) Waiting() []Waiting {
 	return out
 }
 
-// waiting describes a job. Approvals by keys that may no longer approve do not count. The caller holds mu.
+// waiting describes a job. Approvals by keys that may no longer approve do not count, and a policy that asks
+// for more than it did when the request was written down counts. The caller holds mu.
 func (e *Engine) waiting(j *job) Waiting {
 	w := Waiting{ID: j.id, State: j.state, Subject: j.subject(), Commitment: j.what.Opening.Commitment(e.ledger.Origin()), Reason: j.what.Reason,
 		Scope: j.what.Scope, Asked: j.what.RequestedAt, Erased: j.what.Erased, Kept: j.what.Kept, Need: j.what.Need}
+	if e.o.Approvals != nil && w.Subject != "" {
+		w.Need = max(w.Need, e.o.Approvals(w.Scope == ScopeEverything))
+	}
 	if t, err := time.Parse(time.RFC3339, j.what.NotBefore); err == nil {
 		w.NotBefore = t
 	}

@@ -111,6 +111,10 @@ type Options struct {
 	MaxSubjects int
 	// Approvers are the keys of those who may approve a request that asks for approval.
 	Approvers []merkle.Verifier
+	// Approvals says how many approvals a person's erasure needs today, of everything or without what has a
+	// reason to stay. A request that waits needs as many, or as many as it was written down with, whichever is
+	// more. Nil: none.
+	Approvals func(everything bool) int
 	// Dependents are told of erasures before anything is destroyed.
 	Dependents []Dependent
 	// Progress is told of every state that a job reaches, for a person who waits. It must return soon.

@@ -101,7 +101,7 @@ func (p *ErasePolicy) options(o *erasure.Options) error {
 	if err != nil || p == nil {
 		return err
 	}
-	o.Approvers, o.MaxSubjects = approvers, p.SubjectsPerEpoch
+	o.Approvers, o.Approvals, o.MaxSubjects = approvers, p.need, p.SubjectsPerEpoch
 	for _, d := range p.Dependents {
 		o.Dependents = append(o.Dependents, erasure.Dependent{Name: d.Name, Must: d.Must, Erase: d.erase})
 	}

@@ -248,6 +248,45 @@ func TestEverythingApproved(t *testing.T) {
 	}
 }
 
+// TestLaterPolicy sets a policy while a request waits for its day: it needs the approvals
+// that are asked for when it begins. One that was written down with more needs those.
+func TestLaterPolicy(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	must(t, l, chatted)
+	_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p", NotBefore: w.clock.now().Add(time.Hour)})
+	id := waitingID(t, err)
+	w.clock.move(time.Hour + time.Second)
+	ada, bob := newApprover(t, "ada.example"), newApprover(t, "bob.example")
+	l = w.policy(l, ledger.ErasePolicy{Approvers: []string{ada.vkey, bob.vkey}, Approvals: 1})
+	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrNotApproved) {
+		t.Fatalf("a policy that came later: %v", err)
+	}
+	waiting := l.WaitingErasures()
+	if len(waiting) != 1 || waiting[0].Need != 1 {
+		t.Fatalf("waiting: %+v", waiting)
+	}
+	a, err := certificate.Approve(ada, l.Origin(), waiting[0].Commitment)
+	if err == nil {
+		_, err = l.ApproveErasure(t.Context(), id, a)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cert, err := l.StartErasure(t.Context(), id); err != nil || len(cert.Terms.Approvals) != 1 {
+		t.Fatalf("%+v, %v", cert, err)
+	}
+
+	must(t, l, chatted)
+	_, _, err = l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"})
+	id = waitingID(t, err)
+	l = w.policy(l, ledger.ErasePolicy{})
+	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrNotApproved) {
+		t.Errorf("a policy that went away: %v", err)
+	}
+}
+
 // TestPolicyRefused names what is wrong with a policy.
 func TestPolicyRefused(t *testing.T) {
 	w := newWorld(t)
