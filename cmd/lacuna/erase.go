@@ -2,11 +2,13 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -68,7 +70,7 @@ func eraseCommand() *cli.Command {
 				}
 				out, err := certificateFile(c.String("certificate"))
 				if err != nil {
-					return err
+					return fmt.Errorf("nothing was erased: %w", err)
 				}
 				start := time.Now()
 				// Whoever interrupts now does not stop an erasure that is written down:
@@ -82,8 +84,8 @@ func eraseCommand() *cli.Command {
 				if err != nil {
 					return errors.Join(err, out.discard())
 				}
-				if err := out.write(cert); err != nil {
-					return fmt.Errorf("the data is erased, but its certificate could not be written: %w", err)
+				if err := out.write(c.App.ErrWriter, cert); err != nil {
+					return err
 				}
 				if out.f != nil {
 					name := out.f.Name() + besidesCertificate
@@ -109,23 +111,69 @@ func certificateFile(name string) (certificate, error) {
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return certificate{}, fmt.Errorf("%s exists already; nothing was erased", name)
+		return certificate{}, fmt.Errorf("%s exists already", name)
 	}
-	return certificate{f}, err
+	if err != nil {
+		return certificate{}, err
+	}
+	c := certificate{f}
+	// Its name has to last before the keys die: a power cut afterwards would take the
+	// certificate with the name.
+	if err := c.sync(); err != nil {
+		return certificate{}, errors.Join(err, c.discard())
+	}
+	return c, nil
 }
 
-func (c certificate) write(cert *erasure.Certificate) error {
+// takenOver is certificateFile, except that it takes an empty file, which a run that
+// was interrupted before it erased has left.
+func takenOver(name string) (certificate, error) {
+	info, err := os.Lstat(name)
+	if err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		err = os.Remove(name)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return certificate{}, err
+	}
+	return certificateFile(name)
+}
+
+// sync makes the file and its name last.
+func (c certificate) sync() error {
+	if err := c.f.Sync(); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(c.f.Name()))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// write writes the certificate of what is erased.
+func (c certificate) write(stderr io.Writer, cert *erasure.Certificate) error {
 	if c.f == nil {
 		return nil
 	}
 	text, err := cert.Marshal()
-	if err == nil {
-		_, err = c.f.Write(text)
+	if err != nil {
+		return errors.Join(err, c.f.Close())
 	}
+	return c.put(stderr, text)
+}
+
+// put writes the text of a certificate. Where the file does not take it, it goes to
+// stderr: nobody can make its opening again.
+func (c certificate) put(stderr io.Writer, text []byte) error {
+	_, err := c.f.Write(text)
 	if err == nil {
-		err = c.f.Sync()
+		err = c.sync()
 	}
-	return errors.Join(err, c.f.Close())
+	if err = errors.Join(err, c.f.Close()); err != nil {
+		fmt.Fprintf(stderr, "%s\n", bytes.TrimSpace(text))
+		err = fmt.Errorf("the data is erased, but its certificate could not be written; it is printed above, and nowhere else: %w", err)
+	}
+	return err
 }
 
 // discard removes the file where nothing was erased.

@@ -126,9 +126,10 @@ func runErasures(c *cli.Context, l *ledger.Ledger) error {
 			waiting++
 			continue
 		}
-		out, err := certificateFile(filepath.Join(folder, "erasure-"+w.ID.String()+".json"))
+		out, err := takenOver(filepath.Join(folder, "erasure-"+w.ID.String()+".json"))
 		if err != nil {
-			return err
+			failed = errors.Join(failed, fmt.Errorf("request %s has not begun: %w", w.ID, err))
+			continue
 		}
 		// Whoever interrupts now does not stop an erasure that has begun.
 		cert, err := l.StartErasure(context.WithoutCancel(c.Context), w.ID)
@@ -136,8 +137,9 @@ func runErasures(c *cli.Context, l *ledger.Ledger) error {
 			failed = errors.Join(failed, fmt.Errorf("request %s: %w", w.ID, err), out.discard())
 			continue
 		}
-		if err := out.write(cert); err != nil {
-			return fmt.Errorf("the data is erased, but its certificate could not be written: %w", err)
+		if err := out.write(c.App.ErrWriter, cert); err != nil {
+			// The next would meet the same disk.
+			return errors.Join(failed, fmt.Errorf("request %s: %w", w.ID, err))
 		}
 		erased++
 		if err := proveRecord(c, l, cert, out.f.Name()+besidesCertificate); err != nil {
