@@ -380,6 +380,36 @@ func TestDependents(t *testing.T) {
 	}
 
 	// Nobody waited for the subject's copy any more, and the opening in it is the only one.
+	w.unclaimed(l)
+}
+
+// TestUnclaimedBySweep has a holder away while somebody is erased. The sweep that finds it
+// back finishes the erasure, and keeps the subject's copy.
+func TestUnclaimedBySweep(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	must(t, l, chatted)
+	away := func(is bool) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.away = is
+	}
+	away(true)
+	if _, cert, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"}); !errors.Is(err, errAway) || cert != nil {
+		t.Fatalf("%v, %v", cert, err)
+	}
+	away(false)
+	if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.unclaimed(l)
+}
+
+// unclaimed checks that one subject's copy lies beside the ledger, and that it was named.
+func (w *world) unclaimed(l *ledger.Ledger) {
+	t := w.t
+	t.Helper()
 	files, err := filepath.Glob(filepath.Join(w.dir+".certificates", "unclaimed", "*"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("unclaimed certificates: %v, %v", files, err)
@@ -390,7 +420,7 @@ func TestDependents(t *testing.T) {
 	if info, err := os.Stat(files[0]); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
-	text, err = os.ReadFile(files[0])
+	text, err := os.ReadFile(files[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -401,7 +431,7 @@ func TestDependents(t *testing.T) {
 	if kept.Copy != certificate.CopySubject || kept.Opening == nil {
 		t.Errorf("what was kept is %s, opening %v", kept.Copy, kept.Opening != nil)
 	}
-	e, err := l.Get(t.Context(), kept.Record.Index)
+	e, err := l.Get(context.Background(), kept.Record.Index)
 	if err != nil {
 		t.Fatal(err)
 	}

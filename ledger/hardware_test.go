@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -32,10 +33,15 @@ func (h *memHolder) Current(context.Context) ([]keystore.Share, error) {
 	return slices.Clone(h.w.root.shares), nil
 }
 
+var errAway = errors.New("the holder is away")
+
 func (h *memHolder) Prepare(_ context.Context, s keystore.Share) error {
 	h.w.mu.Lock()
 	defer h.w.mu.Unlock()
 	h.w.step("root: before the new share")
+	if h.w.away {
+		return errAway
+	}
 	r := &h.w.root
 	r.shares = append(slices.DeleteFunc(r.shares, func(o keystore.Share) bool { return o.Epoch == s.Epoch }), s)
 	if len(r.shares) > 2 {

@@ -490,7 +490,7 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 	}
 	l.keeper = newKeeper(l.tree)
 	go l.settle()
-	eo := erasure.Options{Now: o.Now, Order: &l.order, Progress: o.Erasing, MaxKeys: retireMost, Sweeper: l.sweeper}
+	eo := erasure.Options{Now: o.Now, Order: &l.order, Progress: o.Erasing, MaxKeys: retireMost, Sweeper: l.sweeper, Unclaimed: func(c *erasure.Certificate) { l.keepUnclaimed(c, warn) }}
 	if err := l.config.Erasing.options(&eo); err != nil {
 		l.stopSettling()
 		l.tree.Close()

@@ -54,6 +54,7 @@ type world struct {
 	// nothing but the disk changes during a crash, and the disk is copied whole.
 	mu     sync.Mutex
 	root   root
+	away   bool // the root takes nothing new
 	pages  map[uint64][]keystore.KV
 	head   []byte
 	heads  map[uint64]merkle.Hash // every head that was ever visible
