@@ -6,7 +6,7 @@ package erasure
 func (e *Engine) Alone(f func() error) error {
 	e.epochs.Lock()
 	defer e.epochs.Unlock()
-	if e.under != nil {
+	if e.under != nil || e.sweepUnder != nil {
 		return ErrNotResumed
 	}
 	return f()

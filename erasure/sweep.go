@@ -348,8 +348,6 @@ func (e *Engine) pushSweep(ctx context.Context, u *sweepUnder) (done *Swept, err
 	if err := u.next.Root(ctx); err != nil {
 		return nil, fmt.Errorf("giving the new root to its holders: %w", err)
 	}
-	// From here on opening the tree goes forward, so nothing needs the old generation any more.
-	e.o.Sweeper.Switch()
 	if err := e.at(sweepRooted); err != nil {
 		return nil, err
 	}
@@ -357,6 +355,8 @@ func (e *Engine) pushSweep(ctx context.Context, u *sweepUnder) (done *Swept, err
 	if err != nil {
 		return nil, fmt.Errorf("destroying the old root: %w", err)
 	}
+	// Only now is there no way back, so only now nothing needs the old generation any more.
+	e.o.Sweeper.Switch()
 	return e.concludeSweep(ctx, u.w, statements)
 }
 

@@ -67,10 +67,10 @@ func (e *Epoch) Record() EpochInfo {
 // given up.
 func (e *Epoch) Root(ctx context.Context) error {
 	switch {
-	case e.ended:
-		return fmt.Errorf("rooting an epoch that has ended: %w", ErrTooLate)
 	case e.rooted:
 		return nil
+	case e.ended:
+		return fmt.Errorf("rooting an epoch that has ended: %w", ErrTooLate)
 	}
 	e.offered = true
 	for i, h := range e.holders {

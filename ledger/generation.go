@@ -34,18 +34,26 @@ type writing struct {
 // startWriting finds out where a sweep was interrupted: what is recorded from now on
 // is listed under the generation that it fills, too.
 func (l *Ledger) startWriting(ctx context.Context) error {
-	w := &writing{mask: l.tree.Mask(l.tree.Generation())}
-	if l.readOnly != nil {
-		// A restored copy has the rows of the day of its backup, and newer key pages.
-		g, err := l.generationOfRows(ctx)
-		if err != nil {
-			return err
-		}
-		w.mask = l.tree.Mask(g)
+	// A restored copy has the rows of the day of its backup, and newer key pages. Where
+	// nothing else told that it is one, this does.
+	rows, err := l.generationOfRows(ctx)
+	if err != nil {
+		return err
+	}
+	w := &writing{mask: l.tree.Mask(rows)}
+	if g := l.tree.Generation(); rows != g && l.readOnly == nil {
+		l.readOnly = &ReadOnlyError{Why: fmt.Errorf("its sealed events are of generation %d, its keys of %d: it is older than the last sweep", rows, g)}
 	}
 	if g := l.tree.Opened(); g != 0 && l.readOnly == nil {
 		next := l.tree.Mask(g)
 		w.next = &next
+		// Once a sweep was prepared, everything is in the generation that it fills: a
+		// backup that has that row is read under it.
+		prepared, err := erasure.SweepPrepared(ctx, treeRows{l.log}, g)
+		if err != nil {
+			return err
+		}
+		w.both = prepared
 	}
 	l.writing.Store(w)
 	return nil

@@ -88,6 +88,8 @@ type sweeper struct {
 	next keystore.Mask
 	cut  *cut
 	kept *keptCut
+
+	filler keystore.RowsKey // of the cut; see fill
 }
 
 func (s *sweeper) progress(stage string, done, total uint64) {
@@ -168,7 +170,18 @@ func (s *sweeper) remove(ctx context.Context, from, to uint32) error {
 
 func (s *sweeper) Clean(ctx context.Context, g uint32) error { return s.remove(ctx, g, 0) }
 
-func (s *sweeper) Drop(ctx context.Context, g uint32) error { return s.remove(ctx, 0, g) }
+func (s *sweeper) Drop(ctx context.Context, g uint32) error {
+	// What was still queued under the old generation has to be in the store before: the
+	// log gathers the tags of a group behind everything else that is in it.
+	t, err := enqueueChange(s.l.log, log.Change{Set: []log.Row{doneRow(g, s.l.log.Head().Size)}})
+	if err != nil {
+		return err
+	}
+	if err := t.Wait(ctx); err != nil {
+		return storeError(err)
+	}
+	return s.remove(ctx, 0, g)
+}
 
 // follow makes the sweep one that leads to a generation.
 func (s *sweeper) follow(g uint32) {
@@ -282,22 +295,30 @@ func (s *sweeper) Keep(ctx context.Context) (uint32, error) {
 }
 
 // errSweptMeanwhile is what meets a backup that a sweep has made unreadable.
-var errSweptMeanwhile = &BusyError{What: "a sweep has ended meanwhile, and nobody could read the backup"}
+var errSweptMeanwhile = &BusyError{What: "a sweep has ended meanwhile, or is about to, and nobody could read the backup"}
 
 // noteBackup remembers under which generation the newest backup is.
 func (l *Ledger) noteBackup(ctx context.Context, g uint32) error {
 	if l.readOnly != nil {
 		return nil
 	}
-	if g != l.tree.Generation() && g != l.tree.Restorable() {
-		return errSweptMeanwhile
-	}
-	row := log.Row{Key: sweepRowKey(backupGeneration, sweepRowBackup), Value: binary.BigEndian.AppendUint32(nil, g)}
-	t, err := enqueueChange(l.log, log.Change{Set: []log.Row{row}})
-	if err != nil {
-		return err
-	}
-	return storeError(t.Wait(ctx))
+	// A sweep that is about to end has decided already which generation it keeps.
+	return l.erasure.Exclusive(func() error {
+		current := l.tree.Generation()
+		prepared, err := erasure.SweepPrepared(ctx, treeRows{l.log}, current+1)
+		if err != nil {
+			return err
+		}
+		if prepared || g != current && g != l.tree.Restorable() {
+			return errSweptMeanwhile
+		}
+		row := log.Row{Key: sweepRowKey(backupGeneration, sweepRowBackup), Value: binary.BigEndian.AppendUint32(nil, g)}
+		t, err := enqueueChange(l.log, log.Change{Set: []log.Row{row}})
+		if err != nil {
+			return err
+		}
+		return storeError(t.Wait(ctx))
+	})
 }
 
 // Outdated lists the keys of the bits of earlier cuts.

@@ -3,12 +3,14 @@ package ledger
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
 
+	"golang.org/x/crypto/chacha20"
+
+	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger/envelope"
 	"github.com/lacunalog/lacuna/merkle/log"
 )
@@ -91,6 +93,13 @@ func (s *sweeper) Copy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	lease, err := s.l.tree.Use(ctx, sweepSubject(s.kept.id), sweepCompartment, 0)
+	if err != nil {
+		return fmt.Errorf("the key of a sweep's bits: %w", err)
+	}
+	s.filler = lease.RowsKey()
+	lease.Done()
+	defer func() { s.filler = keystore.RowsKey{} }()
 	for before := uint64(0); ; {
 		size := s.l.log.Head().Size
 		left := size - min(done, size)
@@ -199,7 +208,7 @@ func (s *sweeper) copyEntries(ctx context.Context, v *view, w *writer, from, to 
 		env := bytes.Clone(masked)
 		v.mask.Envelope(leaf, env)
 		if s.kept.erased.get(at) {
-			rand.Read(env[1:])
+			s.fill(env[1:], at, fillEnvelope)
 		}
 		s.next.Envelope(leaf, env)
 		return w.add(ctx, log.Row{Key: envelopeKey(s.g, at), Value: env})
@@ -208,6 +217,26 @@ func (s *sweeper) copyEntries(ctx context.Context, v *view, w *writer, from, to 
 		return err
 	}
 	return skip(to)
+}
+
+// What fill is for.
+const (
+	fillEnvelope = iota
+	fillTag
+)
+
+// fill puts into the place of what was erased what looks random to whoever has not the
+// key of the cut, which dies with the next sweep. It is the same whenever this sweep
+// writes it: were it drawn anew where an interrupted sweep goes on, a row that has two
+// values in the write-ahead log would be an erased one.
+func (s *sweeper) fill(dst []byte, index uint64, what byte) {
+	key := s.filler.RowName(s.g, index)
+	c, err := chacha20.NewUnauthenticatedCipher(key[:], append(make([]byte, chacha20.NonceSize-1), what))
+	if err != nil {
+		panic("ledger: " + err.Error()) // only for lengths that are not these
+	}
+	clear(dst)
+	c.XORKeyStream(dst, dst)
 }
 
 // copyTags copies the request tags of the groups that begin in a range.
@@ -223,7 +252,7 @@ func (s *sweeper) copyTags(ctx context.Context, v *view, w *writer, from, to uin
 			}
 			both := [32]byte(masked)
 			if s.kept.erased.get(index) {
-				rand.Read(both[:])
+				s.fill(both[:], index, fillTag)
 			} else {
 				v.mask.Tag(leaf, &both)
 				s.next.Tag(leaf, &both)
