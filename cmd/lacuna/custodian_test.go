@@ -69,7 +69,7 @@ func (d *daemon) kill() {
 // ledger was opened again, because the request was written down; nobody else is lost.
 func TestKillCustodian(t *testing.T) {
 	dir, d := newKillLedger(t), newDaemon(t)
-	runOK(t, "", "custodian", "add", "--ledger", dir, "--yes", "--pages", d.invitation)
+	runOK(t, d.invitation+"\n", "custodian", "add", "--ledger", dir, "--yes", "--pages", "-")
 	rng := rand.New(rand.NewPCG(5, 6))
 	runOK(t, eraseEvents("witness", 3)+eraseEvents("first", 5), "append", "--ledger", dir, "-")
 	start := time.Now()

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -15,7 +17,8 @@ func custodianAddCommand() *cli.Command {
 		Name:      "add",
 		Usage:     "give a custodian a share of the root",
 		ArgsUsage: "INVITATION",
-		Description: "Enrols at the custodian, and changes the root in an epoch of its own: all shares are fresh. From then on the ledger opens only while the\n" +
+		Description: "INVITATION may be - to read it from standard input: it is a secret, and others on this machine can see the arguments of a command.\n" +
+			"Enrols at the custodian, and changes the root in an epoch of its own: all shares are fresh. From then on the ledger opens only while the\n" +
 			"custodian answers, and whoever loses the custodian's share has erased everybody. For a custodian that the ledger has already, it only\n" +
 			"enrols anew, and with --pages ships all key pages again.",
 		Flags: ledgerFlags(
@@ -27,6 +30,9 @@ func custodianAddCommand() *cli.Command {
 		Action: func(c *cli.Context) error {
 			text, err := argument(c, "invitation")
 			if err != nil {
+				return err
+			}
+			if text, err = invitation(c, text); err != nil {
 				return err
 			}
 			i, err := custodian.ParseInvitation(text)
@@ -54,6 +60,17 @@ func custodianAddCommand() *cli.Command {
 			return withLedger(c, func(l *ledger.Ledger) error { return shipAndPrint(c, l) })
 		},
 	}
+}
+
+// invitation reads an invitation from standard input where - stands for it: while the
+// command runs, everybody on the machine can read its arguments.
+func invitation(c *cli.Context, text string) (string, error) {
+	if text != "-" {
+		return text, nil
+	}
+	const most = 1 << 16 // an invitation is a line
+	b, err := io.ReadAll(io.LimitReader(c.App.Reader, most))
+	return strings.TrimSpace(string(b)), err
 }
 
 func shipAndPrint(c *cli.Context, l *ledger.Ledger) error {

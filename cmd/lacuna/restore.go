@@ -26,7 +26,7 @@ func restoreCommand() *cli.Command {
 			&cli.StringFlag{Name: "signing-key", Usage: "the log's signing key, log.skey", Required: true},
 			&cli.StringFlag{Name: "mldsa-key", Usage: "the log's second signing key, log.mldsa.skey, if it has one"},
 			&cli.StringFlag{Name: "pages", Usage: "folder that received key pages since the backup"},
-			&cli.StringSliceFlag{Name: "custodian", Usage: "invitation of a custodian that the backup does not know of"},
+			&cli.StringSliceFlag{Name: "custodian", Usage: "invitation of a custodian that the backup does not know of; - reads one from standard input, because others on this machine can see the arguments of a command"},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 		},
 		Action: func(c *cli.Context) error {
@@ -44,11 +44,18 @@ func restoreCommand() *cli.Command {
 			if len(roots) == 0 {
 				roots = []string{filepath.Clean(dir) + ".root"}
 			}
+			custodians := c.StringSlice("custodian")
+			for i, text := range custodians {
+				var err error
+				if custodians[i], err = invitation(c, text); err != nil {
+					return err
+				}
+			}
 			step, end := progress(c.App.ErrWriter, "copying")
 			r, err := ledger.Restore(c.Context, ledger.RestoreOptions{
 				Passphrase: askPassphrase(c),
 				From:       from, Dir: dir, Root: roots, SigningKey: c.String("signing-key"), SecondKey: c.String("mldsa-key"), Pages: c.String("pages"),
-				Custodians: c.StringSlice("custodian"),
+				Custodians: custodians,
 				Progress:   func(done, total int64) { step(uint64(done), uint64(total)) },
 				Warn:       func(text string) { fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: %s\n", text) },
 			})
