@@ -242,7 +242,11 @@ var ErrTooLate = errors.New("too late to cancel")
 func (e *Engine) Cancel(ctx context.Context, id ID) error {
 	e.mu.Lock()
 	j := e.jobs[id]
-	if j == nil || j.taken || j.told {
+	if j == nil {
+		e.mu.Unlock()
+		return fmt.Errorf("%w: %w", ErrNotWaiting, ErrTooLate) // it is over, or there never was one
+	}
+	if j.taken || j.told {
 		e.mu.Unlock()
 		return ErrTooLate
 	}

@@ -184,7 +184,7 @@ func TestCustodianUsage(t *testing.T) {
 	}{
 		"no folder":              {[]string{"serve"}, exitUsage, "--dir is missing"},
 		"no custodian":           {[]string{"serve", "--dir", d.dir + "x"}, exitUsage, "there is no custodian"},
-		"twice":                  {[]string{"serve", "--dir", d.dir}, exitFailure, "another process"},
+		"twice":                  {[]string{"serve", "--dir", d.dir}, exitBusy, "another process"},
 		"init twice":             {[]string{"init", "--dir", d.dir, "--address", "h:1"}, exitUsage, "there is a custodian in"},
 		"no port":                {[]string{"init", "--dir", d.dir + "x", "--address", "h"}, exitFailure, "HOST:PORT"},
 		"not an invitation":      {[]string{"add", "--ledger", dir, "x"}, exitUsage, "not an invitation"},

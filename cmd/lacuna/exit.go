@@ -143,6 +143,8 @@ func classify(err error) (code int, hint string) {
 		return exitHeld, "nothing was destroyed; the request is tried again whenever the ledger is opened, or with lacuna erase run if it has waited"
 	case errors.Is(err, erasure.ErrNotWaiting):
 		return exitNotFound, "lacuna erase list"
+	case errors.Is(err, erasure.ErrNotResumed):
+		return exitBusy, "the next command that opens the ledger goes on with it: lacuna erase list"
 	case errors.Is(err, erasure.ErrNotApprover):
 		return exitNotAllowed, "the verifier key has to stand in the policy: lacuna approve policy"
 	case errors.Is(err, erasure.ErrHeld):
@@ -161,12 +163,16 @@ func classify(err error) (code int, hint string) {
 		return exitBusy, "nothing is lost and nothing can be erased until it answers: start it, and look with lacuna custodian status"
 	case errors.Is(err, custodian.ErrImpostor), errors.Is(err, custodian.ErrRolledBack):
 		return exitVerify, "see docs/howto/run-a-custodian.md before anything else is done there"
+	case errors.Is(err, custodian.ErrSuperseded):
+		return exitBusy, "something else talks to the custodian for this ledger; try again when it has ended"
 	case errors.Is(err, custodian.ErrNotEnrolled):
 		return exitNotAllowed, "ask the custodian for an invitation: lacuna custodian invite"
 	case errors.Is(err, witness.ErrLocked):
 		return exitBusy, "two witnesses with one memory would contradict each other; wait for the other to end"
 	case errors.Is(err, log.ErrLocked):
 		return exitBusy, "another lacuna process has this ledger open; wait for it to end"
+	case errors.Is(err, keystore.ErrLocked):
+		return exitBusy, "wait for the other process to end"
 	case errors.Is(err, log.ErrCorrupt):
 		return exitVerify, "restore the newest backup into a new folder: lacuna restore"
 	case errors.Is(err, log.ErrWrongKey):
