@@ -256,6 +256,8 @@ func (g *guardedHeads) Store(checkpoint []byte) error {
 	if !g.ours.Load() {
 		return nil
 	}
+	// The near copy comes first: a custodian that does not answer must not hold it up.
+	err := g.headFiles.Store(checkpoint)
 	g.custodians.Store(checkpoint)
-	return g.headFiles.Store(checkpoint)
+	return err
 }

@@ -328,8 +328,9 @@ func (l *Ledger) preserved(compartment string) (Held, bool) {
 	return h, true
 }
 
-// Guard refuses to destroy keys that an order to preserve covers, and whose person has
-// a hold on them: the flags of the keys say the same, unless somebody took them away.
+// Guard refuses to destroy keys that an order to preserve covers, whatever the flags of
+// the keys say: somebody may have taken them away. The holds of a person are not looked
+// at here; they stand in the flags, which the engine checks itself.
 func (e erasureLedger) Guard(_ context.Context, keys []keystore.KeyInfo) error {
 	var held []Held
 	seen := make(map[string]bool)
