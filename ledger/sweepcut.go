@@ -42,7 +42,6 @@ type listed struct {
 const passMost = 4 << 20
 
 func (c *cut) Walk(ctx context.Context) error {
-	defer func() { c.names = nil }()
 	passes := c.size/passMost + 1
 	for pass := range passes {
 		from, to := c.share(pass, passes), c.share(pass+1, passes)
@@ -68,8 +67,8 @@ func (c *cut) Walk(ctx context.Context) error {
 			}
 			return err
 		})
-		if err == nil {
-			err = c.flush(ctx)
+		if err == nil && pass+1 < passes {
+			err = c.flush(ctx) // the last pass is written together with what Spare adds
 		}
 		if err != nil {
 			return err
@@ -116,12 +115,13 @@ func (c *cut) flush(ctx context.Context) error {
 			return err
 		}
 	}
-	c.names = c.names[:0]
+	c.names = nil
 	return w.flush(ctx)
 }
 
 // Spare lists what died since the cut, from what the erasures kept, and those keys
-// that were about to die and did not.
+// that were about to die and did not; and writes the last pass with them in it, so
+// that they do not stand together in the write-ahead log.
 func (c *cut) Spare(ctx context.Context, keys []keystore.RowsKey) error {
 	for _, ref := range c.again {
 		lease, err := c.s.l.tree.LeaseOf(ctx, ref)
