@@ -205,7 +205,9 @@ func TestKillDuringErase(t *testing.T) {
 		time.Sleep(took/4 + time.Duration(rng.Int64N(int64(took))))
 		cmd.Process.Kill()
 		acknowledged := cmd.Wait() == nil
-		if !acknowledged {
+		if acknowledged {
+			took -= took / 10 // it was measured while the machine was busier
+		} else {
 			interrupted++
 		}
 		inspect(t, dir, func(l *ledger.Ledger) {
