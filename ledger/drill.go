@@ -243,11 +243,8 @@ func (l *Ledger) living(ctx context.Context) (bitmap, error) {
 	size := v.Head().Size
 	bits := newBitmap(size)
 	err := l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
-		lease, err := l.tree.LeaseOf(ctx, k.Ref)
-		if errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey) {
-			return nil
-		}
-		if err != nil {
+		lease, err := l.leaseLiving(ctx, k.Ref)
+		if lease == nil {
 			return err
 		}
 		defer lease.Done()

@@ -123,11 +123,8 @@ func (r *FsckReport) problem(text string, args ...any) {
 func (l *Ledger) fsckChains(ctx context.Context, r *FsckReport, snap *view, size uint64, progress func(string, uint64, uint64)) ([]bool, error) {
 	opened := make([]bool, size)
 	err := l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
-		lease, err := l.tree.LeaseOf(ctx, k.Ref)
-		if errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey) {
-			return nil
-		}
-		if err != nil {
+		lease, err := l.leaseLiving(ctx, k.Ref)
+		if lease == nil {
 			return err
 		}
 		defer lease.Done()

@@ -50,11 +50,8 @@ func (l *Ledger) find(ctx context.Context, v *view, index uint64) (Entry, *keyst
 	stop := errors.New("found")
 again:
 	err = l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
-		lease, err := l.tree.LeaseOf(ctx, k.Ref)
-		if errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey) {
-			return nil
-		}
-		if err != nil {
+		lease, err := l.leaseLiving(ctx, k.Ref)
+		if lease == nil {
 			return err
 		}
 		if !envelope.Opens(lease, env) {

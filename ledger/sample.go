@@ -198,11 +198,8 @@ func (l *Ledger) keysOf(ctx context.Context, v *view, entries []uint64, progress
 		if k.Alias || len(keys) == len(wanted) {
 			return nil
 		}
-		lease, err := l.tree.LeaseOf(ctx, k.Ref)
-		if errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey) {
-			return nil
-		}
-		if err != nil {
+		lease, err := l.leaseLiving(ctx, k.Ref)
+		if lease == nil {
 			return err
 		}
 		defer lease.Done()

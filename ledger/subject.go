@@ -311,13 +311,13 @@ func (l *Ledger) eventsOfKeys(ctx context.Context, keys []keystore.KeyInfo) (out
 	defer snap.Close()
 	whole = true
 	for _, k := range keys {
-		lease, err := l.tree.LeaseOf(ctx, k.Ref)
-		if errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey) {
-			whole = false
-			continue
-		}
+		lease, err := l.leaseLiving(ctx, k.Ref)
 		if err != nil {
 			return nil, false, err
+		}
+		if lease == nil {
+			whole = false
+			continue
 		}
 		out, err = l.eventsUnder(ctx, snap, lease, k, out)
 		lease.Done()
@@ -327,6 +327,16 @@ func (l *Ledger) eventsOfKeys(ctx context.Context, keys []keystore.KeyInfo) (out
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Index < out[j].Index })
 	return out, whole, nil
+}
+
+// leaseLiving takes a lease of a key that a walk came by; nil, without an error, where
+// the key is gone or about to go.
+func (l *Ledger) leaseLiving(ctx context.Context, ref keystore.Ref) (*keystore.Lease, error) {
+	lease, err := l.tree.LeaseOf(ctx, ref)
+	if errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey) {
+		return nil, nil
+	}
+	return lease, err
 }
 
 func (l *Ledger) eventsUnder(ctx context.Context, v *view, lease *keystore.Lease, k keystore.KeyInfo, out []Entry) ([]Entry, error) {

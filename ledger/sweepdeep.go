@@ -118,11 +118,8 @@ func (l *Ledger) tryErased(ctx context.Context, r *SweptReport, erased bitmap, s
 	r.Tried = uint64(len(events))
 	seen := uint64(0)
 	return l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
-		lease, err := l.tree.LeaseOf(ctx, k.Ref)
-		if errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey) {
-			return nil
-		}
-		if err != nil {
+		lease, err := l.leaseLiving(ctx, k.Ref)
+		if lease == nil {
 			return err
 		}
 		defer lease.Done()

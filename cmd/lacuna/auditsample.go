@@ -40,16 +40,8 @@ func auditSampleCommand() *cli.Command {
 				return err
 			}
 			return withLedger(c, func(l *ledger.Ledger) error {
-				var stage string
-				step, end := func(uint64, uint64) {}, func() {}
-				o.Progress = func(now string, done, total uint64) {
-					if now != stage {
-						end()
-						stage = now
-						step, end = progress(c.App.ErrWriter, "going through "+now)
-					}
-					step(done, total)
-				}
+				step, end := stages(c.App.ErrWriter, "going through")
+				o.Progress = step
 				s, err := l.AuditSample(c.Context, o)
 				end()
 				if err != nil {

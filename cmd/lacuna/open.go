@@ -67,6 +67,22 @@ func printJSON(w io.Writer, v any) error {
 	return err
 }
 
+// stages is progress for an operation of several stages, each with a line of its own:
+// what, and then the stage.
+func stages(w io.Writer, what string) (step func(stage string, done, total uint64), end func()) {
+	var stage string
+	one, endOne := func(uint64, uint64) {}, func() {}
+	step = func(now string, done, total uint64) {
+		if now != stage {
+			endOne()
+			stage = now
+			one, endOne = progress(w, what+" "+now)
+		}
+		one(done, total)
+	}
+	return step, func() { endOne() }
+}
+
 // progress returns a function that shows how far a long operation is, and one
 // that ends the line. It shows nothing where stderr is not a terminal.
 func progress(w io.Writer, what string) (step func(done, total uint64), end func()) {

@@ -81,16 +81,8 @@ func sweepOnce(c *cli.Context, l *ledger.Ledger) (*ledger.SweepResult, error) {
 	if folder := c.String("certificates"); folder != "" {
 		o.Officer = func(certs []*erasure.Certificate) error { return writeCertificates(c, l, certs, folder) }
 	}
-	var stage string
-	step, end := func(uint64, uint64) {}, func() {}
-	o.Progress = func(now string, done, total uint64) {
-		if now != stage {
-			end()
-			stage = now
-			step, end = progress(c.App.ErrWriter, "sweeping "+now)
-		}
-		step(done, total)
-	}
+	step, end := stages(c.App.ErrWriter, "sweeping")
+	o.Progress = step
 	r, err := l.Sweep(c.Context, o)
 	end()
 	if err != nil {
@@ -116,16 +108,8 @@ func proveSweep(c *cli.Context, l *ledger.Ledger, r *ledger.SweepResult, folder 
 }
 
 func verifySwept(c *cli.Context, l *ledger.Ledger) (*jsonv1.SweptVerified, error) {
-	var stage string
-	step, end := func(uint64, uint64) {}, func() {}
-	r, err := l.VerifySwept(c.Context, func(now string, done, total uint64) {
-		if now != stage {
-			end()
-			stage = now
-			step, end = progress(c.App.ErrWriter, "looking at "+now)
-		}
-		step(done, total)
-	})
+	step, end := stages(c.App.ErrWriter, "looking at")
+	r, err := l.VerifySwept(c.Context, step)
 	end()
 	if err != nil {
 		return nil, err
