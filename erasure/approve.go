@@ -170,7 +170,7 @@ func (e *Engine) Start(id ID) (*Job, error) {
 	if j.finished() {
 		j.done, j.err = make(chan struct{}), nil
 	}
-	j.resumed = j.state >= Checked
+	j.resumed, j.unawaited = j.state >= Checked, false
 	e.enqueue(j)
 	return &Job{e, j}, nil
 }

@@ -145,6 +145,7 @@ func TestCrashTwice(t *testing.T) {
 		ctx := fmt.Sprintf("history %d", i)
 		_, err := w.e.Erase(t.Context(), r)
 		var certs []*Certificate
+		waited := err == nil || w.recorded()
 		for err != nil {
 			if !errors.Is(err, errStopped) {
 				t.Fatalf("%s: %v", ctx, err)
@@ -160,6 +161,35 @@ func TestCrashTwice(t *testing.T) {
 		}
 		w.stopIn(0, false)
 		w.settled(ctx, certs, "s:ada")
+		w.claims(ctx, waited)
+	}
+}
+
+// recorded reports whether some epoch is RECORDED.
+func (w *world) recorded() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for k := range w.rows {
+		if k[0] == space && k[1] == kindRecorded {
+			return true
+		}
+	}
+	return false
+}
+
+// claims checks that the certificate of an erasure that recovery ended was given away, with its opening, however
+// often recovery was interrupted; and that no other was.
+func (w *world) claims(ctx string, waited bool) {
+	w.t.Helper()
+	rs, _ := w.records()
+	if given := len(w.unclaimed) > 0; given != (!waited && len(rs) == 1) {
+		w.t.Errorf("%s: %d certificates that nobody waits for, of %d records; somebody waited: %v", ctx, len(w.unclaimed), len(rs), waited)
+	}
+	for _, c := range w.unclaimed {
+		w.verify(c)
+		if c.Opening == nil || c.Commitment != w.unclaimed[0].Commitment {
+			w.t.Errorf("%s: certificate %+v", ctx, c)
+		}
 	}
 }
 

@@ -329,9 +329,13 @@ func (e *Engine) conclude(ctx context.Context, b *epoch, jobs []*job, statements
 		}
 	}
 
-	// RECORDED. If we stop between the log and the row, Resume finds the statement in the log.
+	// RECORDED. If we stop between the log and the row, Resume finds the statement in the log. What nobody
+	// waits for is given away before the row: nobody does it behind it.
 	if b.state < Recorded {
 		if err := e.publish(ctx, b); err != nil {
+			return nil, err
+		}
+		if err := e.giveUnclaimed(b, jobs); err != nil {
 			return nil, err
 		}
 		if err := e.advanceEpoch(ctx, Recorded, b, jobs); err != nil {
@@ -349,6 +353,24 @@ func (e *Engine) conclude(ctx context.Context, b *epoch, jobs []*job, statements
 		j.finish(certs[i], nil)
 	}
 	return certs, nil
+}
+
+// giveUnclaimed gives away the certificates of jobs that nobody waits for. If we stop behind it, Resume does it
+// again.
+func (e *Engine) giveUnclaimed(b *epoch, jobs []*job) error {
+	if e.o.Unclaimed == nil || !slices.ContainsFunc(jobs, func(j *job) bool { return j.unawaited }) {
+		return nil
+	}
+	certs, err := certificates(e.ledger.Origin(), b, jobs)
+	if err != nil {
+		return err
+	}
+	for i, j := range jobs {
+		if j.unawaited {
+			e.o.Unclaimed(certs[i])
+		}
+	}
+	return nil
 }
 
 func (j *job) subject() keystore.Subject {

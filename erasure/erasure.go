@@ -117,8 +117,10 @@ type Options struct {
 	Approvals func(everything bool) int
 	// Dependents are told of erasures before anything is destroyed.
 	Dependents []Dependent
-	// Unclaimed receives the certificates of interrupted erasures that a sweep finished before it began: whoever
-	// asked for them was told of the failure. Nil: they are dropped, and the only opening of each with it.
+	// Unclaimed receives the certificates of interrupted erasures when they are finished: whoever asked for them was
+	// told of the failure, or waited in a process that is gone. What it keeps has to be durable when it returns,
+	// and after a crash it may receive the same certificate again, then without the identifier of the person. Nil:
+	// they are dropped, and the only opening of each with it.
 	Unclaimed func(*Certificate)
 	// Progress is told of every state that a job reaches, for a person who waits. It must return soon.
 	Progress func(job ID, s State)

@@ -10,7 +10,7 @@ import (
 )
 
 // Resume finishes what an earlier process, or an earlier failure in this one, left open, and returns the
-// certificates of what it finished. An epoch whose root had reached all holders goes forward; jobs before that
+// certificates of what it finished, which [Options].Unclaimed was given before. An epoch whose root had reached all holders goes forward; jobs before that
 // go on from their last durable state. It runs the same code as an erasure does, and may be called again.
 //
 // A certificate that is written here may open less: the identifier of the person died with the keys, so only
@@ -38,7 +38,7 @@ func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
 	if u := e.under; u != nil {
 		e.mu.Lock()
 		for _, j := range u.jobs {
-			j.done = make(chan struct{}) // whoever waited was told of the failure
+			j.done, j.unawaited = make(chan struct{}), true // whoever waited was told of the failure
 		}
 		e.mu.Unlock()
 		cs, err := e.push(ctx, u)
@@ -170,7 +170,7 @@ func (e *Engine) load(ctx context.Context) (*leftover, error) {
 			delete(epochs, id)
 			continue
 		}
-		j := &job{id: id, state: n.state, resumed: true, done: make(chan struct{})}
+		j := &job{id: id, state: n.state, resumed: true, unawaited: true, done: make(chan struct{})}
 		if err := unseal(ctx, e, n, &j.what); err != nil {
 			return nil, fmt.Errorf("reading an erasure job: %w", err)
 		}

@@ -101,13 +101,7 @@ func (e *Engine) sweep(ctx context.Context, o SweepOptions) (*Swept, error) {
 	if e.usable() == ErrNotResumed {
 		// A holder failed at the end of the last one, say. Where it answers again, that ends now.
 		g := e.tree.Generation()
-		certs, err := e.Resume(ctx)
-		if e.o.Unclaimed != nil {
-			for _, c := range certs {
-				e.o.Unclaimed(c)
-			}
-		}
-		if err != nil {
+		if _, err := e.Resume(ctx); err != nil {
 			return nil, err
 		}
 		if w, err := e.sweptAt(ctx, e.tree.Generation()); err != nil || w != nil && w.Generation > g {

@@ -37,6 +37,8 @@ type world struct {
 
 	preserved bool // Guard refuses
 
+	unclaimed []*Certificate
+
 	now   time.Time
 	order sync.Mutex
 	tree  *keystore.Tree
@@ -83,6 +85,13 @@ func (w *world) start() []*Certificate {
 func (w *world) tryStart() ([]*Certificate, error) {
 	o := w.o
 	o.Now, o.Order = w.clock, &w.order
+	o.Unclaimed = func(c *Certificate) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !w.stopped {
+			w.unclaimed = append(w.unclaimed, c)
+		}
+	}
 	e, err := Open(context.Background(), w.tree, worldLedger{w}, worldRows{w}, o)
 	if err != nil {
 		return nil, err

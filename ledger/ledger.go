@@ -512,13 +512,11 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 
 // resume finishes erasures that were interrupted. One that cannot be finished now
 // (its page folder is away, say) stays written down, and does not keep anybody
-// from withdrawing. Nobody waits for the subjects' copies, and each has the only opening
-// of its request, so they are kept for whoever asked.
+// from withdrawing.
 func (l *Ledger) resume(ctx context.Context, warn func(string)) error {
 	done, err := l.erasure.Resume(ctx)
 	for _, c := range done {
 		warn(fmt.Sprintf("an interrupted erasure was finished: %d entries, epoch %d, record is entry %d", c.Entries, c.Terms.Epoch, c.Record.Index))
-		l.keepUnclaimed(c, warn)
 	}
 	var pending *erasure.PendingError
 	if errors.As(err, &pending) {

@@ -39,7 +39,8 @@ func (l *Ledger) keepUnclaimed(c *erasure.Certificate, warn func(string)) {
 }
 
 // writeUnclaimed writes a certificate into a new file of a folder. It never replaces one:
-// after a restore, another erasure may have had the same epoch and place.
+// after a restore, another erasure may have had the same epoch and place. A certificate
+// that a crash gives again is there already, and may open more than now.
 func writeUnclaimed(folder string, c *erasure.Certificate) (name string, err error) {
 	text, err := c.Marshal()
 	if err != nil {
@@ -49,6 +50,9 @@ func writeUnclaimed(folder string, c *erasure.Certificate) (name string, err err
 		return "", err
 	}
 	base := fmt.Sprintf("epoch-%d-%d", c.Terms.Epoch, c.Place)
+	if name, err := findUnclaimed(folder, base, c); name != "" || err != nil {
+		return name, err
+	}
 	f, err := os.OpenFile(filepath.Join(folder, base+".json"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		f, err = os.CreateTemp(folder, base+"-*.json") // as exclusive, and for its owner alone
@@ -64,4 +68,28 @@ func writeUnclaimed(folder string, c *erasure.Certificate) (name string, err err
 		return "", err
 	}
 	return f.Name(), syncDir(folder)
+}
+
+// findUnclaimed looks for a certificate of the same request among the files of an epoch and place.
+func findUnclaimed(folder, base string, c *erasure.Certificate) (name string, err error) {
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		return "", err
+	}
+	for _, f := range files {
+		rest, ok := strings.CutPrefix(f.Name(), base)
+		if !ok || !strings.HasPrefix(rest, ".") && !strings.HasPrefix(rest, "-") {
+			continue
+		}
+		name := filepath.Join(folder, f.Name())
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return "", err
+		}
+		// One that a crash tore does not count.
+		if there, err := certificate.Parse(text); err == nil && there.Commitment == c.Commitment && there.Record == c.Record && there.Opening != nil {
+			return name, syncDir(folder)
+		}
+	}
+	return "", nil
 }
