@@ -24,6 +24,7 @@ const (
 	UnitMemory = "rss-MiB"      // resident memory of the process now
 	UnitPeak   = "peak-MiB"     // and at its highest so far
 	UnitOpen   = "open-ms"
+	UnitFirst  = "first-event-ms" // from the start of opening until an event is acknowledged
 	UnitClose  = "close-ms"
 )
 
@@ -80,6 +81,7 @@ func GrowWorker(ctx context.Context, out io.Writer) (was bool, err error) {
 	case "die":
 		err = w.die(ctx)
 	case "open":
+		err = w.firstEvent(ctx, opened)
 	default:
 		err = fmt.Errorf("%s: no task %q", taskEnv, t.Do)
 	}
@@ -200,6 +202,21 @@ func (w *grower) step(ctx context.Context, calls []func(context.Context) (int, e
 	}
 	r := perEvent(fmt.Sprintf("Grow/people=%d/stay=%d/leaves=%d", w.People, w.Stay, w.size()), n, u, took)
 	return r, w.state(finish, r)
+}
+
+// firstEvent records an event in a ledger that was just opened. What is read behind
+// an opening, which does not wait for it, the first event waits for.
+func (w *grower) firstEvent(ctx context.Context, opened *Result) error {
+	event := NewEvents(Small, w.People, w.size()<<16|uint64(w.Callers)).Next()
+	took, err := timed(func() error {
+		_, err := w.record(ctx, event)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("recording the first event after opening: %w", err)
+	}
+	opened.add(UnitFirst, opened.Metric(UnitOpen)+micros(took)/1e3)
+	return nil
 }
 
 // allThere compares what was counted with what the log has.

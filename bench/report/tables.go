@@ -81,7 +81,7 @@ func growTable(b *bytes.Buffer, recs []bench.Record) error {
 }
 
 func openTable(b *bytes.Buffer, recs []bench.Record) error {
-	b.WriteString("| build | after | leaves | times | opened after ms | resident MiB then |\n| --- | --- | --- | --- | --- | --- |\n")
+	b.WriteString("| build | after | leaves | times | opened after ms | first event after ms | resident MiB then |\n| --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, c := range []string{"cgo", "pure Go"} {
 		for _, after := range []string{"clean", "kill"} {
 			var rs []bench.Record
@@ -93,16 +93,24 @@ func openTable(b *bytes.Buffer, recs []bench.Record) error {
 			if len(rs) == 0 {
 				continue
 			}
-			s := spreadOf(rs, bench.UnitOpen)
 			how := "a clean stop"
 			if after == "kill" {
 				how = "`kill -9`"
 			}
-			fmt.Fprintf(b, "| %s | %s | %s | %d | %s [%s–%s] | %.0f |\n", c, how, group(leaves(rs[0])), len(rs),
-				figure(s.Median), figure(s.Least), figure(s.Most), spreadOf(rs, bench.UnitMemory).Median)
+			fmt.Fprintf(b, "| %s | %s | %s | %d | %s | %s | %.0f |\n", c, how, group(leaves(rs[0])), len(rs),
+				spreadCell(rs, bench.UnitOpen), spreadCell(rs, bench.UnitFirst), spreadOf(rs, bench.UnitMemory).Median)
 		}
 	}
 	return nil
+}
+
+// spreadCell is a median with its range, or nothing where nothing was measured.
+func spreadCell(rs []bench.Record, unit string) string {
+	s := spreadOf(rs, unit)
+	if s.Most == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s [%s–%s]", figure(s.Median), figure(s.Least), figure(s.Most))
 }
 
 func proofTable(b *bytes.Buffer, recs []bench.Record) error {

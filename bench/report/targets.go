@@ -123,21 +123,39 @@ func reopening(after string) func([]bench.Record) (float64, bool) {
 	}
 }
 
-// steady compares the last three steps of a growth of ten or more with the second.
+// steady compares the last three million events of a growth with the second million,
+// however many steps they were: a growth that was interrupted has shorter ones.
 func steady(recs []bench.Record) (float64, bool) {
-	var rates []float64
+	const million = 1e6
+	most := 0.0
 	for _, r := range of(recs, "Grow") {
 		if r.Machine.CGO {
-			rates = append(rates, r.Figures[bench.UnitRate])
+			most = max(most, leaves(r))
 		}
 	}
-	n := len(rates)
-	if n < 10 || rates[1] == 0 {
+	// between is the rate of the steps that end behind one size and not behind another.
+	between := func(from, to float64) float64 {
+		events, seconds := 0.0, 0.0
+		for _, r := range of(recs, "Grow") {
+			if n, rate := leaves(r), r.Figures[bench.UnitRate]; r.Machine.CGO && n > from+rounding && n <= to+rounding && rate > 0 {
+				events, seconds = events+float64(r.N), seconds+float64(r.N)/rate
+			}
+		}
+		if seconds == 0 {
+			return 0
+		}
+		return events / seconds
+	}
+	second, last := between(million, 2*million), between(most-3*million, most)
+	if most < 5*million || second == 0 {
 		return 0, false
 	}
-	last := 3 / (1/rates[n-1] + 1/rates[n-2] + 1/rates[n-3])
-	return last / rates[1], true
+	return last / second, true
 }
+
+// rounding is by how much a step may end behind its goal, because windows that have
+// begun are finished.
+const rounding = 1e5
 
 // proving is a figure of proofs in the largest log.
 func proving(unit string) func([]bench.Record) (float64, bool) {
