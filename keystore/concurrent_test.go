@@ -171,7 +171,7 @@ func TestLinearizable(t *testing.T) {
 			for _, p := range who {
 				note(workers, input{person: p, erase: true}, output{}, call)
 			}
-			tree.Scrub()
+			tree.DropCaches()
 		}
 	})
 	wg.Go(func() {

@@ -161,21 +161,25 @@ func (e *Epoch) swap() (del [][2][]byte) {
 	t.holders = e.keep
 	t.sys.Store(e.v.sys.sys)
 	t.nextSys.Store(nil)
-	gone := func(p *page) bool { return p.superseded || p.gen != e.v.gen }
 	var waiting []keyID
-	t.table.each(func(p *page) {
-		p.birth = nil
-		if gone(p) {
-			waiting = append(waiting, p.pend...)
-			delete(t.unwritten, p)
-		}
+	gone := func(p *page) {
+		waiting = append(waiting, p.pend...)
+		delete(t.unwritten, p)
 		if p.superseded {
 			t.garbage.add(rowsOf(p.gen, p.at, old.epoch), nil)
 		}
-	})
-	t.release(gone)
+	}
 	if old.gen != e.v.gen {
+		replaced := func(p *page) bool { return p.gen != e.v.gen }
+		t.table.each(func(p *page) {
+			if p.birth = nil; replaced(p) {
+				gone(p)
+			}
+		})
+		t.release(replaced)
 		t.garbage.add(rowsOfGeneration(old.gen), nil)
+	} else {
+		t.supersede(old, gone)
 	}
 	t.undo, t.noted, t.undone = nil, nil, false
 	del = e.partsShipped(true)
@@ -196,6 +200,39 @@ func (e *Epoch) swap() (del [][2][]byte) {
 	e.reopen()
 	e.end()
 	return del
+}
+
+// supersede takes the pages that an epoch has replaced out of memory, and lets those
+// in their place forget the epoch. It goes where the epoch went and nowhere else:
+// nothing is sealed or looked up meanwhile, and the cache may have a great many other
+// pages. The caller holds t.mu exclusively; f is called with each page before it goes.
+func (t *Tree) supersede(old *view, f func(*page)) {
+	var gone []*page
+	var leave func(p *page)
+	leave = func(p *page) {
+		f(p)
+		for _, q := range t.table.below(p) {
+			if q.superseded {
+				leave(q)
+			} else {
+				t.table.adopt(q, p.heir) // it may have been opened by way of either view
+			}
+		}
+		gone = append(gone, p) // after what is below it
+	}
+	leave(old.top)
+	var settle func(p *page)
+	settle = func(p *page) {
+		p.birth, p.heirOf = nil, nil
+		p.pinned.Store(p == t.cur.top || p == t.cur.sys)
+		for _, q := range t.table.below(p) {
+			if q.epoch == t.cur.epoch {
+				settle(q)
+			}
+		}
+	}
+	settle(t.cur.top)
+	t.table.remove(gone)
 }
 
 // release takes pages out of memory, and lets those that stay forget the epoch. A
@@ -306,12 +343,7 @@ func (t *Tree) tidy(del [][2][]byte, generation bool) error {
 	return err
 }
 
-// Scrub wipes every key and page in memory that is not in use, and where Go's
-// runtime/secret is built in it makes what derivations left behind be erased.
-func (t *Tree) Scrub() {
-	t.keys.scrub()
-	t.mu.Lock()
-	t.table.scrub()
-	t.mu.Unlock()
-	collect()
-}
+// Scrub makes what derivations left behind be erased, where Go's runtime/secret is
+// built in. The erased keys and the pages that were replaced are wiped by Destroy
+// already; the keys of the living stay loaded.
+func (t *Tree) Scrub() { collect() }

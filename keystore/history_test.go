@@ -332,7 +332,7 @@ func (w *world) erase(n int, sweep bool) {
 		j.ended = true
 	}
 	w.count["erased"] += len(who)
-	w.tree.Scrub()
+	w.tree.DropCaches()
 }
 
 // during is what goes on while an epoch runs.

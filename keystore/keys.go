@@ -181,13 +181,3 @@ func (k *keys) drop(id keyID) {
 		delete(s.m, id)
 	}
 }
-
-// scrub wipes every key that is not in use.
-func (k *keys) scrub() {
-	for i := range k.shards {
-		s := &k.shards[i]
-		s.mu.Lock()
-		s.evict(len(s.m) + 1)
-		s.mu.Unlock()
-	}
-}

@@ -221,7 +221,7 @@ func TestRefusedEvent(t *testing.T) {
 	third, err := p.tree.Find(ctx, "somebody", "marketing", 0)
 	p.ok(err)
 	third.Done() // the lease that the Find above took is still there
-	p.tree.Scrub()
+	p.tree.DropCaches()
 }
 
 func TestForgetsRefused(t *testing.T) {
@@ -405,7 +405,7 @@ func TestPageReadOnce(t *testing.T) {
 		p.add(fmt.Sprint("subject ", i), "contract", 0)
 	}
 	for range 200 {
-		p.tree.Scrub()
+		p.tree.DropCaches()
 		var wg sync.WaitGroup
 		for i := range 8 {
 			wg.Go(func() {
@@ -440,7 +440,7 @@ func TestCaches(t *testing.T) {
 	if n := p.tree.LoadedKeys(); n > 96 {
 		t.Errorf("%d keys in a cache of 64", n)
 	}
-	p.tree.Scrub()
+	p.tree.DropCaches()
 	if all, pinned := p.tree.Resident(); all != pinned || p.tree.LoadedKeys() != 0 {
 		t.Errorf("after a scrub there are %d pages and %d keys", all, p.tree.LoadedKeys())
 	}

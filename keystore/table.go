@@ -151,6 +151,41 @@ func (t *table) removeIf(f func(*page) bool) {
 	})
 }
 
+// remove takes pages out and wipes them. The caller holds the tree's write lock:
+// nobody is reading a page.
+func (t *table) remove(pages []*page) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range pages {
+		t.unlink(p.at, p)
+		p.mu.Lock()
+		p.zero()
+		p.mu.Unlock()
+	}
+	if len(t.ring) > 2*t.count {
+		t.ring = slices.DeleteFunc(t.ring, func(p *page) bool { return p.gone })
+	}
+}
+
+// below returns the pages that were opened by way of another. Each lies under one
+// child of it, or begins with one: so there are 64 places to look.
+func (t *table) below(p *page) (kids []*page) {
+	if p.children == nil {
+		return nil
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for i := range uint64(slots) {
+		at := addr{p.at.level + 1, p.at.start + i<<(64-slotBits*uint(p.at.level+1))}
+		for q := t.pages[at]; q != nil; q = q.next {
+			if q.parent == p {
+				kids = append(kids, q)
+			}
+		}
+	}
+	return kids
+}
+
 func (t *table) each(f func(*page)) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -158,15 +193,5 @@ func (t *table) each(f func(*page)) {
 		if !p.gone {
 			f(p)
 		}
-	}
-}
-
-// scrub drops and wipes every page that may go. The caller holds the tree's write
-// lock.
-func (t *table) scrub() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for range 2 { // the first look clears the marks of use
-		t.evict(t.count)
 	}
 }
