@@ -91,11 +91,18 @@ func (o *Options) pebble(dir string, e *ears, lock *pebble.Lock) *pebble.Options
 		// from damage to what was synced. Pinned by name: "newest" would let an
 		// upgrade of the engine change the files.
 		FormatMajorVersion: pebble.FormatWALSyncChunks,
-		// Random keys make larger memtables slower, not faster.
-		MemTableSize:                16 << 20,
-		MemTableStopWritesThreshold: 6,
-		L0CompactionThreshold:       4,
-		L0StopWritesThreshold:       24,
+		// Each flush makes tables of every kind of row, and rotates the write-ahead log:
+		// 32 MiB instead of 16 saves 1.5 µs of CPU time an event, 64 MiB would save as
+		// much again and keep 64 MiB more in memory.
+		MemTableSize:                32 << 20,
+		MemTableStopWritesThreshold: 4,
+		// The engine compacts where twice the sublevels of level 0 reach the threshold.
+		// What has random keys, a person's list rows, lies across the whole of the level
+		// below, so every such compaction writes all of it again, however little comes in:
+		// with two sublevels a time it wrote eight bytes for one after a million events,
+		// with eight a quarter of that. A read asks the filters of six tables more.
+		L0CompactionThreshold: 16,
+		L0StopWritesThreshold: 48,
 		CompactionConcurrencyRange: func() (int, int) {
 			n := min(2, runtime.GOMAXPROCS(0))
 			if !e.opened.Load() {
