@@ -119,7 +119,7 @@ func TestAttack19Indexes(t *testing.T) {
 }
 
 // counts are members that are small numbers and no reference, by where they stand.
-var counts = []string{"/schema", "/_seq", "/version", "/form/version", "/notice/version", "/chains/*/count", "/size", "/epoch",
+var counts = []string{"/schema", "/_seq", "/version", "/form/version", "/notice/version", "/chains/*/count", "/of", "/size", "/epoch",
 	"/requests_size", "/holders/*/copies", "/holders/*/overwritten", "/holders/*/destroyed/*", "/subjects/closure", "/subjects/request", "/subjects/retention"}
 
 // references lists the places in an event with a number, or the text of one, that

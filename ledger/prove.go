@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sort"
 	"time"
 
 	"github.com/lacunalog/lacuna/keystore"
@@ -43,9 +42,13 @@ type Proof struct {
 
 // Prove returns a file that shows, offline and for ever, that entry index is in
 // the log and what it says. Before, it records a chain.asserted event: how many
-// events each chain of the person has and which is the last, signed and dated.
+// events the chain of the entry has and which is the last, signed and dated.
 // Mathematics cannot show that nothing came later; the assertion makes the
 // operator say so, and a receipt in the person's hand can refute it.
+//
+// An assertion is sealed under the key of the chain that it is about, and about no
+// other, so that it dies with what it names: under a key that is kept it would tell,
+// after an erasure and its sweep, how many entries went and which was the last.
 func (l *Ledger) Prove(ctx context.Context, index uint64, o ProveOptions) (*Proof, error) {
 	if err := l.gate.enter(); err != nil {
 		return nil, err
@@ -80,7 +83,7 @@ func (l *Ledger) Prove(ctx context.Context, index uint64, o ProveOptions) (*Proo
 	}
 	p := new(Proof)
 	if !e.Public && !o.NoAssertion && l.readOnly == nil && e.Event.Str("subject") != "" {
-		if p.Assertion, err = l.assert(ctx, e.Event.Str("subject")); err != nil {
+		if p.Assertion, err = l.assert(ctx, e.Event.Str("subject"), chainKey{e.Compartment, e.Cohort}); err != nil {
 			return nil, fmt.Errorf("recording the closing assertion: %w", err)
 		}
 		p.Asserted = true
@@ -155,10 +158,16 @@ func (l *Ledger) proofUnder(ctx context.Context, index uint64, opening *envelope
 	return (&merkle.Proof{Extra: extra, Index: index, Hashes: hashes, Checkpoint: head.Signed}).Marshal()
 }
 
-// assert records chain.asserted for a person.
-func (l *Ledger) assert(ctx context.Context, person string) (uint64, error) {
+// assert records chain.asserted about one chain of a person.
+func (l *Ledger) assert(ctx context.Context, person string, k chainKey) (uint64, error) {
 	s, err := l.submitAbout(ctx, person, func(sub *subject, now time.Time) (*event.Event, error) {
-		return l.made(sub, now, map[string]any{"type": "chain.asserted", "subject": person, "chains": assertedChains(sub)})
+		at := sub.chains.find(k)
+		if at < 0 {
+			return nil, errStale // its key died since the entry was opened
+		}
+		c := sub.chains[at]
+		return l.made(sub, now, map[string]any{"type": "chain.asserted", "subject": person, "of": len(sub.chains),
+			"chains": []receipt.AssertedChain{{Compartment: k.compartment, Cohort: k.cohort.String(), Count: c.seq, Head: c.head}}})
 	})
 	if err != nil {
 		return 0, err
@@ -168,26 +177,6 @@ func (l *Ledger) assert(ctx context.Context, person string) (uint64, error) {
 		return 0, err
 	}
 	return rec[0].Index, nil
-}
-
-// assertedChain is one chain as chain.asserted names it.
-type assertedChain struct {
-	Compartment string `json:"compartment"`
-	Cohort      string `json:"cohort"`
-	Count       uint64 `json:"count"`
-	Head        string `json:"head"` // base64 leaf hash of the last event
-}
-
-func assertedChains(sub *subject) []assertedChain {
-	out := make([]assertedChain, 0, len(sub.chains))
-	for k, c := range sub.chains.all() {
-		out = append(out, assertedChain{k.compartment, k.cohort.String(), c.seq, c.head.String()})
-	}
-	sort.Slice(out, func(i, j int) bool {
-		a, b := out[i], out[j]
-		return a.Compartment < b.Compartment || a.Compartment == b.Compartment && a.Cohort < b.Cohort
-	})
-	return out
 }
 
 // made fills an event that the ledger itself makes.

@@ -84,7 +84,7 @@ func home(kind, purpose string, at time.Time) (compartment, cohort string) {
 	switch {
 	case strings.HasPrefix(kind, "consent.") || strings.HasPrefix(kind, "notice."):
 		return event.ConsentEvidence, ""
-	case kind == "right.requested" || kind == "chain.asserted":
+	case kind == "right.requested":
 		return event.RightsRecords, at.UTC().Format("2006")
 	}
 	h := homes[purpose]

@@ -15,7 +15,7 @@ func proveCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "prove",
 		Usage: "write a proof of one entry that anybody can verify offline",
-		Description: "Records a closing assertion first: how many events each chain of the person has, signed and dated. Without --reveal everything is\n" +
+		Description: "Records a closing assertion first: how many events the chain of the entry has and which is the last, signed and dated. Without --reveal everything is\n" +
 			"shown but _seq and _prev, which would link the entry to its neighbours. With a policy the proof leads to the oldest countersigned head that\n" +
 			"covers the entry, and the witnesses are asked if there is none.",
 		Flags: ledgerFlags(

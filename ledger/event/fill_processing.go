@@ -131,7 +131,7 @@ func (f *filler) rights() {
 		f.emit(f.pass("right"), stringMember("channel", channel), stringMember("contact", contact),
 			f.pass("identity"), f.pass("scope"), f.pass("agent"), Member{"due", due})
 	case "chain.asserted":
-		f.emit(f.pass("chains"))
+		f.emit(f.pass("chains"), f.pass("of"))
 	default:
 		f.held()
 	}

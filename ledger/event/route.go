@@ -1,6 +1,7 @@
 package event
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -65,6 +66,9 @@ func Route(r *Register, facts Facts, full *Event) (Key, Retention, error) {
 		if t.Name == "suppression.requested" || t.Name == "suppression.lifted" {
 			k.Compartment, keep = Suppression, suppressionRetention
 		}
+		if t.Name == "chain.asserted" {
+			return assertedKey(r, k, full)
+		}
 	case AreaProcessing:
 		p, ok := r.Purpose(full.Str("purpose"), at)
 		if !ok {
@@ -73,6 +77,19 @@ func Route(r *Register, facts Facts, full *Event) (Key, Retention, error) {
 		k.Compartment, keep = p.Compartment, p.Retention
 	}
 	k.Cohort = keep.Cohort(at)
+	return k, keep, nil
+}
+
+// assertedKey routes an assertion about a chain to the key of that chain: what it says
+// of the chain must not outlive it.
+func assertedKey(r *Register, k Key, full *Event) (Key, Retention, error) {
+	var chains []struct{ Compartment, Cohort string }
+	v, _ := full.Get("chains")
+	if json.Unmarshal(v, &chains) != nil || len(chains) != 1 {
+		return Key{}, Retention{}, Refuse(ValueNotAllowed, "/chains", "one chain, under whose key the assertion is sealed")
+	}
+	k.Compartment, k.Cohort = chains[0].Compartment, chains[0].Cohort
+	keep, _ := r.RetentionOf(k.Compartment)
 	return k, keep, nil
 }
 

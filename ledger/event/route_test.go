@@ -23,7 +23,8 @@ func TestRoute(t *testing.T) {
 		{`{"type":"data.collected","subject":"c-2","purpose":"chat-service","event_time":"2026-05-04T12:31:40Z"}`, nil, "[subject chat 2026-05] P90D from last_event"},
 		{`{"type":"data.disclosed","subject":"c-2","purpose":"allergies","event_time":"2026-05-04T12:31:40Z"}`, nil, "[subject allergies] P1Y from withdrawal"},
 		{`{"type":"right.requested","subject":"c-2","event_time":"2026-05-04T12:31:40Z"}`, nil, "[subject rights 2026] P3Y from year_end"},
-		{`{"type":"chain.asserted","subject":"c-2","event_time":"2026-05-04T12:31:40Z"}`, nil, "[subject rights 2026] P3Y from year_end"},
+		{`{"type":"chain.asserted","subject":"c-2","event_time":"2026-05-04T12:31:40Z","chains":[{"compartment":"rights","cohort":"2024"}]}`, nil, "[subject rights 2024] P3Y from year_end"},
+		{`{"type":"chain.asserted","subject":"c-2","event_time":"2026-05-04T12:31:40Z","chains":[{"compartment":"allergies","cohort":""}]}`, nil, "[subject allergies] P1Y from withdrawal"},
 		{`{"type":"purpose.declared","public":false}`, nil, "[organisation register] no end"},
 		{`{"type":"notice.published","public":true}`, nil, "[public] no end"},
 		{`{"type":"erasure.epoch"}`, nil, "[public] no end"},
@@ -91,7 +92,7 @@ func TestInternal(t *testing.T) {
 	c := testContext(t, nil)
 	c.Internal = true
 	for _, line := range []string{
-		`{"type":"chain.asserted","subject":"c-2","chains":[{"compartment":"tax","cohort":"2021","count":3,"head":"AAAA"}]}`,
+		`{"type":"chain.asserted","subject":"c-2","chains":[{"compartment":"tax","cohort":"2021","count":3,"head":"AAAA"}],"of":2}`,
 		`{"type":"processing.denied","subject":"c-2","purpose":"newsletter","operation":"data.disclosed","reasons":["consent_pending"],"recipient":"mailer"}`,
 		`{"type":"erasure.epoch","epoch":7,"tree":"x"}`,
 		`{"type":"log.key","key":"demo+1234+AQ=="}`,

@@ -66,9 +66,10 @@ func rightsTypes() []*Type {
 				{Name: "due", Short: kTime, Full: kTime, Fixed: true, By: ByClock, Doc: "one month after event_time"},
 			}},
 		{Name: "chain.asserted", Area: AreaRights, LedgerOnly: true,
-			Doc: "The ledger says that a person's chains end here: count and head of each.",
+			Doc: "The ledger says that a chain of a person ends here: its count and its head. It is sealed under the key of that chain and dies with it.",
 			Fields: []Field{
-				{Name: "chains", Short: kChains, Full: kChains, Must: true, Fixed: true, By: ByLedger, Doc: "one entry for every key of the person"},
+				{Name: "chains", Short: kChains, Full: kChains, Must: true, Fixed: true, By: ByLedger, Doc: "the one chain that it is about"},
+				{Name: "of", Short: kNumber, Full: kNumber, Fixed: true, By: ByLedger, Doc: "how many chains the person has"},
 			}},
 	}
 }

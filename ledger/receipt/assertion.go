@@ -9,13 +9,16 @@ import (
 	"github.com/lacunalog/lacuna/merkle"
 )
 
-// An Assertion is the operator's signed and dated statement that a person's
-// chains end where it says: the event chain.asserted. That nothing else exists
+// An Assertion is the operator's signed and dated statement that a chain of a
+// person ends where it says: the event chain.asserted. That nothing else exists
 // cannot be proven; said so, it can be refuted, by a receipt that somebody kept.
 type Assertion struct {
 	report  *Report
 	subject string
-	Chains  []AssertedChain
+	// Chains are those that it is about: one, and in older assertions, which do not
+	// say how many there are, all of the person's.
+	Chains []AssertedChain
+	of     uint64 // how many chains the person has, 0 where it does not say
 }
 
 // An AssertedChain is one chain in an assertion.
@@ -54,6 +57,9 @@ func ReadAssertion(r *Report) (*Assertion, error) {
 	if err := json.Unmarshal(chains, &a.Chains); err != nil {
 		return nil, fmt.Errorf("%w: entry %d: its chains are malformed", ErrNoAssertion, r.Index)
 	}
+	if of := r.Get("of"); of != nil && json.Unmarshal(of, &a.of) != nil {
+		return nil, fmt.Errorf("%w: entry %d: how many chains there are is malformed", ErrNoAssertion, r.Index)
+	}
 	return a, nil
 }
 
@@ -69,8 +75,7 @@ func (a *Assertion) Against(r *Report, compartment, cohort string) Finding {
 	}
 	i := slices.IndexFunc(a.Chains, func(c AssertedChain) bool { return c.Compartment == compartment && c.Cohort == cohort })
 	if i < 0 {
-		return found(Note, Proven, nil, "the assertion, entry %d, has no chain %s, where entry %d stands: it was left out, or its key was destroyed before; "+
-			"ask for the certificate of the erasure", a.report.Index, AssertedChain{Compartment: compartment, Cohort: cohort}.name(), r.Index)
+		return a.lacks(r, "chain "+AssertedChain{Compartment: compartment, Cohort: cohort}.name())
 	}
 	c := a.Chains[i]
 	switch {
@@ -142,8 +147,7 @@ func (a *Assertion) compare(r *Report, beyond map[merkle.Hash]AssertedChain) Fin
 		return p.seq < c.Count || p.seq == c.Count && r.LeafHash == c.Head
 	})
 	if !possible {
-		return found(Note, Proven, nil, "entry %d is number %d of a chain that the assertion, entry %d, does not have: it was left out, or its key was "+
-			"destroyed before; ask for the certificate of the erasure", r.Index, p.seq, a.report.Index)
+		return a.lacks(r, fmt.Sprintf("a chain with %d events", p.seq))
 	}
 	return a.agrees(r)
 }
@@ -162,6 +166,15 @@ func (a *Assertion) comparable(r *Report) (Finding, bool) {
 		return found(Note, Proven, nil, "entry %d is about somebody else than the assertion", r.Index), false
 	}
 	return Finding{}, true
+}
+
+// lacks says that the assertion is about no such chain as a receipt is of.
+func (a *Assertion) lacks(r *Report, chain string) Finding {
+	why := "it was left out, or its key was destroyed before; ask for the certificate of the erasure"
+	if a.of > uint64(len(a.Chains)) {
+		why = fmt.Sprintf("it is about %d of %d, so ask for one about that chain", len(a.Chains), a.of)
+	}
+	return found(Note, Proven, nil, "the assertion, entry %d, is not about %s, where entry %d stands: %s", a.report.Index, chain, r.Index, why)
 }
 
 func (a *Assertion) hidden(r *Report) Finding {

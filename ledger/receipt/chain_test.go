@@ -173,7 +173,7 @@ func TestDroppedLastEvent(t *testing.T) {
 	expect(t, one(lie.Against(withdrawn, "consent-evidence", "")), receipt.Failed, "asserts that it has 2")
 	expect(t, one(honest.Against(last, "consent-evidence", "")), receipt.OK, "does not contradict")
 	expect(t, one(honest.Against(open(t, l, other[4])[0], "marketing", "2026")), receipt.OK, "does not contradict")
-	expect(t, one(honest.Against(last, "tax", "2024")), receipt.Note, "has no chain tax 2024")
+	expect(t, one(honest.Against(last, "tax", "2024")), receipt.Note, "is not about chain tax 2024")
 	otherHead := assert(4, other[3])
 	expect(t, one(otherHead.Against(last, "consent-evidence", "")), receipt.Failed, "asserts that another entry is")
 	expect(t, assert(3, c[3]).Compare([]*receipt.Report{last}), receipt.Failed, "asserts to have 3, and it is number 4")
@@ -187,6 +187,24 @@ func TestDroppedLastEvent(t *testing.T) {
 	expect(t, assert(2, c[1]).Compare(somebody), receipt.Note, "about somebody else")
 	gone := open(t, l, l.Chain(`{"subject":"c-2","n":1}`, `{"subject":"c-2","n":2}`, `{"subject":"c-2","n":3}`, `{"subject":"c-2","n":4}`, `{"subject":"c-2","n":5}`, `{"subject":"c-2","n":6}`)[5])
 	expect(t, assert(2, c[1]).Compare(gone), receipt.Note, "its key was destroyed before; ask for the certificate")
+}
+
+// TestAssertedChainOfSeveral: an assertion about one of a person's chains says nothing
+// about the others, and does not accuse anybody.
+func TestAssertedChainOfSeveral(t *testing.T) {
+	l := receipttest.NewLog("demo.lacuna.test")
+	c := l.Chain(`{"type":"a"}`, `{"type":"b"}`)
+	other := l.Chain(`{"type":"c"}`, `{"type":"d"}`, `{"type":"e"}`)
+	for of, want := range map[string]string{"2": "it is about 1 of 2, so ask for one about that chain", "1": "it was left out, or its key was destroyed before"} {
+		i := l.Append(fmt.Sprintf(`{"chains":[{"cohort":"","compartment":"chat","count":2,"head":"%s"}],"of":%s,"type":"chain.asserted"}`, l.LeafHash(c[1]), of))
+		a, err := receipt.ReadAssertion(verified(t, l, l.Receipt(i, nil))[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, a.Compare(open(t, l, c...)), receipt.OK, "does not contradict")
+		expect(t, a.Compare(open(t, l, other[2])), receipt.Note, "a chain with 3 events, where entry 4 stands: "+want)
+		expect(t, []receipt.Finding{a.Against(open(t, l, other[2])[0], "tax", "2024")}, receipt.Note, "chain tax 2024, where entry 4 stands: "+want)
+	}
 }
 
 // TestDroppedLastEventConclude [8]: the same, as somebody checks a folder of
@@ -212,7 +230,7 @@ func TestReadAssertion(t *testing.T) {
 	l := receipttest.NewLog("demo.lacuna.test")
 	for _, event := range []string{
 		`{"type":"consent.given"}`, `{"chains":[]}`, `{"type":"chain.asserted"}`, `{"chains":{},"type":"chain.asserted"}`,
-		`{"chains":[{"head":"x"}],"type":"chain.asserted"}`, `{"chains":[{"count":-1}],"type":"chain.asserted"}`,
+		`{"chains":[],"of":-1,"type":"chain.asserted"}`, `{"chains":[{"head":"x"}],"type":"chain.asserted"}`, `{"chains":[{"count":-1}],"type":"chain.asserted"}`,
 	} {
 		if _, err := receipt.ReadAssertion(open(t, l, l.Append(event))[0]); err == nil {
 			t.Errorf("%s: read as an assertion", event)
