@@ -11,10 +11,23 @@ type bugs struct {
 	rootWrapped bool // the old root is kept, sealed under the new one
 	systemKept  bool // the system page keeps its key
 	marksLost   bool // an epoch copies entries without their holds and restrictions
+	maskKept    bool // a sweep keeps the mask of the generation that it leaves, whatever it was asked for
+	maskLost    bool // a sweep keeps no mask, whatever it was asked for
 }
 
 func (t *Tree) bugKeeps(p *page) bool {
 	return t.opts.bugs.pageKeyKept && p.kind == kindLeaf || t.opts.bugs.systemKept && p.kind == kindSystem
+}
+
+// bugReadable is the generation whose mask a sweep keeps.
+func (e *Epoch) bugReadable() uint32 {
+	switch b := e.t.opts.bugs; {
+	case b.maskKept:
+		return e.v.gen - 1
+	case b.maskLost:
+		return 0
+	}
+	return e.readable
 }
 
 func (t *Tree) bugShares() map[HolderID]Secret {

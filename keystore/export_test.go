@@ -23,6 +23,10 @@ func (o Options) Bug(name string) Options {
 		o.bugs.systemKept = true
 	case "part of a page keeps the key of the whole":
 		firstChildOnly = true
+	case "a sweep keeps a mask that nobody asked for":
+		o.bugs.maskKept = true
+	case "a sweep loses the mask of the newest backup":
+		o.bugs.maskLost = true
 	case "":
 	default:
 		panic(name)
@@ -31,7 +35,7 @@ func (o Options) Bug(name string) Options {
 }
 
 // Bugs are the names that Bug knows.
-var Bugs = []string{"page key kept", "root kept", "old root wrapped under the new", "an epoch forgets holds", "system page left out", "part of a page keeps the key of the whole"}
+var Bugs = []string{"page key kept", "root kept", "old root wrapped under the new", "an epoch forgets holds", "system page left out", "part of a page keeps the key of the whole", "a sweep keeps a mask that nobody asked for", "a sweep loses the mask of the newest backup"}
 
 // NoBug switches off what Bug switches on for all trees.
 func NoBug() { firstChildOnly = false }
@@ -92,14 +96,24 @@ func OpenRowOf(dek Secret, name, sealed []byte) ([]byte, error) {
 	return d.openRow(name, sealed)
 }
 
-// SystemSecrets returns the secrets that a sweep replaces.
+// SystemSecrets returns the secrets that a sweep replaces; but for the mask of an earlier
+// generation that was kept, which KeptMask returns.
 func (t *Tree) SystemSecrets() []Secret {
 	s := t.sys.Load()
 	all := []Secret{s.kRoute}
-	for _, g := range s.gens {
+	for _, g := range s.gens[s.at():] {
 		all = append(all, g.env, g.esc)
 	}
 	return all
+}
+
+// KeptMask returns the secret of the mask that a sweep kept, and its generation, which is 0
+// if there is none.
+func (t *Tree) KeptMask() (g uint32, mask Secret) {
+	if first := t.sys.Load().gens[0]; first.kept() {
+		return first.g, first.env
+	}
+	return 0, mask
 }
 
 // Resident is how many pages are in the cache, Pinned how many may not leave it.
