@@ -185,3 +185,8 @@ func (t *Tree) DropCaches() {
 		t.table.evict(t.table.count)
 	}
 }
+
+// StealWithin is Steal with another bound for how many images are tried under every key.
+func StealWithin(ctx context.Context, rows []KV, hs []Holder, everywhere int) (*Thief, error) {
+	return steal(ctx, rows, hs, everywhere)
+}

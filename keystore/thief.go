@@ -10,16 +10,18 @@ import (
 // A Thief is the adversary of the promise that erasing is for good: somebody who
 // holds every row that was ever written, from backups and copies of any date, and
 // the root as it is now. It derives whatever can be derived from them, without
-// asking which page is the newest, whose attempt it was, or whether a tree would
-// look there: every key it knows is tried on every image it has, until nothing
-// new opens. It serves drills and demonstrations; what an erasure destroyed it
-// must not find, and everything else it must.
+// asking which page is the newest, or whose attempt it was: every key it finds is
+// tried on every image, until nothing new opens. Where there are very many images, it
+// tries what an interior page gives only on those that lie below that page, of any
+// date. It serves drills and demonstrations; what an erasure destroyed it must not
+// find, and everything else it must.
 type Thief struct {
 	images  []loot
-	deltas  []loot
+	below   map[addr][]int  // images, by where the page above them lies
+	deltas  map[addr][]loot // by the page that they change
 	known   map[Secret]bool
-	keys    []Secret         // the root, and keys of children as they are
-	parents []*[slots]Secret // what was found in interior pages
+	keys    []Secret     // the root, and keys of children as they are
+	parents []stolenPage // what was found in interior pages
 	stolen  []*StolenKey
 	deks    map[Secret]bool
 	systems []*system
@@ -32,7 +34,17 @@ type loot struct {
 	row    rowKey
 	kind   kind  // of an image
 	bits   uint8 // of an image
+	opened bool  // a delta that opened once gives nothing new
 }
+
+type stolenPage struct {
+	at       addr
+	children *[slots]Secret
+}
+
+// everywhere is of how many images at most all are tried under every key. That grows
+// with the square of their number, and takes a few seconds for so many.
+const everywhere = 1500
 
 // A StolenKey is a key of a subject that a thief derived.
 type StolenKey struct{ d derived }
@@ -57,33 +69,62 @@ func (k *StolenKey) RowsKey() RowsKey { return RowsKey{k.d.kRows, k.d.rows} }
 // Steal takes rows of any number of copies of a store, in any order, and what the
 // holders keep now.
 func Steal(ctx context.Context, rows []KV, hs []Holder) (*Thief, error) {
-	t := &Thief{known: make(map[Secret]bool), deks: make(map[Secret]bool)}
+	return steal(ctx, rows, hs, everywhere)
+}
+
+func steal(ctx context.Context, rows []KV, hs []Holder, everywhere int) (*Thief, error) {
+	t := &Thief{known: make(map[Secret]bool), deks: make(map[Secret]bool), below: make(map[addr][]int), deltas: make(map[addr][]loot)}
 	t.take(rows)
-	if err := t.roots(ctx, hs); err != nil {
+	roots, err := t.roots(ctx, hs)
+	if err != nil {
 		return nil, err
+	}
+	all := make([]int, len(t.images))
+	for i := range all {
+		all[i] = i
+	}
+	if len(all) > everywhere {
+		// A child's key as it is seals nothing, so only roots are.
+		for _, k := range roots {
+			t.tryKey(k, all)
+		}
+		for p := 0; p < len(t.parents) && ctx.Err() == nil; p++ {
+			t.tryParent(&t.parents[p], t.below[t.parents[p].at])
+		}
+		return t, ctx.Err()
 	}
 	// Each key and each set of children is tried once on everything; what opens may
 	// add to both.
-	for k, p := 0, 0; k < len(t.keys) || p < len(t.parents); {
+	for k, p := 0, 0; (k < len(t.keys) || p < len(t.parents)) && ctx.Err() == nil; {
 		if k < len(t.keys) {
-			m := newMAC(t.keys[k][:])
-			for i := range t.images {
-				t.try(&m, &t.images[i])
-			}
+			t.tryKey(t.keys[k], all)
 			k++
 			continue
 		}
-		for i := range t.images {
-			at, bits := t.images[i].row.at, t.images[i].bits
-			if at.level > 0 {
-				key := pageKey(t.parents[p], at, bits)
-				m := newMAC(key[:])
-				t.try(&m, &t.images[i])
-			}
-		}
+		t.tryParent(&t.parents[p], all)
 		p++
 	}
-	return t, nil
+	return t, ctx.Err()
+}
+
+func (t *Thief) tryKey(key Secret, images []int) {
+	m := newMAC(key[:])
+	for _, i := range images {
+		t.try(&m, &t.images[i])
+	}
+}
+
+// tryParent tries on images what they would be sealed under if they lay below a page.
+// p may move meanwhile.
+func (t *Thief) tryParent(p *stolenPage, images []int) {
+	children := p.children
+	for _, i := range images {
+		if x := &t.images[i]; x.row.at.level > 0 {
+			key := pageKey(children, x.row.at, x.bits)
+			m := newMAC(key[:])
+			t.try(&m, x)
+		}
+	}
 }
 
 // take sorts the rows into images and deltas. Two copies may hold different rows
@@ -91,6 +132,7 @@ func Steal(ctx context.Context, rows []KV, hs []Holder) (*Thief, error) {
 func (t *Thief) take(rows []KV) {
 	seen := make(map[[32]byte]bool)
 	var trees []TreeID
+	var deltas []loot
 	prior := make(map[rowKey][][32]byte) // hashes of all rows under a key
 	for _, kv := range rows {
 		k, err := parseRowKey(kv.Key)
@@ -104,31 +146,33 @@ func (t *Thief) take(rows []KV) {
 		seen[hash] = true
 		prior[k] = append(prior[k], hash)
 		if h, _, err := parseHeader(kv.Value); err == nil {
+			if k.at.level > 0 {
+				above := addr{k.at.level - 1, k.at.above()}
+				t.below[above] = append(t.below[above], len(t.images))
+			}
 			t.images = append(t.images, loot{raw: kv.Value, tree: h.tree, row: k, kind: h.kind, bits: h.bits})
 			if !slices.Contains(trees, h.tree) {
 				trees = append(trees, h.tree)
 			}
 			continue
 		}
-		t.deltas = append(t.deltas, loot{raw: kv.Value, row: k})
+		deltas = append(deltas, loot{raw: kv.Value, row: k})
 	}
 	// A delta is bound to its tree and to the row before it: all that could be are tried.
-	var deltas []loot
-	for _, d := range t.deltas {
+	for _, d := range deltas {
 		before := d.row
 		before.n--
 		for _, hash := range prior[before] {
 			for _, tree := range trees {
 				d.before, d.tree = hash, tree
-				deltas = append(deltas, d)
+				t.deltas[d.row.at] = append(t.deltas[d.row.at], d)
 			}
 		}
 	}
-	t.deltas = deltas
 }
 
 // roots derives the root of every attempt that all holders have a share of.
-func (t *Thief) roots(ctx context.Context, hs []Holder) error {
+func (t *Thief) roots(ctx context.Context, hs []Holder) (roots []Secret, err error) {
 	type attempt struct {
 		tree    TreeID
 		epoch   uint64
@@ -138,7 +182,7 @@ func (t *Thief) roots(ctx context.Context, hs []Holder) error {
 	for _, h := range hs {
 		have, err := h.Current(ctx)
 		if err != nil {
-			return fmt.Errorf("reading a root holder: %w", err)
+			return nil, fmt.Errorf("reading a root holder: %w", err)
 		}
 		for _, s := range have {
 			a := attempt{s.Tree, s.Epoch, s.Attempt}
@@ -150,10 +194,12 @@ func (t *Thief) roots(ctx context.Context, hs []Holder) error {
 	}
 	for a, m := range shares {
 		if len(m) == len(hs) {
-			t.learn(deriveRoot(a.tree, a.epoch, a.attempt, m))
+			root := deriveRoot(a.tree, a.epoch, a.attempt, m)
+			t.learn(root)
+			roots = append(roots, root)
 		}
 	}
-	return nil
+	return roots, nil
 }
 
 func (t *Thief) learn(key Secret) {
@@ -182,16 +228,18 @@ func (t *Thief) try(m *mac, x *loot) {
 		}
 	default:
 		if c, err := parseChildren(text); err == nil {
-			t.parents = append(t.parents, c)
+			t.parents = append(t.parents, stolenPage{x.row.at, c})
 			for i := range c {
 				t.learn(c[i])
 			}
 		}
 	}
-	for i := range t.deltas {
-		d := &t.deltas[i]
+	deltas := t.deltas[x.row.at]
+	for i := range deltas {
+		d := &deltas[i]
 		var e entry
-		if d.row.at == x.row.at && openDelta(m, &d.tree, d.row.at, d.row.epoch, d.row.n, &d.before, d.raw, &e) == nil {
+		if !d.opened && openDelta(m, &d.tree, d.row.at, d.row.epoch, d.row.n, &d.before, d.raw, &e) == nil {
+			d.opened = true
 			t.steal(&e)
 		}
 	}
@@ -202,6 +250,9 @@ func (t *Thief) steal(e *entry) {
 		return
 	}
 	t.deks[e.dek] = true
+	if e.flags&flagAlias != 0 {
+		return // it seals nothing
+	}
 	k := new(StolenKey)
 	k.d.load(&e.dek)
 	t.stolen = append(t.stolen, k)

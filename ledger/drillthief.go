@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 
 	"github.com/lacunalog/lacuna/keystore"
@@ -16,57 +17,66 @@ import (
 type burglar struct {
 	holders []keystore.Holder
 	pages   []keystore.KV
+	have    map[[32]byte]bool
+
+	keys []*keystore.StolenKey // that were derived
+	dead []*keystore.StolenKey // of them, those that nobody living has
 }
 
-const (
-	// Each key is tried on each page, so that large trees take too long.
-	burglarPages = 1500
-	// burglaries bounds how many erased events are tried.
-	burglaries = 1 << 12
-)
-
-type sealedEvent struct {
-	index uint64
-	env   []byte
+func newBurglar(hs []keystore.Holder) *burglar {
+	return &burglar{holders: hs, have: make(map[[32]byte]bool)}
 }
 
-func newBurglar(hs []keystore.Holder) *burglar { return &burglar{holders: hs} }
+// take takes a key page, once: the copies have most of them in common.
+func (b *burglar) take(k, v []byte) {
+	if sum := sha256.Sum256(v); !b.have[sum] {
+		b.have[sum] = true
+		b.pages = append(b.pages, keystore.KV{Key: bytes.Clone(k), Value: bytes.Clone(v)})
+	}
+}
 
 // store takes all key pages of a store.
 func (b *burglar) store(ctx context.Context, l *log.Log) error {
 	return l.Scan(ctx, []byte{spaceKeys}, []byte{spaceKeys + 1}, func(k, v []byte) error {
-		if len(b.pages) <= burglarPages {
-			b.pages = append(b.pages, keystore.KV{Key: bytes.Clone(k), Value: bytes.Clone(v)})
-		}
+		b.take(k, v)
 		return nil
 	})
 }
 
-// try tries erased events under everything that can be derived. It must open an
-// event of somebody living, or it shows nothing.
-func (b *burglar) try(ctx context.Context, d *Drilled, erased []sealedEvent, living *sealedEvent) error {
-	if len(b.pages) > burglarPages {
-		return nil
-	}
+// derive derives everything that can be derived, and finds out what of it nobody living
+// has. alive was looked up later than the pages.
+func (b *burglar) derive(ctx context.Context, alive keyMarks) error {
 	t, err := keystore.Steal(ctx, b.pages, b.holders)
 	if err != nil {
 		return fmt.Errorf("deriving what key pages and root give: %w", err)
 	}
-	d.Tried = len(t.Keys())
-	opens := living == nil
-	for _, k := range t.Keys() {
-		if err := ctx.Err(); err != nil {
-			return err
+	b.pages, b.have, b.keys = nil, nil, t.Keys()
+	for _, k := range b.keys {
+		if !alive[markOf(k.RowsKey())] {
+			b.dead = append(b.dead, k)
 		}
-		opens = opens || envelope.Opens(k, living.env)
-		for _, e := range erased {
-			if envelope.Opens(k, e.env) {
-				d.problem("entry %d was erased, and a key that can be derived from old key pages opens it", e.index)
-			}
-		}
-	}
-	if !opens {
-		d.problem("what can be derived from all key pages does not open a living person's event: they are not those of this ledger")
 	}
 	return nil
+}
+
+// opens reports whether one of the derived keys opens an event. An erased one is tried
+// under those that nobody living has: under a living key the ledger itself would have
+// opened it.
+func opens(keys []*keystore.StolenKey, env []byte) bool {
+	for _, k := range keys {
+		if envelope.Opens(k, env) {
+			return true
+		}
+	}
+	return false
+}
+
+// keyMarks tell keys apart and give nothing of them.
+type keyMarks map[[16]byte]bool
+
+func markOf(k keystore.RowsKey) [16]byte {
+	raw := k.Bytes()
+	sum := sha256.Sum256(raw)
+	clear(raw)
+	return [16]byte(sum[:16])
 }

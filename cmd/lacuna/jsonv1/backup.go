@@ -45,6 +45,6 @@ type Drill struct {
 	Imported int      `json:"pages_imported"`
 	Opened   uint64   `json:"opened"` // sealed events that open
 	Erased   uint64   `json:"erased"` // events that do not open
-	Tried    int      `json:"tried"`  // derived keys under which these were tried; 0 where the ledger is too large for it
+	Tried    int      `json:"tried"`  // keys that somebody derives who has all key pages and the root
 	Problems []string `json:"problems"`
 }
