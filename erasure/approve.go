@@ -80,7 +80,8 @@ func (e *Engine) Waiting() []Waiting {
 }
 
 // waiting describes a job. Approvals by keys that may no longer approve do not count, and a policy that asks
-// for more than it did when the request was written down counts. The caller holds mu.
+// for more approvals, or for more time, than it did when the request was written down counts. The caller
+// holds mu.
 func (e *Engine) waiting(j *job) Waiting {
 	w := Waiting{ID: j.id, State: j.state, Subject: j.subject(), Commitment: j.what.Opening.Commitment(e.ledger.Origin()), Reason: j.what.Reason,
 		Scope: j.what.Scope, Asked: j.what.RequestedAt, Erased: j.what.Erased, Kept: j.what.Kept, Need: j.what.Need}
@@ -89,6 +90,11 @@ func (e *Engine) waiting(j *job) Waiting {
 	}
 	if t, err := time.Parse(time.RFC3339, j.what.NotBefore); err == nil {
 		w.NotBefore = t
+	}
+	if asked, err := time.Parse(time.RFC3339, w.Asked); err == nil && e.o.NotBefore != nil && w.Subject != "" {
+		if t := e.o.NotBefore(asked); t.After(w.NotBefore) {
+			w.NotBefore = t
+		}
 	}
 	for _, a := range j.what.Approvals {
 		if e.approves(a, w.Commitment) {

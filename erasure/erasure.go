@@ -115,6 +115,10 @@ type Options struct {
 	// reason to stay. A request that waits needs as many, or as many as it was written down with, whichever is
 	// more. Nil: none.
 	Approvals func(everything bool) int
+	// NotBefore is when a person's erasure that was asked for at a time may begin by the policy of today. A
+	// request that waits begins then or on the day that it was written down with, whichever is later. Nil: at
+	// once. A request that waited for nothing has begun long ago.
+	NotBefore func(asked time.Time) time.Time
 	// Dependents are told of erasures before anything is destroyed.
 	Dependents []Dependent
 	// Unclaimed receives the certificates of interrupted erasures when they are finished: whoever asked for them was

@@ -97,11 +97,14 @@ func (p *ErasePolicy) need(everything bool) int {
 
 // options gives the engine what the policy asks for.
 func (p *ErasePolicy) options(o *erasure.Options) error {
-	approvers, _, err := p.check()
+	approvers, coolingOff, err := p.check()
 	if err != nil || p == nil {
 		return err
 	}
 	o.Approvers, o.Approvals, o.MaxSubjects = approvers, p.need, p.SubjectsPerEpoch
+	if !coolingOff.IsZero() {
+		o.NotBefore = coolingOff.After
+	}
 	for _, d := range p.Dependents {
 		o.Dependents = append(o.Dependents, erasure.Dependent{Name: d.Name, Must: d.Must, Erase: d.erase})
 	}

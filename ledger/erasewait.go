@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -77,6 +78,58 @@ func (l *Ledger) StartErasure(ctx context.Context, id erasure.ID) (*erasure.Cert
 		return nil, err
 	}
 	return job.Wait(ctx)
+}
+
+// KeepErasing hands over each request that may begin, at once or when its day comes,
+// until the context ends or the ledger is closed; begin is to call [Ledger.StartErasure].
+// One that did not begin, because it met a hold, comes again within an hour.
+func (l *Ledger) KeepErasing(ctx context.Context, begin func(erasure.Waiting)) {
+	if l.readOnly != nil {
+		return
+	}
+	for {
+		ready, next := l.readyErasures()
+		for _, w := range ready {
+			if ctx.Err() != nil {
+				return
+			}
+			begin(w)
+		}
+		if !l.pause(ctx, next) {
+			return
+		}
+	}
+}
+
+// readyErasures returns the requests that may begin, and when to look again.
+func (l *Ledger) readyErasures() (ready []erasure.Waiting, next time.Duration) {
+	now := l.now()
+	next = lookEvery
+	for _, w := range l.erasure.Waiting() {
+		switch err := w.Ready(now); {
+		case err == nil:
+			ready = append(ready, w)
+		case errors.Is(err, erasure.ErrCoolingOff):
+			next = min(next, w.NotBefore.Sub(now))
+		}
+	}
+	return ready, next
+}
+
+// lookEvery is how often is looked whether something is due that nobody waits for.
+const lookEvery = time.Hour
+
+// pause waits, and says that neither the context nor the ledger ended meanwhile.
+func (l *Ledger) pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+	case <-l.life.Done():
+	}
+	return false
 }
 
 // writable enters the gate of a ledger that may be written.

@@ -232,6 +232,97 @@ func TestCoolingOff(t *testing.T) {
 	}
 }
 
+// TestCoolingOffLater: a cooling-off that the policy gets while a request waits applies to
+// it, and one that is taken away leaves it the day that it was written down with.
+func TestCoolingOffLater(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	must(t, l, chatted)
+	ada := newApprover(t, "ada.example")
+	l = w.policy(l, ledger.ErasePolicy{Approvers: []string{ada.vkey}, Approvals: 1})
+	_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"})
+	id := waitingID(t, err)
+	ready := func(p ledger.ErasePolicy) error {
+		t.Helper()
+		p.Approvers, p.Approvals = []string{ada.vkey}, 1
+		l = w.policy(l, p)
+		ws := l.WaitingErasures()
+		if len(ws) != 1 || ws[0].ID != id {
+			t.Fatalf("%d requests wait", len(ws))
+		}
+		if a, err := certificate.Approve(ada, l.Origin(), ws[0].Commitment); err != nil {
+			t.Fatal(err)
+		} else if ws[0], err = l.ApproveErasure(t.Context(), id, a); err != nil {
+			t.Fatal(err)
+		}
+		return ws[0].Ready(w.clock.now())
+	}
+	if err := ready(ledger.ErasePolicy{}); err != nil {
+		t.Fatalf("control: approved, and %v", err)
+	}
+	if err := ready(ledger.ErasePolicy{CoolingOff: "P3D"}); !errors.Is(err, erasure.ErrCoolingOff) {
+		t.Errorf("a cooling-off that came later: %v", err)
+	}
+	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrCoolingOff) {
+		t.Errorf("started before its day: %v", err)
+	}
+	w.clock.move(73 * time.Hour)
+	if err := ready(ledger.ErasePolicy{CoolingOff: "P3D"}); err != nil {
+		t.Errorf("on its day: %v", err)
+	}
+	if _, err := l.StartErasure(t.Context(), id); err != nil {
+		t.Error(err)
+	}
+	// The other way round.
+	must(t, l, `{"type":"processing.performed","subject":"q","purpose":"chat-service","operation":"answer"}`)
+	l = w.policy(l, ledger.ErasePolicy{CoolingOff: "P3D"})
+	_, _, err = l.Erase(t.Context(), ledger.EraseRequest{Subject: "q"})
+	id = waitingID(t, err)
+	l = w.policy(l, ledger.ErasePolicy{})
+	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrCoolingOff) {
+		t.Errorf("without the policy that it was written down under: %v", err)
+	}
+}
+
+// TestKeepErasing carries out what may begin, leaves alone what may not, and ends with its
+// context and with the ledger.
+func TestKeepErasing(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	ids := map[string]erasure.ID{}
+	for p, after := range map[string]time.Duration{"p": time.Hour, "q": 2 * time.Hour, "r": 48 * time.Hour} {
+		must(t, l, `{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer"}`, p)
+		_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: p, NotBefore: w.clock.now().Add(after)})
+		ids[p] = waitingID(t, err)
+	}
+	w.clock.move(3 * time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	var begun []erasure.ID
+	l.KeepErasing(ctx, func(waiting erasure.Waiting) {
+		if _, err := l.StartErasure(t.Context(), waiting.ID); err != nil {
+			t.Error(err)
+		}
+		if begun = append(begun, waiting.ID); len(begun) == 2 {
+			cancel()
+		}
+	})
+	if len(begun) != 2 || slices.Contains(begun, ids["r"]) {
+		t.Errorf("carried out: %v of %v", begun, ids)
+	}
+	if ws := l.WaitingErasures(); len(ws) != 1 || ws[0].ID != ids["r"] {
+		t.Errorf("%d requests wait", len(ws))
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.KeepErasing(t.Context(), func(erasure.Waiting) { t.Error("something began before its day") })
+	}()
+	w.close(l)
+	<-ended
+}
+
 // TestEverythingApproved needs approval for what has a reason to stay, and not for
 // the rest.
 func TestEverythingApproved(t *testing.T) {

@@ -82,12 +82,8 @@ func (l *Ledger) SweepsAtOnce() bool {
 	return most > 0 && l.log.Head().Size <= uint64(most)
 }
 
-// A sweep that nobody waits for writes so many bytes in a second, and looks so often
-// whether one is due.
-const (
-	gentleRate = 16 << 20
-	lookEvery  = time.Hour
-)
+// gentleRate is how many bytes a sweep that nobody waits for writes in a second.
+const gentleRate = 16 << 20
 
 // KeepSwept sweeps when it is due, and goes on with a sweep that was interrupted,
 // until the context ends or the ledger is closed. done is told how each came out; it
@@ -108,14 +104,7 @@ func (l *Ledger) KeepSwept(ctx context.Context, o SweepOptions, done func(*Sweep
 		if r != nil || err != nil {
 			done(r, err)
 		}
-		t := time.NewTimer(lookEvery)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return
-		case <-l.life.Done():
-			t.Stop()
+		if !l.pause(ctx, lookEvery) {
 			return
 		}
 	}

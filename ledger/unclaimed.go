@@ -12,9 +12,9 @@ import (
 	"github.com/lacunalog/lacuna/erasure/certificate"
 )
 
-// unclaimedDir is the folder of subjects' copies that nobody waited for. They may name
+// UnclaimedDir is the folder of subjects' copies that nobody waited for. They may name
 // people, so it lies where no backup of the ledger takes it along.
-func (l *Ledger) unclaimedDir() string {
+func (l *Ledger) UnclaimedDir() string {
 	folder := l.CertificatesDir()
 	dir, err := filepath.Abs(l.dir)
 	abs, aerr := filepath.Abs(folder)
@@ -30,7 +30,7 @@ func (l *Ledger) keepUnclaimed(c *erasure.Certificate, warn func(string)) {
 	if c.Copy != certificate.CopySubject || c.Opening == nil {
 		return // an officer's copy can be written again
 	}
-	name, err := writeUnclaimed(l.unclaimedDir(), c)
+	name, err := writeUnclaimed(l.UnclaimedDir(), c)
 	if err != nil {
 		warn(fmt.Sprintf("the subject's copy of the certificate of epoch %d, place %d, could not be kept, and cannot be written again: %v", c.Terms.Epoch, c.Place, err))
 		return

@@ -33,7 +33,7 @@ func eraseCommand() *cli.Command {
 			&cli.BoolFlag{Name: "dry-run", Usage: "only show what would be erased"},
 			&cli.BoolFlag{Name: "everything", Usage: "also erase what has a reason to stay (consent evidence, invoices)"},
 			&cli.BoolFlag{Name: "suppress", Usage: "the person asks to be left alone for good: keep that, openly, until they lift it"},
-			&cli.StringFlag{Name: "after", Usage: "write the request down, and let it begin on this day, YYYY-MM-DD, with lacuna erase run"},
+			&cli.StringFlag{Name: "after", Usage: "write the request down, and let it begin on this day, YYYY-MM-DD, with lacuna erase run or serve"},
 			&cli.StringFlag{Name: "certificate", Usage: "write the subject's certificate to this file, and the proof of its epoch record to FILE.tlog-proof; its opening is handed out only now"},
 		),
 		Action: func(c *cli.Context) error {

@@ -126,26 +126,16 @@ func runErasures(c *cli.Context, l *ledger.Ledger) error {
 			waiting++
 			continue
 		}
-		out, err := takenOver(filepath.Join(folder, "erasure-"+w.ID.String()+".json"))
-		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("request %s has not begun: %w", w.ID, err))
+		cert, err := carryOut(c, l, w.ID, folder)
+		failed = errors.Join(failed, err)
+		if cert == nil {
 			continue
-		}
-		// Whoever interrupts now does not stop an erasure that has begun.
-		cert, err := l.StartErasure(context.WithoutCancel(c.Context), w.ID)
-		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("request %s: %w", w.ID, err), out.discard())
-			continue
-		}
-		if err := out.write(c.App.ErrWriter, cert); err != nil {
-			// The next would meet the same disk.
-			return errors.Join(failed, fmt.Errorf("request %s: %w", w.ID, err))
 		}
 		erased++
-		if err := proveRecord(c, l, cert, out.f.Name()+besidesCertificate); err != nil {
-			failed = errors.Join(failed, err)
-		}
 		fmt.Fprintf(c.App.Writer, "%s  epoch %d  %d %s  record %d\n", w.ID, cert.Terms.Epoch, cert.Entries, entriesOf(cert.Entries), cert.Record.Index)
+		if errors.Is(err, errNotWritten) {
+			return failed // the next would meet the same disk
+		}
 		if c.Context.Err() != nil {
 			return errors.Join(failed, c.Context.Err())
 		}
@@ -157,6 +147,48 @@ func runErasures(c *cli.Context, l *ledger.Ledger) error {
 		fmt.Fprintf(c.App.ErrWriter, "%d %s still waiting: lacuna erase list\n", waiting, map[bool]string{true: "is", false: "are"}[waiting == 1])
 	}
 	return failed
+}
+
+// errNotWritten says that a certificate went to standard error instead of its file.
+var errNotWritten = errors.New("the disk did not take it")
+
+// carryOut erases what a request that has waited asks for, and writes the subject's
+// certificate and the proof of its epoch record into a folder. With a certificate the
+// data is erased, whatever else failed.
+func carryOut(c *cli.Context, l *ledger.Ledger, id erasure.ID, folder string) (*erasure.Certificate, error) {
+	out, err := takenOver(filepath.Join(folder, "erasure-"+id.String()+".json"))
+	if err != nil {
+		return nil, fmt.Errorf("request %s has not begun: %w", id, err)
+	}
+	// Whoever interrupts now does not stop an erasure that has begun.
+	cert, err := l.StartErasure(context.WithoutCancel(c.Context), id)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("request %s: %w", id, err), out.discard())
+	}
+	if err := out.write(c.App.ErrWriter, cert); err != nil {
+		return cert, fmt.Errorf("request %s: %w: %w", id, errNotWritten, err)
+	}
+	return cert, proveRecord(c, l, cert, out.f.Name()+besidesCertificate)
+}
+
+// keepErased carries out the requests whose day comes while a server runs. Nobody waits
+// for a subject's copy, so it goes to the others that nobody waited for.
+func keepErased(ctx context.Context, c *cli.Context, l *ledger.Ledger) {
+	l.KeepErasing(ctx, func(w erasure.Waiting) {
+		folder := l.UnclaimedDir()
+		err := os.MkdirAll(folder, 0o700)
+		var cert *erasure.Certificate
+		if err == nil {
+			cert, err = carryOut(c, l, w.ID, folder)
+		}
+		if cert != nil {
+			fmt.Fprintf(c.App.ErrWriter, "lacuna: request %s is carried out, epoch %d; the subject's copy of the certificate is in %s: give it to whoever asked, and delete it\n", w.ID, cert.Terms.Epoch, folder)
+			sweepAtOnce(c, l)
+		}
+		if err != nil {
+			fmt.Fprintf(c.App.ErrWriter, "lacuna: erasing: %v\n", err)
+		}
+	})
 }
 
 // printWaitingError says that a request is written down.

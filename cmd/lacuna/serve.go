@@ -18,9 +18,10 @@ func serveCommand() *cli.Command {
 		Name:  "serve",
 		Usage: "serve the log to auditors, and publish its heads",
 		Description: "Serves the checkpoint, tiles and entries after C2SP tlog-tiles, which name nobody, and with a policy has new heads countersigned. Prints its\n" +
-			"URL and runs until it is stopped; meanwhile no other program can open the ledger. Without TLS only this machine can connect. If a\n" +
-			"witness has seen more of this log than there is, it goes on serving what there is, signs nothing, and ends with exit 10. It refuses a root\n" +
-			"whose old versions may stay on the disk (exit 2) without --accept-l0.",
+			"URL and runs until it is stopped; meanwhile no other program can open the ledger. Erasures that are approved and whose day comes are carried out, and\n" +
+			"traces are swept when they are due. Without TLS only this machine can connect. If a witness has seen more of this log than there is, it\n" +
+			"goes on serving what there is, signs nothing, and ends with exit 10. It refuses a root whose old versions may stay on the disk (exit 2)\n" +
+			"without --accept-l0.",
 		Flags: append(ledgerFlags(
 			&cli.DurationFlag{Name: "every", Usage: "how often a new head is published", Value: 10 * time.Second},
 			&cli.BoolFlag{Name: "accept-l0", Usage: "serve although an erased root may stay on the disk (destruction level L0), which every certificate then says", EnvVars: []string{"LACUNA_ACCEPT_L0"}},
@@ -58,6 +59,11 @@ func serve(c *cli.Context, l *ledger.Ledger) error {
 	}
 	ctx, stop := context.WithCancel(c.Context)
 	defer stop()
+	erased := make(chan struct{})
+	go func() {
+		defer close(erased)
+		keepErased(ctx, c, l)
+	}()
 	swept := make(chan struct{})
 	go func() {
 		defer close(swept)
@@ -69,6 +75,7 @@ func serve(c *cli.Context, l *ledger.Ledger) error {
 	}()
 	err = serveUntil(ctx, socket, l.Log().Handler(), slog.New(slog.NewTextHandler(c.App.ErrWriter, nil)))
 	stop()
+	<-erased
 	<-swept
 	return errors.Join(err, <-published)
 }

@@ -219,3 +219,54 @@ func copyFile(to, from string) error {
 	}
 	return os.WriteFile(to, b, 0o600)
 }
+
+// TestServeErases: a server carries out an erasure whose day comes while it runs, and
+// leaves the subject's copy where nobody takes it for the officer's.
+func TestServeErases(t *testing.T) {
+	dir := t.TempDir()
+	crm := filepath.Join(dir, "crm")
+	events := filepath.Join(dir, "events.jsonl")
+	if err := os.WriteFile(events, []byte(`{"type":"purpose.declared","purpose_id":"tips","description":{"en":"Tips"},"legal_basis":"A6-1-f","categories":["Name"],"storage":["DE"],"retention":"P2Y","compartment":"marketing","advertising":true}
+{"type":"processing.performed","subject":"c-3","purpose":"tips","operation":"mail"}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"init", "--ledger", crm, "--origin", "log.example.test/crm"},
+		{"append", "--ledger", crm, events},
+		{"approve", "policy", "--ledger", crm, "--cooling-off", "PT2S"},
+	} {
+		if code, said := runCode(t, args...); code != 0 {
+			t.Fatalf("%v: exit %d, %s", args, code, said)
+		}
+	}
+	if code, said := runCode(t, "erase", "--ledger", crm, "--subject", "c-3", "--yes"); code != exitHeld {
+		t.Fatalf("the erasure does not wait: exit %d, %s", code, said)
+	}
+	cmd, _, talk := startServe(t, "--ledger", crm, "--listen", "127.0.0.1:0", "--accept-l0")
+	for {
+		line, err := talk.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the server ended: %v", err)
+		}
+		if strings.Contains(line, "c-3") {
+			t.Errorf("the server names the person: %s", line)
+		}
+		if strings.Contains(line, "is carried out, epoch 2") {
+			break
+		}
+	}
+	if code := stop(t, cmd, talk); code != 0 && code != exitInterrupted {
+		t.Errorf("exit %d", code)
+	}
+	copies, err := filepath.Glob(crm + ".certificates/unclaimed/erasure-*.json")
+	if err != nil || len(copies) != 1 {
+		t.Fatalf("copies: %v, %v", copies, err)
+	}
+	if code, said := runCode(t, "verify", "--key", filepath.Join(crm, "log.vkey"), copies[0]); code != 0 || !strings.Contains(said, `the copy of "c-3"`) {
+		t.Errorf("exit %d, %s", code, said)
+	}
+	if code, said := runCode(t, "erase", "list", "--ledger", crm); code != 0 || said != "" {
+		t.Errorf("exit %d, still waiting: %s", code, said)
+	}
+}
