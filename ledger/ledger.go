@@ -362,7 +362,7 @@ func Open(ctx context.Context, o Options) (_ *Ledger, err error) {
 		actor: o.Actor, subjects: newSubjects(),
 		settler: newSettler(), gate: newGate(),
 	}
-	l.sweeper = &sweeper{l: l}
+	l.sweeper = &sweeper{l: l, lists: listRowsMost}
 	l.life, l.end = context.WithCancel(context.Background())
 	if o.Now == nil {
 		o.Now = time.Now
