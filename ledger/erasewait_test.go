@@ -164,9 +164,9 @@ func TestApproval(t *testing.T) {
 		}
 		return vs
 	}
-	names, err := cert.Approvers(keys(ada, eve)...)
-	if err != nil || strings.Join(names, " ") != "ada.example" {
-		t.Errorf("approved by %v, %v", names, err)
+	by, err := cert.Approvers(keys(ada, eve)...)
+	if err != nil || len(by) != 1 || by[0].Name() != "ada.example" {
+		t.Errorf("approved by %v, %v", by, err)
 	}
 	forged := *cert
 	forged.Terms.Approvals = append([]certificate.Approval{}, cert.Terms.Approvals...)

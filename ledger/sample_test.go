@@ -188,7 +188,7 @@ func TestPairedSweeps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := receipt.VerifyCertificate(text, report(c.Record.Index), reports...)
+		r, err := receipt.VerifyCertificate(text, report(c.Record.Index), receipt.Approvers{}, reports...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -155,11 +156,45 @@ func setupErasure(write func(string, []byte)) error {
 	write("c-2.json.tlog-proof", l.Receipt(first, nil))
 	write("c-3.json", receipttest.Marshal(b.Officer()))
 	write("second.tlog-proof", l.Receipt(second, nil))
+	var approvers []merkle.Signer
+	var vkeys []string
+	for _, name := range []string{"ada.example/dpo", "bob.example/dpo"} {
+		skey, vkey, err := merkle.GenerateKey(rand.Reader, name)
+		if err != nil {
+			return err
+		}
+		s, err := merkle.NewSigner(skey)
+		if err != nil {
+			return err
+		}
+		approvers, vkeys = append(approvers, s), append(vkeys, vkey+"\n")
+	}
+	write("both.vkeys", []byte(vkeys[0]+vkeys[1]))
+	write("ada.vkey", []byte(vkeys[0]))
+	for name, by := range map[string][]merkle.Signer{
+		"approved": approvers,
+		"alone":    approvers[:1],
+		"impostor": {impostor{approvers[1], approvers[0]}},
+	} {
+		w := l.Fork()
+		w.Approvers = by
+		at, c := w.Erase("c-5", &second, nil)
+		write(name+".json", receipttest.Marshal(c))
+		write(name+".json.tlog-proof", w.Receipt(at, nil))
+	}
 	liar := l.Fork()
 	other, _ := liar.Erase("c-4", &first, nil)
 	write("other.tlog-proof", liar.Receipt(other, nil))
 	return nil
 }
+
+// An impostor signs as if its key were another's.
+type impostor struct {
+	merkle.Signer
+	claims merkle.Signer
+}
+
+func (i impostor) KeyHash() uint32 { return i.claims.KeyHash() }
 
 const seed = "5f1d9c0a77e2b3846a90d1c25e8f4b37"
 

@@ -40,21 +40,23 @@ func (a Approval) Verify(v merkle.Verifier, origin string, commitment Digest) bo
 	return err == nil && a.Key == fmt.Sprintf("%08x", v.KeyHash()) && v.Verify(ApprovalText(origin, commitment), sig)
 }
 
-// Approvers returns the names of those keys that approved the request. An approval by a key that is none of
+// Approvers returns those of the keys that approved the request. An approval by a key that is none of
 // these is passed over; one that such a key did not make is an error.
-func (c *Certificate) Approvers(keys ...merkle.Verifier) (names []string, err error) {
+func (c *Certificate) Approvers(keys ...merkle.Verifier) (by []merkle.Verifier, err error) {
 	for _, a := range c.Terms.Approvals {
-		for _, v := range keys {
-			if a.Key != fmt.Sprintf("%08x", v.KeyHash()) {
-				continue
-			}
-			if !a.Verify(v, c.Terms.Origin, c.Commitment) {
-				return nil, &MismatchError{"certificate", "an approval is not signed by the key that it names"}
-			}
-			names = append(names, v.Name())
+		known := false
+		i := slices.IndexFunc(keys, func(v merkle.Verifier) bool {
+			known = known || a.Key == fmt.Sprintf("%08x", v.KeyHash())
+			return a.Verify(v, c.Terms.Origin, c.Commitment)
+		})
+		switch {
+		case i >= 0:
+			by = append(by, keys[i])
+		case known:
+			return nil, &MismatchError{"certificate", "the approval of key " + a.Key + " is not signed by it, or is of another request"}
 		}
 	}
-	return names, nil
+	return by, nil
 }
 
 func checkApprovals(as []Approval) error {

@@ -56,18 +56,19 @@ func RecordOf(file []byte) (origin string, index uint64, err error) {
 
 // VerifyCertificate checks an erasure certificate against the report of the receipt of
 // its epoch record, which must have been verified; nil stands for a receipt that nobody
-// has. Of the sweeps, reports about sweep records, the first that covers the epoch says
-// since when its traces are swept. The error is a [*Failure], as with [Verify].
-func VerifyCertificate(file []byte, record *Report, sweeps ...*Report) (*Report, error) {
+// has. Approvals are checked as far as the reader knows keys of approvers. Of the sweeps,
+// reports about sweep records, the first that covers the epoch says since when its traces
+// are swept. The error is a [*Failure], as with [Verify].
+func VerifyCertificate(file []byte, record *Report, approvers Approvers, sweeps ...*Report) (*Report, error) {
 	r := &Report{Kind: KindCertificate}
-	if f := r.verifyCertificate(file, record, sweeps); f != nil {
+	if f := r.verifyCertificate(file, record, approvers, sweeps); f != nil {
 		return r.refuse(f), f
 	}
 	r.Verified = true
 	return r, nil
 }
 
-func (r *Report) verifyCertificate(file []byte, record *Report, sweeps []*Report) *Failure {
+func (r *Report) verifyCertificate(file []byte, record *Report, approvers Approvers, sweeps []*Report) *Failure {
 	if len(file) > MaxFile {
 		return fail(StageFile, nil, "file: longer than %d bytes, which no certificate is", MaxFile)
 	}
@@ -91,6 +92,9 @@ func (r *Report) verifyCertificate(file []byte, record *Report, sweeps []*Report
 		return fail(StageCertificate, err, "%v", err)
 	}
 	passed(&r.Checks, StageCertificate, "from its terms and its commitment, at place %d and with %d hashes, follows the root of the requests in that record", c.Place, len(c.Path))
+	if f := r.checkApprovals(c, approvers); f != nil {
+		return f
+	}
 	r.Certificate, r.Epoch, r.Head = c, record.Epoch, record.Head
 	r.Origin, r.Index, r.Size, r.Root, r.LeafHash = record.Origin, record.Index, record.Size, record.Root, record.LeafHash
 	if f := r.readRequest(); f != nil {
@@ -149,9 +153,7 @@ func (r *Report) describeCertificate(sweep *Report) {
 			r.say(Detail, Asserted, "told before, reported at %s that it has erased: %s", printable(*d.ReportedAt), shorten(printable(d.Name)))
 		}
 	}
-	for _, a := range t.Approvals {
-		r.say(Detail, Asserted, "approved by key %s, whose signature was not checked here", printable(a.Key))
-	}
+	r.describeApprovals()
 	r.say(OK, Proven, "the log holds these very terms since entry %d of %d, under the head signed by %s", r.Index, r.Size, printable(r.Origin))
 	r.Head.attest(r.say, "this head", "the terms were fixed")
 	not := t.NotCovered

@@ -101,7 +101,7 @@ func TestVerifyCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := receipttest.Marshal(certs[0])
-	r, err := receipt.VerifyCertificate(file, record)
+	r, err := receipt.VerifyCertificate(file, record, receipt.Approvers{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,13 +119,13 @@ func TestVerifyCertificate(t *testing.T) {
 	if origin, index, err := receipt.RecordOf(file); err != nil || origin != l.Origin || index != records[0] || receipt.PaperOf(file) != receipt.KindCertificate {
 		t.Errorf("the record is entry %d of %q, %v", index, origin, err)
 	}
-	officer, err := receipt.VerifyCertificate(receipttest.Marshal(certs[0].Officer()), record)
+	officer, err := receipt.VerifyCertificate(receipttest.Marshal(certs[0].Officer()), record, receipt.Approvers{})
 	if err != nil || strings.Contains(officer.Text(), "c-2") || len(officer.Members) > 0 {
 		t.Errorf("the officer's copy: %v\n%s", err, officer.Text())
 	}
 	shown := *certs[0]
 	shown.Opening = shown.Opening.Withhold(certificate.MemberSubject)
-	withheld, err := receipt.VerifyCertificate(receipttest.Marshal(&shown), record)
+	withheld, err := receipt.VerifyCertificate(receipttest.Marshal(&shown), record, receipt.Approvers{})
 	if err != nil || !strings.Contains(withheld.Text(), "the person's copy, without the name") {
 		t.Errorf("without the name: %v\n%s", err, withheld.Text())
 	}
@@ -172,13 +172,13 @@ func TestVerifyCertificateRefuses(t *testing.T) {
 		{"a statement", []byte(`{"type":"erasure.epoch"}`), reports[0], receipt.StageFile, "file: certificate: "},
 		{"a long one", bytes.Repeat([]byte("{"), receipt.MaxFile+1), reports[0], receipt.StageFile, "longer than"},
 	} {
-		r, err := receipt.VerifyCertificate(c.file, c.record)
+		r, err := receipt.VerifyCertificate(c.file, c.record, receipt.Approvers{})
 		f, ok := errors.AsType[*receipt.Failure](err)
 		if !ok || f.Stage != c.stage || !strings.Contains(f.Text, c.text) || r.Verified || r.Certificate != nil && r.Text() != "FAILED "+f.Text+"\n" {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	if _, err := receipt.VerifyCertificate(file, reports[0]); err != nil {
+	if _, err := receipt.VerifyCertificate(file, reports[0], receipt.Approvers{}); err != nil {
 		t.Errorf("control: %v", err)
 	}
 	if _, _, err := receipt.RecordOf([]byte("{}")); !errors.Is(err, receipt.ErrNoCertificate) {
@@ -194,7 +194,7 @@ func TestCertificateMutations(t *testing.T) {
 	for i := range file {
 		bit := byte(1) << (i % 8)
 		file[i] ^= bit
-		if r, err := receipt.VerifyCertificate(file, record); err == nil || r.Verified {
+		if r, err := receipt.VerifyCertificate(file, record, receipt.Approvers{}); err == nil || r.Verified {
 			t.Errorf("bit %d of byte %d: verified", i%8, i)
 		}
 		file[i] ^= bit
@@ -207,7 +207,7 @@ func TestTwoCertificates(t *testing.T) {
 	l, records, certs := erasing(t)
 	reports := epochs(t, l, records...)
 	report := func(c *certificate.Certificate, record *receipt.Report) *receipt.Report {
-		r, err := receipt.VerifyCertificate(receipttest.Marshal(c), record)
+		r, err := receipt.VerifyCertificate(receipttest.Marshal(c), record, receipt.Approvers{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,6 +33,9 @@ func (r *Report) describeEpoch() {
 	r.say(Note, Asserted, "keys destroyed %s, epoch %d, level %s; people: %s on request, %s by retention, %s by closure",
 		printable(e.KeysDestroyedAt), e.Epoch, printable(e.Level), e.Subjects.Request, e.Subjects.Retention, e.Subjects.Closure)
 	r.say(Note, Asserted, "%s", holders(e.Holders))
+	if len(e.Approvers) > 0 {
+		r.say(Note, Asserted, "requests of this epoch were approved by %s; the signatures stand in their certificates", list(e.Approvers, " and "))
+	}
 }
 
 // An epochRecord is what the records of epochs and of sweeps have in common: they form one chain.

@@ -43,6 +43,8 @@ type Report struct {
 	// Certificate is what was verified if it was no receipt but an erasure
 	// certificate; the rest is then about the epoch record that it hangs on.
 	Certificate *certificate.Certificate
+	// ApprovedBy are, of a certificate, the approvers whose signatures were checked, name+id.
+	ApprovedBy []string
 
 	Checks  []Check
 	Lines   []Line
@@ -141,6 +143,7 @@ const (
 	StageOpinion     Stage = "2nd opinion" // other people's code disagrees
 	StageRecord      Stage = "record"      // no record of an epoch, or another one
 	StageCertificate Stage = "certificate" // none, or not what the record says
+	StageApproval    Stage = "approval"    // not approved by whom the reader asks for
 	StagePaired      Stage = "paired"      // no paired openings, or not those of the sweeps
 	StageSample      Stage = "sample"      // no audit sample, or one that does not hold
 	StageRollback    Stage = "rollback"    // the newer head is the smaller one

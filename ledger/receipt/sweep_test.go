@@ -37,7 +37,7 @@ func reportsOf(t testing.TB, l *receipttest.Log, indexes ...uint64) (reports []*
 
 func certified(t testing.TB, c *certificate.Certificate, record *receipt.Report, sweeps ...*receipt.Report) *receipt.Report {
 	t.Helper()
-	r, err := receipt.VerifyCertificate(receipttest.Marshal(c), record, sweeps...)
+	r, err := receipt.VerifyCertificate(receipttest.Marshal(c), record, receipt.Approvers{}, sweeps...)
 	if err != nil {
 		t.Fatal(err)
 	}

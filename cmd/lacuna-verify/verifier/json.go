@@ -60,6 +60,7 @@ func reportJSON(r *receipt.Report) (jsonv1.Report, error) {
 		if j.Terms, err = json.Marshal(r.Certificate.Terms); err != nil {
 			return j, err
 		}
+		j.ApprovedBy = r.ApprovedBy
 		if r.Sweep != nil {
 			j.TracesSweptAt = r.Sweep.TracesSweptAt
 		}

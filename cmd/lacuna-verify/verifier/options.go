@@ -22,6 +22,9 @@ type options struct {
 	chain bool
 	seed  string
 	lang  string
+	// of certificates
+	approvers string
+	approvals int
 	files []string
 
 	consistency       bool
@@ -50,6 +53,8 @@ func parse(args []string) (options, error) {
 		fs.BoolVar(&o.chain, "chain", false, "")
 		fs.StringVar(&o.seed, "seed", "", "")
 		fs.StringVar(&o.lang, "lang", "", "")
+		fs.StringVar(&o.approvers, "approvers", "", "")
+		fs.IntVar(&o.approvals, "approvals", 0, "")
 	}
 	for len(args) > 0 {
 		if args[0] == "--" {
@@ -87,6 +92,8 @@ func (o *options) check() error {
 		return &hinted{errors.New("no receipt given"), "NAME --key log.vkey FILE; a FILE of - is standard input"}
 	case o.lang != "" && !slices.Contains(certificate.Languages(), o.lang):
 		return &hinted{fmt.Errorf("--lang %s: certificates are written in %s", o.lang, strings.Join(certificate.Languages(), " and ")), "NAME --key log.vkey --lang de FILE.json"}
+	case o.approvals != 0 && o.approvers == "":
+		return &hinted{errors.New("--approvals needs the keys of those who may approve"), "NAME --key log.vkey --approvers dpo.vkey --approvals 1 FILE.json"}
 	case !o.consistency:
 		return nil
 	case len(o.files) > 0:
@@ -140,4 +147,19 @@ func (o *options) trust(f *files) (*receipt.Trust, error) {
 	default:
 		return nil, &hinted{fmt.Errorf("%s: %w", o.key, err), "a public key is one line, name+id+base64; the receipt comes behind --key VKEYFILE"}
 	}
+}
+
+// approving reads the keys of those who may approve an erasure.
+func (o *options) approving(f *files) (a receipt.Approvers, err error) {
+	if o.approvers == "" {
+		return a, nil
+	}
+	text, err := f.read(o.approvers, maxKeys)
+	if err != nil {
+		return a, fmt.Errorf("reading the keys of the approvers: %w", err)
+	}
+	if a, err = receipt.NewApprovers(string(text), o.approvals); err != nil {
+		return a, &hinted{fmt.Errorf("%s: %w", o.approvers, err), "a verifier key is one line, name+id+base64, as lacuna approve key prints it"}
+	}
+	return a, nil
 }

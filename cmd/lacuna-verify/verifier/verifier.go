@@ -23,7 +23,8 @@ const (
 	exitFailed = 10 // something does not verify
 )
 
-const usage = `usage: %[1]s (--key VKEYFILE | --policy FILE) [--chain] [--seed TEXT] [--explain] [--json | --lang de|en] FILE…
+const usage = `usage: %[1]s (--key VKEYFILE | --policy FILE) [--chain] [--seed TEXT] [--approvers FILE [--approvals N]]
+                     [--explain] [--json | --lang de|en] FILE…
        %[1]s consistency (--key VKEYFILE | --policy FILE) --old HEAD --new HEAD
                      [--proof FILE | --tiles FOLDER [-o FILE]] [--explain] [--json]
 
@@ -37,6 +38,10 @@ standard input.
                   and, without --key, which logs are believed
   --chain         the receipts must be consecutive events of one chain
   --seed TEXT     the auditor's own seed: an audit sample that another has drawn is refused
+  --approvers FILE  verifier keys of those who may approve erasures, one to a line: their
+                  signatures in the certificates are checked, against the commitment of
+                  the request and the keys that the epoch record names
+  --approvals N   so many of them must have approved what a person asked for
   --lang de|en    write each certificate that verifies as a letter, in German or English
   --explain       say of each check what was compared with what
   --json          print one JSON object (verification/v1, consistency/v1) instead of lines

@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -16,6 +17,10 @@ func verify(o options, t *receipt.Trust, f *files, complain func(error)) ([]byte
 		at   int
 		kind envelope.Kind
 		file []byte
+	}
+	approvers, err := o.approving(f)
+	if err != nil {
+		return nil, exitUsage, err
 	}
 	var (
 		reports []*receipt.Report
@@ -61,13 +66,16 @@ func verify(o options, t *receipt.Trust, f *files, complain func(error)) ([]byte
 				complain(fmt.Errorf("reading the receipt of the sweep record: %w", err))
 				unread = append(unread, name+besidesSweep)
 			}
-			r, _ = receipt.VerifyCertificate(p.file, record, append(slices.Clone(reports), sweep)...)
+			r, _ = receipt.VerifyCertificate(p.file, record, approvers, append(slices.Clone(reports), sweep)...)
 		}
 		r.File = name
 		reports[p.at] = r
 	}
 	if len(reports) == 0 {
 		return nil, exitUsage, nil
+	}
+	if o.approvals > 0 && !slices.ContainsFunc(papers, func(p paper) bool { return p.kind == receipt.KindCertificate }) {
+		return nil, exitUsage, &hinted{errors.New("--approvals is about certificates, and none is among the files"), "the signatures stand in the certificates, not in the epoch record"}
 	}
 	if seed, err := certificate.SeedOf(o.seed); err == nil {
 		receipt.CheckSeed(reports, seed)

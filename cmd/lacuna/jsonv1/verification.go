@@ -53,6 +53,8 @@ type Report struct {
 	Terms json.RawMessage `json:"terms,omitempty"`
 	// TracesSweptAt is of a certificate: what the sweep record that belongs to it says.
 	TracesSweptAt string `json:"traces_swept_at,omitempty"`
+	// ApprovedBy is of a certificate: the approvers whose signatures were checked, name+id.
+	ApprovedBy []string `json:"approved_by,omitempty"`
 	// Leaves are the verdicts on the entries of an audit sample.
 	Leaves []Leaf `json:"leaves,omitempty"`
 

@@ -3,6 +3,8 @@ package receipttest
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/lacunalog/lacuna/erasure/certificate"
 )
@@ -26,6 +28,16 @@ func (l *Log) Erase(subject string, previous *uint64, change func(*certificate.T
 		certificate.MemberScope: terms.Scope, certificate.MemberSubject: subject,
 	})
 	check(err)
+	approvers := []string{}
+	for _, s := range l.Approvers {
+		a, err := certificate.Approve(s, l.Origin, o.Commitment(l.Origin))
+		check(err)
+		terms.Approvals = append(terms.Approvals, a)
+	}
+	slices.SortFunc(terms.Approvals, func(a, b certificate.Approval) int { return strings.Compare(a.Key, b.Key) })
+	for _, a := range terms.Approvals {
+		approvers = append(approvers, a.Key)
+	}
 	t, err := terms.Digest()
 	check(err)
 	const place, entries = 17, 3
@@ -41,7 +53,7 @@ func (l *Log) Erase(subject string, previous *uint64, change func(*certificate.T
 		PagesRoot: digest("pages"), KeysDestroyedAt: terms.KeysDestroyedAt, Level: terms.Level,
 		Holders:      []certificate.Statement{{Holder: id("holder"), Kind: "file", Level: "L1", Destroyed: []uint64{}, Overwritten: 1, Copies: 1}},
 		Subjects:     certificate.Subjects{Closure: "0", Request: certificate.Bucket(1), Retention: "0"},
-		RequestsRoot: levels[len(levels)-1][0].Hash, RequestsSize: len(leaves), Approvers: []string{}, Sweep: certificate.SweepPending,
+		RequestsRoot: levels[len(levels)-1][0].Hash, RequestsSize: len(leaves), Approvers: approvers, Sweep: certificate.SweepPending,
 	}
 	if previous != nil {
 		leaf, _ := l.Leaf(*previous)

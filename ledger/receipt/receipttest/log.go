@@ -27,6 +27,7 @@ type Log struct {
 	Origin    string
 	VKey      string
 	Witnesses []merkle.Signer // countersign every head from now on
+	Approvers []merkle.Signer // approve every erasure from now on
 	signer    merkle.Signer
 	leaves    [][]byte
 	envelopes [][]byte // nil for public statements
