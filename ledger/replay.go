@@ -123,8 +123,8 @@ func (f *feeds) see(lg *log.Log, at *feedAt) error {
 	return nil
 }
 
-// raise makes the newest number of each feed its mark, durably.
-func (f *feeds) raise(ctx context.Context, lg *log.Log) error {
+// raise makes the newest number of each feed its mark, and queues that.
+func (f *feeds) raise(lg *log.Log) error {
 	f.mu.Lock()
 	var rows []log.Row
 	for feed, seq := range f.seen {
@@ -137,11 +137,7 @@ func (f *feeds) raise(ctx context.Context, lg *log.Log) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	t, err := enqueueChange(lg, log.Change{Set: rows})
-	if err == nil {
-		err = t.Wait(ctx)
-	}
-	if err != nil {
+	if _, err := enqueueChange(lg, log.Change{Set: rows, CanWait: true}); err != nil {
 		// What is in memory forbids more than what is written: that is the safe side.
 		return fmt.Errorf("writing the marks of feeds: %w", err)
 	}
@@ -150,4 +146,4 @@ func (f *feeds) raise(ctx context.Context, lg *log.Log) error {
 
 // Fenced raises the marks: whatever of the keys that are about to die came from a feed
 // has a number that was seen by now.
-func (e erasureLedger) Fenced(ctx context.Context) error { return e.l.feeds.raise(ctx, e.l.log) }
+func (e erasureLedger) Fenced(context.Context) error { return e.l.feeds.raise(e.l.log) }

@@ -13,6 +13,7 @@ type group struct {
 	ops     []op
 	entries []Entry
 	bytes   int
+	due     bool // has more in it than changes that can wait
 
 	// Set by the commit, read after done is closed.
 	index []uint64 // of each entry
@@ -73,6 +74,7 @@ func (q *queue) put(es []Entry, c *Change, bytes int, o *Options) (*group, int, 
 	}
 	g := q.groups[len(q.groups)-1]
 	if len(g.ops) > 0 && g.bytes+bytes > o.MaxGroupBytes {
+		g.due = true
 		g = newGroup(nil)
 		q.groups = append(q.groups, g)
 		q.wakeSequencer()
@@ -83,10 +85,27 @@ func (q *queue) put(es []Entry, c *Change, bytes int, o *Options) (*group, int, 
 	g.bytes += bytes
 	q.entries += len(es)
 	q.bytes += bytes
+	if c != nil && c.CanWait {
+		return g, at, nil
+	}
+	g.due = true
 	if q.idle || q.want > 0 && (len(g.entries) >= lingerEntries || len(g.ops) >= q.want) {
 		q.wakeSequencer()
 	}
 	return g, at, nil
+}
+
+// hurry has a group taken that may have nothing but changes that can wait.
+func (q *queue) hurry(g *group) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if g.due {
+		return
+	}
+	g.due = true
+	if q.idle {
+		q.wakeSequencer()
+	}
 }
 
 // makeRoom wakes those who were refused. The caller holds mu.
@@ -124,8 +143,11 @@ const (
 // (measured: 32,000 entries a second instead of 70,000).
 func (q *queue) next(last int, linger time.Duration, timer *time.Timer, lingering func()) *group {
 	q.mu.Lock()
-	for len(q.groups[0].ops) == 0 {
+	for !q.groups[0].due {
 		if q.err != nil {
+			if len(q.groups[0].ops) > 0 {
+				break
+			}
 			q.mu.Unlock()
 			return nil
 		}
@@ -219,6 +241,7 @@ func (q *queue) fail(err error) {
 
 // A Ticket stands for one call of Enqueue or EnqueueChange.
 type Ticket struct {
+	q     *queue // of a change that can wait, nil for all else
 	g     *group
 	first int // position of the first entry in the group
 	n     int
@@ -229,6 +252,9 @@ type Ticket struct {
 // entries may yet be committed. An error that wraps ErrBroken leaves open
 // whether they are.
 func (t *Ticket) Wait(ctx context.Context) error {
+	if t.q != nil {
+		t.q.hurry(t.g)
+	}
 	if done := ctx.Done(); done != nil {
 		select {
 		case <-t.g.done:
@@ -314,7 +340,11 @@ func (l *Log) put(es []Entry, c *Change, bytes int, urgent bool) (*Ticket, error
 	if err != nil {
 		return nil, fmt.Errorf("enqueueing: %w", err)
 	}
-	return &Ticket{g: g, first: first, n: len(es)}, nil
+	t := &Ticket{g: g, first: first, n: len(es)}
+	if c != nil && c.CanWait {
+		t.q = l.queue
+	}
+	return t, nil
 }
 
 // Room waits until it is worth trying again what was refused with ErrBusy: the

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -400,5 +403,67 @@ func TestLingerEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// TestCanWait: changes that can wait cost an idle log no sync of their own. They go
+// with the next entry, with the one that is waited for, or when the log is closed. The
+// control is the same number of changes that cannot.
+func TestCanWait(t *testing.T) {
+	d := logtest.NewDisk()
+	o := options(t)
+	o.FS = d.FS()
+	l := create(t, "log", o)
+	var syncs atomic.Int64
+	d.Before(func(op logtest.Op) error {
+		if op.Kind == logtest.Sync && strings.HasSuffix(op.Path, ".log") {
+			syncs.Add(1)
+		}
+		return nil
+	})
+	queue := func(n int, canWait bool) (ts []*log.Ticket) {
+		t.Helper()
+		for i := range n {
+			before := syncs.Load()
+			ticket, err := l.EnqueueChange(log.Change{Set: []log.Row{{Key: fmt.Appendf(nil, "k%d", i), Value: []byte("v")}}, CanWait: canWait})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for !canWait && syncs.Load() == before {
+				runtime.Gosched()
+			}
+			ts = append(ts, ticket)
+		}
+		return ts
+	}
+	check := func(what string, want int64) {
+		t.Helper()
+		if n := syncs.Swap(0); n != want {
+			t.Errorf("%s: %d syncs, want %d", what, n, want)
+		}
+	}
+	ts := queue(4, true)
+	if ts[0].Done() {
+		t.Error("a change that can wait did not")
+	}
+	if err := ts[3].Wait(t.Context()); err != nil || !ts[0].Done() {
+		t.Errorf("waiting for the last: %v; the first is done: %v", err, ts[0].Done())
+	}
+	check("waited for", 1)
+	ts = queue(4, true)
+	if _, err := l.Append(t.Context(), leaves("a")); err != nil || !ts[0].Done() {
+		t.Errorf("with the next entry: %v; done: %v", err, ts[0].Done())
+	}
+	check("with an entry", 1)
+	if err := queue(4, false)[3].Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+	check("the control", 4)
+	last := queue(1, true)[0]
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !last.Done() || last.Wait(t.Context()) != nil {
+		t.Error("closing left a change out")
 	}
 }

@@ -54,6 +54,11 @@ type Entry struct {
 type Change struct {
 	Set         []Row
 	DeleteRange [][2][]byte
+	// CanWait says that a log with nothing else to do does not begin a group for
+	// this change: it goes with what is queued next, or when its ticket is waited
+	// for, or when the log is closed. Several changes of which only the last is
+	// waited for cost one sync.
+	CanWait bool
 }
 
 // rowOverhead is what a row costs the engine besides its bytes: a skip list
@@ -162,5 +167,5 @@ func (s *spaces) checkChange(c *Change) (int, error) {
 
 // clone copies a change's slices, not its bytes.
 func (c Change) clone() *Change {
-	return &Change{Set: slices.Clone(c.Set), DeleteRange: slices.Clone(c.DeleteRange)}
+	return &Change{Set: slices.Clone(c.Set), DeleteRange: slices.Clone(c.DeleteRange), CanWait: c.CanWait}
 }
