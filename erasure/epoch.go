@@ -47,7 +47,7 @@ func (e *Engine) approach(ctx context.Context, jobs []*job) ([]*job, error) {
 
 	// FENCED. From here on nothing new is sealed under these keys, nor under those that seal whose they
 	// are. The pages remember it; no row of the job says so: if we stop, Resume fences again, which
-	// changes nothing.
+	// changes nothing, or does what was lost.
 	var refs []keystore.Ref
 	for _, j := range jobs {
 		rs, err := e.doomed(ctx, j)
@@ -123,7 +123,15 @@ func (e *Engine) checkAll(ctx context.Context, jobs []*job) ([]*job, error) {
 			return jobs, fmt.Errorf("checking an erasure request: %w", err)
 		}
 	}
-	return on, e.advance(ctx, Checked, before(on, Checked)...)
+	fresh := before(on, Checked)
+	if len(fresh) == 0 {
+		return on, nil
+	}
+	// Not waited for: who finds a fence after a crash finds this before it.
+	if _, err := e.queueJobs(ctx, Checked, fresh); err != nil {
+		return on, fmt.Errorf("writing the state %s of an erasure: %w", Checked, err)
+	}
+	return on, e.reached(Checked, fresh...)
 }
 
 // exist checks that the keys of a job are there and free, and returns them. Whoever asked for a person to be
@@ -244,14 +252,15 @@ func (e *Engine) change(ctx context.Context, jobs []*job) error {
 		refs = append(refs, rs...)
 	}
 
-	// PREPARED: pages without the keys lie beside the old ones. If we stop here, the tree opens at the
-	// old epoch, and the jobs are COLLECTED.
-	next, err := e.tree.Prepare(ctx, refs)
+	// PREPARED: pages without the keys lie beside the old ones, and behind them in the queue what the jobs
+	// have collected. All that the jobs have written since they were asked for becomes durable here, with one
+	// sync. If we stop here, the tree opens at the old epoch, and the jobs are where their rows are.
+	next, err := e.tree.Begin(ctx, refs)
 	if err != nil {
 		return fmt.Errorf("preparing an epoch: %w", err)
 	}
 	b := newEpoch(jobs, next.Record())
-	if err := e.advanceEpoch(ctx, Prepared, b, jobs); err != nil {
+	if err := e.prepared(ctx, next, b, jobs); err != nil {
 		e.mu.Lock()
 		for _, j := range jobs {
 			j.state = Collected
@@ -261,6 +270,18 @@ func (e *Engine) change(ctx context.Context, jobs []*job) error {
 	}
 	_, err = e.push(context.WithoutCancel(ctx), &underway{next, b, jobs})
 	return err
+}
+
+// prepared writes down what an epoch that has begun is for, and returns when that and its pages are durable.
+func (e *Engine) prepared(ctx context.Context, next *keystore.Epoch, b *epoch, jobs []*job) error {
+	wait, err := e.queueEpoch(ctx, Prepared, b, jobs)
+	if err != nil {
+		return err
+	}
+	if err := next.Settle(ctx); err != nil {
+		return err
+	}
+	return e.epochReached(ctx, Prepared, wait, b, jobs)
 }
 
 // underway is an epoch that this process has prepared and that can only go forward.
@@ -324,7 +345,12 @@ func (e *Engine) conclude(ctx context.Context, b *epoch, jobs []*job, statements
 		if err := e.word(ctx, b, jobs); err != nil {
 			return nil, err
 		}
-		if err := e.advanceEpoch(ctx, Scrubbed, b, jobs); err != nil {
+		// Not waited for: it is durable no later than the record, which is queued behind it.
+		if _, err := e.queueEpoch(ctx, Scrubbed, b, jobs); err != nil {
+			return nil, err
+		}
+		b.state = Scrubbed
+		if err := e.reached(Scrubbed, jobs...); err != nil {
 			return nil, err
 		}
 	}
@@ -338,7 +364,11 @@ func (e *Engine) conclude(ctx context.Context, b *epoch, jobs []*job, statements
 		if err := e.giveUnclaimed(b, jobs); err != nil {
 			return nil, err
 		}
-		if err := e.advanceEpoch(ctx, Recorded, b, jobs); err != nil {
+		wait, err := e.queueEpoch(ctx, Recorded, b, jobs)
+		if err != nil {
+			return nil, err
+		}
+		if err := e.epochReached(ctx, Recorded, wait, b, jobs); err != nil {
 			return nil, err
 		}
 	}

@@ -79,28 +79,27 @@ func places(n, size int) []int {
 	return all[:n]
 }
 
-// advanceEpoch writes the row of an epoch; with PREPARED what was collected for its jobs; with RECORDED
+// queueEpoch queues the row of an epoch; with PREPARED what was collected for its jobs; with RECORDED
 // their last rows and the one by which the next record finds this one. All of it is one write.
-func (e *Engine) advanceEpoch(ctx context.Context, s State, b *epoch, jobs []*job) error {
+func (e *Engine) queueEpoch(ctx context.Context, s State, b *epoch, jobs []*job) (wait func(context.Context) error, err error) {
 	lead := b.what.Jobs[0]
 	l, err := e.find(ctx, lead, compartmentJob)
 	if err != nil {
-		return fmt.Errorf("the key of an erasure job: %w", err)
+		return nil, fmt.Errorf("the key of an erasure job: %w", err)
 	}
 	defer l.Done()
 	row, err := seal(l, kindEpoch, lead, s, &b.what)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	rows := []keystore.KV{row}
-	last := &recorded{epoch: b.what.Epoch, index: b.what.Index, leaf: b.what.Leaf}
 	ofJobs := State(0)
 	switch s {
 	case Prepared:
 		ofJobs = Collected
 	case Recorded:
 		ofJobs = Recorded
-		rows = append(rows, last.row())
+		rows = append(rows, b.recorded().row())
 		for _, j := range jobs {
 			j.what.Epoch = &lead
 		}
@@ -111,16 +110,29 @@ func (e *Engine) advanceEpoch(ctx context.Context, s State, b *epoch, jobs []*jo
 		}
 		kv, err := e.sealJob(ctx, j, ofJobs)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		rows = append(rows, kv)
 	}
-	if err := e.write(ctx, rows); err != nil {
+	if wait, err = e.queueRows(rows); err != nil {
+		return nil, fmt.Errorf("writing the state %s of an epoch: %w", s, err)
+	}
+	return wait, nil
+}
+
+// recorded is how the next record finds this one.
+func (b *epoch) recorded() *recorded {
+	return &recorded{epoch: b.what.Epoch, index: b.what.Index, leaf: b.what.Leaf}
+}
+
+// epochReached waits for what queueEpoch queued, and says so.
+func (e *Engine) epochReached(ctx context.Context, s State, wait func(context.Context) error, b *epoch, jobs []*job) error {
+	if err := wait(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("writing the state %s of an epoch: %w", s, err)
 	}
 	b.state = s
 	if s == Recorded {
-		e.last = last
+		e.last = b.recorded()
 	}
 	return e.reached(s, jobs...)
 }

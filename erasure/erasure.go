@@ -15,13 +15,24 @@
 //
 // # The states of a job
 //
-// Every request is a job. What a state did is durable before the next begins. FENCED is remembered by the key
-// pages, ROOTED and DESTROYED by the holders; what was COLLECTED is written with PREPARED, and what DESTROYED
-// says with SCRUBBED:
+// Every request is a job. What a state did is queued before the next begins, in the one queue that all rows go
+// through, so a crash keeps the states up to one of them and nothing of those after it. Five times the next step
+// waits for a sync, because somebody else acts on what was written, or it cannot be done again:
+//
+//	REQUESTED  whoever asked may forget about it from here on
+//	PREPARED   a holder must never have a root whose pages can still be lost
+//	ROOTED     at each holder: the old root must not go before the new one is there
+//	DESTROYED  at each holder: this is the erasure
+//	RECORDED   twice: the log must have the record before a row says where it is, and the certificate
+//	           names that place
+//
+// FENCED is remembered by the key pages, ROOTED and DESTROYED by the holders; what was COLLECTED is written
+// with PREPARED, and what DESTROYED says with SCRUBBED, whose rows go through the same sync as the record. CHECKED
+// and FENCED need none of their own: what they changed can be done again.
 //
 //	REQUESTED  the request is written down, so that a crash cannot forget it
 //	CHECKED    the keys exist and are free
-//	FENCED     the keys are durably marked: no new seal, no new lease
+//	FENCED     the keys are marked: no new seal, no new lease
 //	COLLECTED  who must be told (Art. 19), and the names of the rows for the sweep: both need the keys
 //	PREPARED   new key pages without the keys are durable beside the old ones
 //	ROOTED     every holder keeps the new root beside the old one; from here there is only forward
@@ -78,7 +89,7 @@ type Ledger interface {
 	// was done by [Engine.Exclusive] before is known to it.
 	Guard(ctx context.Context, keys []keystore.KeyInfo) error
 	// Fenced is told that nothing more is sealed under keys that are about to die: what the ledger has to
-	// note about that moment, it notes durably.
+	// note about that moment, it queues. The pages without the keys are queued behind it.
 	Fenced(ctx context.Context) error
 	// CountEntries returns how many entries of the log were listed under a key, by the names of its
 	// rows. The key itself is gone.
@@ -126,7 +137,8 @@ type Options struct {
 	// and after a crash it may receive the same certificate again, then without the identifier of the person. Nil:
 	// they are dropped, and the only opening of each with it.
 	Unclaimed func(*Certificate)
-	// Progress is told of every state that a job reaches, for a person who waits. It must return soon.
+	// Progress is told of every state that a job reaches, for a person who waits; of CHECKED, FENCED, COLLECTED
+	// and SCRUBBED before they are durable. It must return soon.
 	Progress func(job ID, s State)
 
 	// Sweeper replaces the rows of the ledger; without one there are no sweeps.
@@ -212,7 +224,7 @@ func (e *Engine) Close() error {
 	return nil
 }
 
-// reached says that a job's state is durable.
+// reached says that a job's state is durable, or queued ahead of what is waited for next.
 func (e *Engine) reached(s State, jobs ...*job) error {
 	e.mu.Lock()
 	for _, j := range jobs {

@@ -173,7 +173,18 @@ func parseRowKey(k []byte) (n rowName, err error) {
 // write makes rows durable, together with what leases still have to tell the tree. From the request on,
 // a caller that gives up does not take the work back, so the end of ctx does not end the wait.
 func (e *Engine) write(ctx context.Context, rows []keystore.KV, leases ...*keystore.Lease) error {
+	wait, err := e.queueRows(rows, leases...)
+	if err != nil {
+		return err
+	}
+	return wait(context.WithoutCancel(ctx))
+}
+
+// queueRows is write without the wait. What is queued behind the rows is durable no earlier than they are, so
+// who waits for that has waited for them.
+func (e *Engine) queueRows(rows []keystore.KV, leases ...*keystore.Lease) (wait func(context.Context) error, err error) {
 	e.o.Order.Lock()
+	defer e.o.Order.Unlock()
 	var set []keystore.KV
 	var took *keystore.Lease
 	for _, l := range leases {
@@ -181,15 +192,11 @@ func (e *Engine) write(ctx context.Context, rows []keystore.KV, leases ...*keyst
 			set, took = append(set, l.TakePending()...), l
 		}
 	}
-	wait, err := e.rows.Enqueue(append(set, rows...), nil)
+	wait, err = e.rows.Enqueue(append(set, rows...), nil)
 	if err != nil && took != nil {
 		took.UntakePending()
 	}
-	e.o.Order.Unlock()
-	if err != nil {
-		return err
-	}
-	return wait(context.WithoutCancel(ctx))
+	return wait, err
 }
 
 // seal makes the row of a job or an epoch in a state.
@@ -263,21 +270,27 @@ func unseal[T any](ctx context.Context, e *Engine, n rowName, v *T) error {
 
 // advance writes the rows of jobs in a state, all in one write.
 func (e *Engine) advance(ctx context.Context, s State, jobs ...*job) error {
-	if len(jobs) == 0 {
-		return nil
+	wait, err := e.queueJobs(ctx, s, jobs)
+	if err == nil {
+		err = wait(context.WithoutCancel(ctx))
 	}
+	if err != nil {
+		return fmt.Errorf("writing the state %s of an erasure: %w", s, err)
+	}
+	return e.reached(s, jobs...)
+}
+
+// queueJobs is advance without the wait, and without telling anybody.
+func (e *Engine) queueJobs(ctx context.Context, s State, jobs []*job) (wait func(context.Context) error, err error) {
 	rows := make([]keystore.KV, 0, len(jobs))
 	for _, j := range jobs {
 		kv, err := e.sealJob(ctx, j, s)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		rows = append(rows, kv)
 	}
-	if err := e.write(ctx, rows); err != nil {
-		return fmt.Errorf("writing the state %s of an erasure: %w", s, err)
-	}
-	return e.reached(s, jobs...)
+	return e.queueRows(rows)
 }
 
 func (e *Engine) sealJob(ctx context.Context, j *job, s State) (keystore.KV, error) {

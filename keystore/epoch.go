@@ -11,7 +11,8 @@ import (
 // the old root. The order is fixed, because every other one loses data or does
 // not erase:
 //
-//	Prepare   new pages durable, here and at the page target
+//	Begin     new pages queued
+//	Settle    new pages durable, here and at the page target
 //	Root      every holder has its new share durably
 //	Destroy   every holder has destroyed its old share and read that back
 //
@@ -29,7 +30,9 @@ type Epoch struct {
 	shares     map[HolderID]Secret
 	pages      []*page // new ones, by path
 	images     []KV
-	parts      []part // shipped beside the images
+	parts      []part                      // shipped beside the images
+	wait       func(context.Context) error // until the images are durable
+	settled    bool
 	record     EpochInfo
 	offered    bool // some holder may have its new share
 	rooted     bool
@@ -71,6 +74,8 @@ func (e *Epoch) Root(ctx context.Context) error {
 		return nil
 	case e.ended:
 		return fmt.Errorf("rooting an epoch that has ended: %w", ErrTooLate)
+	case !e.settled:
+		return errors.New("rooting an epoch whose pages are not durable")
 	}
 	e.offered = true
 	for i, h := range e.holders {
@@ -102,7 +107,7 @@ func (e *Epoch) Destroy(ctx context.Context) ([]Statement, error) {
 	case !e.rooted:
 		return nil, errors.New("destroying the old root before the new one is held")
 	}
-	if len(e.statements) == 0 && !trustHolders {
+	if len(e.statements) == 0 && len(e.holders) > 1 && !trustHolders {
 		if err := e.held(ctx); err != nil {
 			return nil, err
 		}
@@ -130,7 +135,8 @@ func (e *Epoch) Destroy(ctx context.Context) ([]Statement, error) {
 }
 
 // held looks once more whether every holder has the new share, just before the
-// first of them destroys its old one: from there on there is no way back.
+// first of them destroys its old one: from there on there is no way back. One that is
+// alone looks itself: it destroys nothing for an attempt that it does not hold.
 func (e *Epoch) held(ctx context.Context) error {
 	for _, h := range e.holders {
 		shares, err := h.Current(ctx)

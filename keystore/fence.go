@@ -7,12 +7,14 @@ import (
 )
 
 // Fence begins the erasure of keys: no new event is sealed under them from now
-// on. It returns when that is durable, written as images so that nobody who
+// on. It returns when that is queued, written as images so that nobody who
 // controls the rows can drop it alone, and when every lease that was given before
-// has ended. If ctx ends first the keys stay fenced.
+// has ended. It is durable no later than the pages of the epoch that erases the keys,
+// which are queued behind it; who stops before that may find the keys free. If ctx
+// ends first the keys stay fenced.
 func (t *Tree) Fence(ctx context.Context, refs []Ref) error {
 	ids := refIDs(refs)
-	err := t.change(ctx, ids, true, func(e *entry) error {
+	_, err := t.enqueueChange(ctx, ids, true, func(e *entry) error {
 		if e.flags&flagHeld != 0 {
 			return errHeld
 		}

@@ -8,20 +8,36 @@ import (
 	"slices"
 )
 
-// Prepare makes the pages of the next epoch, in which the keys of refs are not:
+// Begin makes the pages of the next epoch, in which the keys of refs are not:
 // fresh keys for the pages they lie on, for every page above those, for the
 // system page, and for a few other leaf pages chosen at random. It returns when
-// the pages are durable in the rows and at the page target. Nothing is destroyed
+// the pages are queued, so that what the caller has to write down about the epoch
+// can go into the same sync; Settle waits for them. Nothing is destroyed
 // yet, and Abort gives it up.
 //
-// The keys must be fenced. From now on they cannot be leased at all; Prepare
+// The keys must be fenced. From now on they cannot be leased at all; Begin
 // waits until the last lease ends. If we stop here, recovery removes the pages,
 // and the keys stay fenced.
+func (t *Tree) Begin(ctx context.Context, refs []Ref) (*Epoch, error) {
+	return t.begin(ctx, &Epoch{ids: refIDs(refs)})
+}
+
+// Prepare is Begin and Settle: when it returns, the pages are durable.
 func (t *Tree) Prepare(ctx context.Context, refs []Ref) (*Epoch, error) {
 	return t.prepare(ctx, &Epoch{ids: refIDs(refs)})
 }
 
 func (t *Tree) prepare(ctx context.Context, e *Epoch) (*Epoch, error) {
+	if _, err := t.begin(ctx, e); err != nil {
+		return nil, err
+	}
+	if err := e.Settle(ctx); err != nil {
+		return nil, e.failed(ctx, err)
+	}
+	return e, nil
+}
+
+func (t *Tree) begin(ctx context.Context, e *Epoch) (*Epoch, error) {
 	if t.sys.Load() == nil {
 		return nil, ErrClosed
 	}
@@ -34,6 +50,44 @@ func (t *Tree) prepare(ctx context.Context, e *Epoch) (*Epoch, error) {
 		return nil, fmt.Errorf("preparing an epoch: %w", err)
 	}
 	return e, nil
+}
+
+// failed gives an epoch up because of an error, which it returns.
+func (e *Epoch) failed(ctx context.Context, err error) error {
+	// The caller's context may be what ended.
+	if aerr := e.abort(context.WithoutCancel(ctx)); aerr != nil {
+		return fmt.Errorf("%w (and giving it up: %v)", err, aerr)
+	}
+	return err
+}
+
+// Settle returns when the pages are durable in the rows and at the page target. The
+// caller gives the epoch up after an error.
+func (e *Epoch) Settle(ctx context.Context) error {
+	if err := e.settle(ctx); err != nil {
+		return fmt.Errorf("preparing an epoch: %w", err)
+	}
+	e.settled = true
+	return nil
+}
+
+func (e *Epoch) settle(ctx context.Context) error {
+	t := e.t
+	if err := e.wait(ctx); err != nil {
+		return err
+	}
+	if err := t.opts.step("written"); err != nil {
+		return err
+	}
+	if t.opts.PageTarget != nil {
+		if err := e.shipParts(ctx); err != nil {
+			return err
+		}
+	}
+	if err := t.ship(ctx, e.v.epoch, e.images); err != nil {
+		return err
+	}
+	return t.opts.step("prepared")
 }
 
 func (e *Epoch) prepare(ctx context.Context) (err error) {
@@ -65,35 +119,16 @@ func (e *Epoch) prepare(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			// The caller's context may be what ended.
-			if aerr := e.abort(context.WithoutCancel(ctx)); aerr != nil {
-				err = fmt.Errorf("%w (and giving it up: %v)", err, aerr)
-			}
+			err = e.failed(ctx, err)
 		}
 	}()
 	if err := t.opts.step("marked"); err != nil {
 		return err
 	}
 	if e.sweep {
-		err = e.rebuild(ctx)
-	} else {
-		err = e.rekey(ctx)
+		return e.rebuild(ctx)
 	}
-	if err != nil {
-		return err
-	}
-	if err := t.opts.step("written"); err != nil {
-		return err
-	}
-	if t.opts.PageTarget != nil {
-		if err := e.shipParts(ctx); err != nil {
-			return err
-		}
-	}
-	if err := t.ship(ctx, e.v.epoch, e.images); err != nil {
-		return err
-	}
-	return t.opts.step("prepared")
+	return e.rekey(ctx)
 }
 
 // mark is the row that says which epoch was begun, 0 for none.
@@ -112,7 +147,7 @@ func (e *Epoch) rekey(ctx context.Context) error {
 	if err := e.t.opts.step("shaped"); err != nil {
 		return err
 	}
-	return e.write(ctx)
+	return e.write()
 }
 
 // prefetch opens the pages concerned, so that shape does not read under the
@@ -262,13 +297,12 @@ func (e *Epoch) heir(p *page, root Secret) *page {
 	return q
 }
 
-// write seals the new pages and makes them durable, the top page last. A page
+// write seals the new pages and queues them, the top page last. A page
 // that was taken meanwhile, because a key was made on it, is sealed and queued
 // already.
-func (e *Epoch) write(ctx context.Context) error {
+func (e *Epoch) write() error {
 	t := e.t
 	slices.SortFunc(e.pages, func(a, b *page) int { return comparePaths(a.at, b.at) })
-	var wait func(context.Context) error
 	for rest := e.pages; len(rest) > 0; {
 		t.opts.Order.Lock()
 		var kvs []KV
@@ -289,7 +323,7 @@ func (e *Epoch) write(ctx context.Context) error {
 		}
 		t.mu.RUnlock()
 		kvs = append(kvs, e.bugRows(len(rest))...)
-		wait, err = t.rows.Enqueue(kvs, nil)
+		e.wait, err = t.rows.Enqueue(kvs, nil)
 		t.opts.Order.Unlock()
 		if err != nil {
 			return fmt.Errorf("queueing key pages: %w", err)
@@ -299,7 +333,7 @@ func (e *Epoch) write(ctx context.Context) error {
 		e.images = append(e.images, KV{rowKey{gen: p.gen, at: p.at, epoch: p.epoch}.bytes(), p.birth})
 	}
 	e.commitTo()
-	return wait(ctx)
+	return nil
 }
 
 // commitTo computes the tree hash over the images, which are in the order of

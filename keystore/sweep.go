@@ -184,6 +184,7 @@ func (e *Epoch) rebuild(ctx context.Context) error {
 	if err := b.wait(ctx); err != nil {
 		return err
 	}
+	e.wait = b.wait
 	slices.SortFunc(e.images, func(a, b KV) int { return comparePaths(addrOf(a.Key), addrOf(b.Key)) })
 	e.commitTo()
 	t.mu.Lock()

@@ -39,20 +39,30 @@ func (t *Tree) enqueue(kvs []KV, del [][2][]byte) (wait func(context.Context) er
 	}
 }
 
-// change changes entries in place and makes that durable: as deltas, or as images
-// where image says so, because a delta can be dropped by who controls the rows
-// and an image only together with all that came before it.
+// change changes entries in place and makes that durable.
 func (t *Tree) change(ctx context.Context, ids []keyID, image bool, f func(*entry) error) error {
+	wait, err := t.enqueueChange(ctx, ids, image, f)
+	if wait == nil {
+		return err
+	}
+	return errors.Join(wait(ctx), err)
+}
+
+// enqueueChange changes entries in place and queues that: as deltas, or as images
+// where image says so, because a delta can be dropped by who controls the rows
+// and an image only together with all that came before it. wait is nil where nothing
+// was queued.
+func (t *Tree) enqueueChange(ctx context.Context, ids []keyID, image bool, f func(*entry) error) (wait func(context.Context) error, _ error) {
 	del, err := t.ripe(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// All or nothing: look at each first. Should one of them vanish between the two
 	// rounds, what was changed before it is still written, so that memory never says
 	// what the rows do not.
 	for _, id := range ids {
 		if err := t.changeOne(ctx, id, image, true, f); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	var failed error
@@ -63,7 +73,6 @@ func (t *Tree) change(ctx context.Context, ids []keyID, image bool, f func(*entr
 	}
 	t.opts.Order.Lock()
 	kvs := t.take(ids...)
-	var wait func(context.Context) error
 	for len(kvs) > 0 || len(del) > 0 {
 		size, n := 0, 0
 		for n < len(kvs) && size < maxBatch {
@@ -80,12 +89,9 @@ func (t *Tree) change(ctx context.Context, ids []keyID, image bool, f func(*entr
 	}
 	t.opts.Order.Unlock()
 	if err != nil {
-		return fmt.Errorf("queueing key pages: %w", err)
+		return nil, fmt.Errorf("queueing key pages: %w", err)
 	}
-	if wait == nil {
-		return failed
-	}
-	return errors.Join(wait(ctx), failed)
+	return wait, failed
 }
 
 // changeOne changes an entry in memory, or with dry only asks whether it could.

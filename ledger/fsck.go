@@ -130,25 +130,32 @@ func (l *Ledger) fsckChains(ctx context.Context, r *FsckReport, snap *view, size
 		defer lease.Done()
 		r.Keys++
 		var prev merkle.Hash
-		err = eachListed(ctx, snap, lease, func(seq, index uint64) error {
+		for seq := uint64(1); ; seq++ {
+			index, ok, err := listIndex(ctx, snap, lease, seq)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return ctx.Err()
+			}
 			if index >= size {
 				r.problem("a list row of compartment %s points at entry %d, beyond the end of the log", k.Compartment, index)
-				return nil
+				continue
 			}
 			if opened[index] {
 				r.problem("entry %d is listed twice", index)
 			}
 			e, err := l.open(ctx, snap, lease, index)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
 			if err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
 				r.problem("entry %d: %v", index, err)
-				return nil
+				continue
 			}
 			opened[index] = true
 			if e.Public {
-				return nil
+				continue
 			}
 			r.Opened++
 			if err := l.fsckEntry(ctx, snap, lease, e, seq, prev); err != nil {
@@ -158,12 +165,7 @@ func (l *Ledger) fsckChains(ctx context.Context, r *FsckReport, snap *view, size
 			if r.Opened%1024 == 0 {
 				progress("events", r.Opened, size)
 			}
-			return nil
-		})
-		if err == nil {
-			err = ctx.Err()
 		}
-		return err
 	})
 	return opened, err
 }

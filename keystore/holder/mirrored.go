@@ -10,29 +10,17 @@ import (
 	"github.com/lacunalog/lacuna/keystore"
 )
 
-// Mirrored keeps the same share in several files or tokens, on different disks:
-// redundancy inside one custodian. Everything must be confirmed by all of them. A copy
-// that fell behind, because we were interrupted between two of them or because it was
+// Mirrored keeps the same share in several files, on different disks: redundancy
+// inside one custodian. Everything must be confirmed by all of them. A copy that
+// fell behind, because we were interrupted between two of them or because it was
 // replaced by a new file, is brought up to date by the next Destroy.
 type Mirrored struct {
-	copies []replica
+	copies []*File
 	caps   keystore.Caps
 }
 
-// A replica is one of the places of a holder: a [File], or a token.
-type replica interface {
-	keystore.Holder
-	// Name is its path or URI.
-	Name() string
-	// Adopt makes a new place, which keeps no share yet, one of the holder with an id.
-	Adopt(id keystore.HolderID)
-	// Repair is Prepare of a share that is known to be live at another place: then that
-	// of the lowest epoch makes room for it.
-	Repair(ctx context.Context, s keystore.Share) error
-}
-
-// CreateFiles makes a root holder in one place or, mirrored, in several: paths of files
-// or URIs of tokens. Where one of them cannot be made, none is left.
+// CreateFiles makes a root holder in one file or, mirrored, in several. Where one
+// of them cannot be made, none is left.
 func CreateFiles(paths ...string) (keystore.Holder, error) {
 	return Passphrase(nil).CreateFiles(paths...)
 }
@@ -43,14 +31,10 @@ func OpenFiles(paths ...string) (keystore.Holder, error) {
 	return Passphrase(nil).OpenFiles(paths...)
 }
 
-// CreateFiles makes root files that are sealed by the passphrase. A token has a PIN
-// instead.
+// CreateFiles makes root files that are sealed by the passphrase.
 func (p Passphrase) CreateFiles(paths ...string) (keystore.Holder, error) {
 	var by *sealing
 	if p != nil {
-		if !slices.ContainsFunc(paths, func(path string) bool { return !IsToken(path) }) {
-			return nil, keystore.Hinted("leave the passphrase out", "a token has a PIN: a passphrase seals files: %w", ErrPassphrase)
-		}
 		keys := p.ring()
 		defer keys.close()
 		var err error
@@ -59,16 +43,12 @@ func (p Passphrase) CreateFiles(paths ...string) (keystore.Holder, error) {
 		}
 	}
 	made := 0
-	h, err := places(paths, func(path string) (r replica, err error) {
-		if IsToken(path) {
-			r, err = createToken(path)
-		} else {
-			r, err = createFile(path, by)
-		}
+	h, err := files(paths, func(path string) (*File, error) {
+		f, err := createFile(path, by)
 		if err == nil {
 			made++
 		}
-		return r, err
+		return f, err
 	})
 	if err != nil {
 		for _, path := range paths[:made] {
@@ -78,86 +58,69 @@ func (p Passphrase) CreateFiles(paths ...string) (keystore.Holder, error) {
 	return h, err
 }
 
-// OpenFiles opens the places of a root, and files that are sealed with the passphrase.
+// OpenFiles opens root files, and those that are sealed with the passphrase.
 func (p Passphrase) OpenFiles(paths ...string) (keystore.Holder, error) {
 	keys := p.ring()
 	defer keys.close()
-	return places(paths, func(path string) (replica, error) {
-		if IsToken(path) {
-			return openToken(path)
-		}
-		return openFile(path, keys)
-	})
+	return files(paths, func(path string) (*File, error) { return openFile(path, keys) })
 }
 
-func places(paths []string, open func(string) (replica, error)) (keystore.Holder, error) {
+func files(paths []string, open func(string) (*File, error)) (keystore.Holder, error) {
 	if len(paths) == 0 {
 		return nil, keystore.Hinted("give at least one path for the root", "no root file: %w", keystore.ErrHolderMissing)
 	}
-	var copies []replica
+	var copies []*File
 	for _, p := range paths {
-		r, err := open(p)
+		f, err := open(p)
 		if err != nil {
 			for _, c := range copies {
 				c.Close()
 			}
 			return nil, err
 		}
-		copies = append(copies, r)
+		copies = append(copies, f)
 	}
 	if len(copies) == 1 {
 		return copies[0], nil
 	}
-	return mirror(copies)
+	return Mirror(copies...)
 }
 
-// mirror makes one holder of several places. It owns them from now on.
-func mirror(copies []replica) (_ *Mirrored, err error) {
+// Mirror makes one holder of several files. It owns them from now on.
+func Mirror(copies ...*File) (*Mirrored, error) {
 	m := &Mirrored{copies: copies}
-	defer func() {
+	c := copies[0].caps
+	c.Kind, c.Copies, c.Warning = "mirrored", len(copies), ""
+	// A copy that has a share; a new copy takes over its id, and how it is sealed.
+	var written *File
+	var warnings []string
+	for _, f := range copies {
+		held, err := f.read()
 		if err != nil {
 			m.Close()
-		}
-	}()
-	c := copies[0].Caps()
-	c.Kind, c.Copies, c.Sealed = "mirrored", len(copies), false
-	var written replica // has a share; a new place takes over its id
-	var sealed *File    // is sealed and has one; a new file takes over how
-	var warnings []string
-	for _, r := range copies {
-		shares, err := r.Current(context.Background())
-		clear(shares)
-		if err != nil {
 			return nil, err
 		}
-		caps := r.Caps()
-		f, _ := r.(*File)
-		if len(shares) > 0 {
-			if written != nil && written.Caps().ID != caps.ID || f != nil && sealed != nil && !sameLock(sealed.seal, f.seal) {
-				return nil, keystore.Hinted("give those that were made together", "the roots %s and %s are not copies of each other: %w", written.Name(), r.Name(), keystore.ErrWrongTree)
+		if held[0].ok || held[1].ok {
+			if written != nil && (written.caps.ID != f.caps.ID || !sameLock(written.seal, f.seal)) {
+				m.Close()
+				return nil, keystore.Hinted("give the files that were made together", "the root files %s and %s are not copies of each other: %w", written.name, f.name, keystore.ErrWrongTree)
 			}
-			written = r
-			if f != nil {
-				sealed = f
-			}
+			written = f
 		}
-		c.Level = min(c.Level, caps.Level)
-		if caps.Warning != "" {
-			warnings = append(warnings, r.Name()+": "+caps.Warning)
+		wipe(held)
+		c.Level = min(c.Level, f.caps.Level)
+		if f.caps.Warning != "" {
+			warnings = append(warnings, f.name+": "+f.caps.Warning)
 		}
 	}
 	if written != nil {
-		c.ID = written.Caps().ID
-	}
-	for _, r := range copies {
-		r.Adopt(c.ID)
-		if f, ok := r.(*File); ok {
-			if sealed != nil {
-				f.seal = sealed.seal
-			}
-			f.caps.Sealed = f.seal != nil
-			c.Sealed = c.Sealed || f.caps.Sealed
+		c.ID, c.Sealed = written.caps.ID, written.caps.Sealed
+		for _, f := range copies {
+			f.seal = written.seal
 		}
+	}
+	for _, f := range copies {
+		f.caps.ID, f.caps.Sealed = c.ID, c.Sealed
 	}
 	c.Warning = strings.Join(warnings, "; ")
 	m.caps = c
@@ -216,7 +179,7 @@ func (m *Mirrored) Destroy(ctx context.Context, tree keystore.TreeID, epoch uint
 		return st, fmt.Errorf("destroying all but epoch %d: %w", epoch, keystore.ErrNotHeld)
 	}
 	for _, f := range m.copies {
-		if err := f.Repair(ctx, shares[i]); err != nil {
+		if err := f.repair(ctx, shares[i]); err != nil {
 			return st, err
 		}
 	}
@@ -235,14 +198,8 @@ func (m *Mirrored) Destroy(ctx context.Context, tree keystore.TreeID, epoch uint
 	return st, nil
 }
 
-// Name is the path of the file.
-func (f *File) Name() string { return f.name }
-
-// Adopt makes a new file a copy of the holder with an id.
-func (f *File) Adopt(id keystore.HolderID) { f.caps.ID = id }
-
-// Repair gives a copy the live share if it lacks it.
-func (f *File) Repair(ctx context.Context, s keystore.Share) error {
+// repair gives a copy the live share if it lacks it.
+func (f *File) repair(ctx context.Context, s keystore.Share) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.prepare(ctx, s, true); err != nil {
