@@ -38,6 +38,7 @@ var rules = []rule{
 	{why: "an auditor reads the verifier in an afternoon", from: "./cmd/lacuna-verify", never: append([]string{"github.com/urfave/..."}, storage...)},
 	{why: "the verifier asks nobody", from: "./cmd/lacuna-verify/...", never: []string{"net", "net/...", "os/exec"}},
 
+	{why: "a build without tags is pure Go and loads nobody's library", from: "./...", never: []string{"github.com/miekg/pkcs11"}},
 	{why: "one package owns the store", from: "./...", not: "./merkle/log/...", never: []string{"github.com/cockroachdb/pebble/..."}, direct: true},
 	{why: "the command line has one home", from: "./...", not: "./cmd/...", never: []string{"github.com/urfave/cli/..."}, direct: true},
 }

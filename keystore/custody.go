@@ -54,7 +54,7 @@ func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 // Caps says what a holder is.
 type Caps struct {
 	ID          HolderID
-	Kind        string // "file", "mirrored", "mem", "remote"
+	Kind        string // "file", "mirrored", "pkcs11", "mem", "remote"
 	Level       Level  // what it reaches on its own
 	Independent bool   // a custodian elsewhere, not under the same hands as the rows
 	Copies      int    // places that keep the share and must all confirm its destruction
@@ -73,7 +73,7 @@ type Statement struct {
 	Epoch       uint64   `json:"epoch"`       // kept
 	Attempt     Attempt  `json:"attempt"`     // kept
 	Destroyed   []uint64 `json:"destroyed"`   // epochs of the shares that could be read before
-	Overwritten int      `json:"overwritten"` // slots
+	Overwritten int      `json:"overwritten"` // slots; 1 for a token, which has none
 	Copies      int      `json:"copies"`
 	Signature   []byte   `json:"signature,omitempty"` // by the custodian, where it has a key
 }

@@ -50,6 +50,8 @@ func (l *Ledger) Examine() []Finding {
 			add(Fine, "", "the root is sealed by a passphrase: whoever loses it has erased everybody")
 		}
 		switch {
+		case h.Level == keystore.L0 && h.Kind == "pkcs11":
+			add(Warning, "what its maker vouches for counts for you, and not here; a custodian on another machine does: docs/howto/run-a-custodian.md", "destruction level L0: %s", h.Warning)
 		case h.Level == keystore.L0:
 			add(Warning, "put the root on ext4 (data=ordered) or XFS, or on a partition of its own: docs/howto/protect-the-root.md", "destruction level L0: %s", h.Warning)
 		case h.Warning != "":
@@ -96,12 +98,12 @@ func (l *Ledger) examinePlaces(add func(s Severity, hint, text string, args ...a
 		add(Fine, "", "the root is in %d places", len(roots))
 	}
 	for i, root := range roots {
-		if onPartition(root) && len(headCopy(roots)) == 0 {
-			add(Remark, "lacuna root add FILE, on another disk", "beside a root on a partition lies no copy of the newest head: an old copy of the log is not noticed from there")
+		if alone(root) && len(headCopy(roots)) == 0 {
+			add(Remark, "lacuna root add FILE, on another disk", "beside a root on a partition or in a token lies no copy of the newest head: an old copy of the log is not noticed from there")
 		}
 		for _, other := range roots[:i] {
 			if holder.SameVolume(root, other) {
-				add(Remark, "move one of them to another disk: lacuna root remove, lacuna root add", "%s and %s lie on one file system: who loses it has erased everybody", other, root)
+				add(Remark, "move one of them to another disk: lacuna root remove, lacuna root add", "%s and %s lie on one file system or in one token: who loses it has erased everybody", other, root)
 			}
 		}
 	}

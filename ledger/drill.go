@@ -254,22 +254,12 @@ func (l *Ledger) living(ctx context.Context) (bitmap, keyMarks, error) {
 	defer v.Close()
 	size := v.Head().Size
 	bits, keys := newBitmap(size), make(keyMarks)
-	err := l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
-		lease, err := l.leaseLiving(ctx, k.Ref)
-		if lease == nil {
-			return err
+	mark := func(k *keystore.Lease) { keys[markOf(k.RowsKey())] = true }
+	err := l.walkLiving(ctx, v, mark, func(_ *keystore.Lease, index uint64) error {
+		if index < size {
+			bits.set(index)
 		}
-		defer lease.Done()
-		keys[markOf(lease.RowsKey())] = true
-		for seq := uint64(1); ; seq++ {
-			index, ok, err := listIndex(ctx, v, lease, seq)
-			if err != nil || !ok {
-				return err
-			}
-			if index < size {
-				bits.set(index)
-			}
-		}
+		return nil
 	})
 	return bits, keys, err
 }

@@ -159,3 +159,53 @@ func DrillWith(ctx context.Context, l *Ledger, o DrillOptions, roots []keystore.
 	o.roots, o.pages = roots, pages
 	return l.Drill(ctx, o)
 }
+
+// SetListRows says how many list rows a sweep may have in memory at once.
+func SetListRows(l *Ledger, n uint64) { l.sweeper.lists = n }
+
+// ListsInLots returns what living keys list, from lots of about so many rows, and
+// ListsByRow one row after the other.
+func ListsInLots(ctx context.Context, l *Ledger, most uint64) (map[keystore.Ref][]uint64, int, error) {
+	v := l.view()
+	defer v.Close()
+	lists := map[keystore.Ref][]uint64{}
+	lots := lotsOf(v.Head().Size, most)
+	for _, lot := range lots {
+		t, err := readLot(ctx, v, lot, func(int) error { return nil })
+		if err != nil {
+			return nil, 0, err
+		}
+		err = l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
+			lease, err := l.leaseLiving(ctx, k.Ref)
+			if lease == nil {
+				return err
+			}
+			defer lease.Done()
+			return t.each(lease, func(_ int, _, index uint64) error {
+				lists[k.Ref] = append(lists[k.Ref], index)
+				return nil
+			})
+		})
+		if err != nil {
+			return nil, 0, err
+		}
+	}
+	return lists, len(lots), nil
+}
+
+func ListsByRow(ctx context.Context, l *Ledger) (map[keystore.Ref][]uint64, error) {
+	v := l.view()
+	defer v.Close()
+	lists := map[keystore.Ref][]uint64{}
+	return lists, l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
+		lease, err := l.leaseLiving(ctx, k.Ref)
+		if lease == nil {
+			return err
+		}
+		defer lease.Done()
+		return eachListed(ctx, v, lease, func(_, index uint64) error {
+			lists[k.Ref] = append(lists[k.Ref], index)
+			return nil
+		})
+	})
+}

@@ -12,9 +12,10 @@ import (
 
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/keystore/holder"
+	"github.com/lacunalog/lacuna/keystore/holder/pkcs11"
 )
 
-// createHolders makes the root holder: one file, or the same share in several.
+// createHolders makes the root holder: one file or token, or the same share in several.
 // Where one of them cannot be made, none is left.
 func createHolders(roots []string, pass holder.Passphrase) ([]keystore.Holder, error) {
 	h, err := pass.CreateFiles(roots...)
@@ -59,12 +60,15 @@ type headFiles []string
 func headCopy(roots []string) headFiles {
 	var h headFiles
 	for _, root := range roots {
-		if !onPartition(root) { // beside which nothing can lie
+		if !alone(root) {
 			h = append(h, root+".head")
 		}
 	}
 	return h
 }
+
+// alone reports whether nothing can lie beside a root: in a token, or on a partition.
+func alone(root string) bool { return holder.IsToken(root) || onPartition(root) }
 
 // onPartition reports whether a root lies on a device of blocks.
 func onPartition(root string) bool {
@@ -179,8 +183,25 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// inside reports whether name lies in dir.
+// checkRoot refuses a place where no root may be made. A URI is not printed: there may be
+// a PIN in it, which is why it is refused.
+func checkRoot(dir, root string) error {
+	if holder.IsToken(root) {
+		if _, err := pkcs11.ParseURI(root); err != nil {
+			return badConfig("root: %w", err)
+		}
+	}
+	if inside(dir, root) {
+		return badConfig("root %s lies inside the ledger: whoever copies the folder would copy the root too", root)
+	}
+	return nil
+}
+
+// inside reports whether name lies in dir, as no token does.
 func inside(dir, name string) bool {
+	if holder.IsToken(name) {
+		return false
+	}
 	d, err1 := filepath.Abs(dir)
 	n, err2 := filepath.Abs(name)
 	if err1 != nil || err2 != nil {
@@ -191,9 +212,9 @@ func inside(dir, name string) bool {
 }
 
 // relativeTo writes name as seen from dir, so that a ledger and its root can be
-// moved together; an absolute name stays absolute.
+// moved together; an absolute name, or that of a token, stays as it is.
 func relativeTo(dir, name string) string {
-	if name == "" || filepath.IsAbs(name) {
+	if name == "" || filepath.IsAbs(name) || holder.IsToken(name) {
 		return name
 	}
 	d, err1 := filepath.Abs(dir)
@@ -209,7 +230,7 @@ func relativeTo(dir, name string) string {
 }
 
 func absoluteIn(dir, name string) string {
-	if filepath.IsAbs(name) {
+	if filepath.IsAbs(name) || holder.IsToken(name) {
 		return name
 	}
 	return filepath.Join(dir, name)

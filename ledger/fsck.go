@@ -130,32 +130,25 @@ func (l *Ledger) fsckChains(ctx context.Context, r *FsckReport, snap *view, size
 		defer lease.Done()
 		r.Keys++
 		var prev merkle.Hash
-		for seq := uint64(1); ; seq++ {
-			index, ok, err := listIndex(ctx, snap, lease, seq)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				return ctx.Err()
-			}
+		err = eachListed(ctx, snap, lease, func(seq, index uint64) error {
 			if index >= size {
 				r.problem("a list row of compartment %s points at entry %d, beyond the end of the log", k.Compartment, index)
-				continue
+				return nil
 			}
 			if opened[index] {
 				r.problem("entry %d is listed twice", index)
 			}
 			e, err := l.open(ctx, snap, lease, index)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if err != nil {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
 				r.problem("entry %d: %v", index, err)
-				continue
+				return nil
 			}
 			opened[index] = true
 			if e.Public {
-				continue
+				return nil
 			}
 			r.Opened++
 			if err := l.fsckEntry(ctx, snap, lease, e, seq, prev); err != nil {
@@ -165,7 +158,12 @@ func (l *Ledger) fsckChains(ctx context.Context, r *FsckReport, snap *view, size
 			if r.Opened%1024 == 0 {
 				progress("events", r.Opened, size)
 			}
+			return nil
+		})
+		if err == nil {
+			err = ctx.Err()
 		}
+		return err
 	})
 	return opened, err
 }

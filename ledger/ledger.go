@@ -62,7 +62,7 @@ type Config struct {
 	Format string   `json:"format"`          // "lacuna/v1"
 	Origin string   `json:"origin"`          // name of the log, as checkpoints carry it
 	Suite  int      `json:"suite"`           // 1 ChaCha20-Poly1305, 2 AES-256-GCM
-	Root   []string `json:"root"`            // files of the root holder, all with the same share; relative to the folder
+	Root   []string `json:"root"`            // files of the root holder, relative to the folder, or URIs of tokens; all with the same share
 	Pages  string   `json:"pages,omitempty"` // folder that receives key pages before an old root dies
 	// Custodians keep further shares of the root, on other machines.
 	Custodians []Custodian `json:"custodians,omitempty"`
@@ -163,7 +163,7 @@ type Ledger struct {
 type InitOptions struct {
 	Dir    string
 	Origin string   // a schemeless URL without spaces and plus, say "log.example.com/crm"
-	Root   []string // files of the root holder; default Dir + ".root"
+	Root   []string // files of the root holder, or URIs of tokens; default Dir + ".root"
 	Pages  string   // folder on another disk that receives key pages; "" for none
 	Suite  int      // 0: suite 1
 	Policy []byte   // text of a policy (https://c2sp.org/tlog-policy) without the log's own key; nil for none
@@ -194,10 +194,10 @@ func Init(ctx context.Context, o InitOptions) (err error) {
 		o.Root = []string{filepath.Clean(o.Dir) + ".root"}
 	}
 	for _, root := range o.Root {
-		if inside(o.Dir, root) {
-			return badConfig("root %s lies inside the ledger: whoever copies the folder would copy the root too", root)
+		if err := checkRoot(o.Dir, root); err != nil {
+			return err
 		}
-		if _, err := os.Lstat(root); !errors.Is(err, fs.ErrNotExist) && !onPartition(root) {
+		if _, err := os.Lstat(root); !errors.Is(err, fs.ErrNotExist) && !alone(root) {
 			return fmt.Errorf("root %s exists already: it may hold the only root of another ledger; remove it if an interrupted init left it", root)
 		}
 	}
@@ -362,7 +362,7 @@ func Open(ctx context.Context, o Options) (_ *Ledger, err error) {
 		actor: o.Actor, subjects: newSubjects(),
 		settler: newSettler(), gate: newGate(),
 	}
-	l.sweeper = &sweeper{l: l}
+	l.sweeper = &sweeper{l: l, lists: listRowsMost}
 	l.life, l.end = context.WithCancel(context.Background())
 	if o.Now == nil {
 		o.Now = time.Now

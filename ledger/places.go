@@ -13,7 +13,8 @@ import (
 	"github.com/lacunalog/lacuna/keystore/holder"
 )
 
-// AddRoot puts a copy of the root into one more place, a file or an empty partition.
+// AddRoot puts a copy of the root into one more place: a file, an empty partition, or a
+// token.
 // The ledger must not be open.
 //
 // Crash order: the new place is made without a share; then the configuration names
@@ -21,8 +22,8 @@ import (
 // share ever lies in a place that the configuration does not know and no erasure
 // would reach.
 func AddRoot(ctx context.Context, o Options, root string) error {
-	if inside(o.Dir, root) {
-		return badConfig("root %s lies inside the ledger: whoever copies the folder would copy the root too", root)
+	if err := checkRoot(o.Dir, root); err != nil {
+		return err
 	}
 	err := configure(ctx, o, func(l *Ledger, c *Config) error {
 		if slices.ContainsFunc(l.roots(), func(r string) bool { return filepath.Clean(r) == filepath.Clean(root) }) {
@@ -43,9 +44,9 @@ func AddRoot(ctx context.Context, o Options, root string) error {
 // createCopy makes a place for a copy of a root, or takes one that was made by
 // somebody who was interrupted.
 func createCopy(root string) error {
-	f, err := holder.CreateFile(root)
+	f, err := holder.CreateFiles(root)
 	if errors.Is(err, keystore.ErrExists) {
-		f, err = holder.OpenFile(root)
+		f, err = holder.OpenFiles(root)
 	}
 	if err != nil {
 		return err
@@ -104,36 +105,25 @@ func RemoveRoot(ctx context.Context, o Options, root string, lost bool) (wiped b
 		}
 	}
 	err = configure(ctx, o, func(_ *Ledger, c *Config) error {
-		wiped, err = wipe(name)
-		if lost && errors.Is(err, keystore.ErrHolderMissing) {
-			err = nil
-		}
-		if err != nil {
+		err := holder.Wipe(name)
+		if err != nil && !(lost && errors.Is(err, keystore.ErrHolderMissing)) {
 			return err
 		}
+		wiped = err == nil
 		c.Root = slices.Delete(c.Root, gone, gone+1)
 		return nil
 	})
 	if err != nil || !wiped {
 		return wiped, err
 	}
+	beside := headCopy([]string{name})
 	if err := discardAll([]string{name}); err != nil {
 		return true, err
 	}
-	if err := os.Remove(name + ".head"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return true, err
-	}
-	return true, nil
-}
-
-// wipe overwrites a copy of the root, and says whether it did.
-func wipe(root string) (bool, error) {
-	f, err := holder.OpenToWipe(root)
-	if err != nil {
-		return false, err
-	}
-	if err := errors.Join(f.Wipe(), f.Close()); err != nil {
-		return false, err
+	for _, head := range beside {
+		if err := os.Remove(head); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return true, err
+		}
 	}
 	return true, nil
 }

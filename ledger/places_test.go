@@ -69,14 +69,9 @@ func TestAddRootInterrupted(t *testing.T) {
 	}
 	// A place that is wiped and still named is filled again, so giving one up can be
 	// stopped after the wipe.
-	w, err := holder.OpenToWipe(second)
-	if err != nil {
+	if err := holder.Wipe(second); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Wipe(); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
 	if wiped, err := ledger.RemoveRoot(t.Context(), ledger.Options{Dir: crm}, second, false); err != nil || !wiped {
 		t.Fatalf("wiped %v: %v", wiped, err)
 	}

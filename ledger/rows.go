@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/merkle/log"
@@ -53,61 +52,6 @@ func (k *listKey) put(mask *listMask, n namer, g uint32, seq uint64) {
 	binary.BigEndian.PutUint32(k[1:], g)
 	copy(k[5:], t[:16])
 	copy(mask[:], t[16:24])
-}
-
-// namer gives the names of a key's list rows: a lease, or what an erasure keeps of
-// one.
-type namer interface {
-	RowName(g uint32, seq uint64) [32]byte
-}
-
-// listIndex returns the log index of event seq (from 1) of a key, and false
-// where the key has no such event.
-func listIndex(ctx context.Context, v *view, n namer, seq uint64) (uint64, bool, error) {
-	var key listKey
-	var mask listMask
-	key.put(&mask, n, v.generation(), seq)
-	row, err := v.Get(ctx, key[:])
-	if errors.Is(err, log.ErrNotFound) {
-		return 0, false, nil
-	}
-	if err != nil {
-		return 0, false, fmt.Errorf("reading a list row: %w", err)
-	}
-	if len(row) != 8 {
-		return 0, false, fmt.Errorf("list row has %d bytes, want 8", len(row))
-	}
-	return binary.BigEndian.Uint64(row) ^ binary.BigEndian.Uint64(mask[:]), true, nil
-}
-
-// listLen returns how many events a key has, by doubling and then halving: there
-// is no row that counts them, because a row at a fixed key would tie the batches
-// of one person together in the write-ahead log for ever.
-func listLen(ctx context.Context, v *view, n namer) (uint64, error) {
-	lo, hi := uint64(0), uint64(1) // lo exists (or is 0), hi is not yet known
-	for {
-		_, ok, err := listIndex(ctx, v, n, hi)
-		if err != nil {
-			return 0, err
-		}
-		if !ok {
-			break
-		}
-		lo, hi = hi, hi*2
-	}
-	for hi-lo > 1 {
-		mid := lo + (hi-lo)/2
-		_, ok, err := listIndex(ctx, v, n, mid)
-		if err != nil {
-			return 0, err
-		}
-		if ok {
-			lo = mid
-		} else {
-			hi = mid
-		}
-	}
-	return lo, nil
 }
 
 // treeRows gives the key tree and the erasure jobs their rows in the log's

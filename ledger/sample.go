@@ -194,26 +194,13 @@ func (l *Ledger) keysOf(ctx context.Context, v *view, entries []uint64, progress
 	}
 	keys = make(map[uint64]keystore.Ref, len(entries))
 	var seen uint64
-	err = l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
-		if k.Alias || len(keys) == len(wanted) {
-			return nil
+	err = l.walkLiving(ctx, v, nil, func(k *keystore.Lease, index uint64) error {
+		if wanted[index] {
+			keys[index] = k.Ref()
 		}
-		lease, err := l.leaseLiving(ctx, k.Ref)
-		if lease == nil {
-			return err
-		}
-		defer lease.Done()
-		for seq := uint64(1); ; seq++ {
-			index, ok, err := listIndex(ctx, v, lease, seq)
-			if err != nil || !ok {
-				return err
-			}
-			if wanted[index] {
-				keys[index] = k.Ref
-			}
-			seen++
-			progress("keys", min(seen, v.Head().Size), v.Head().Size)
-		}
+		seen++
+		progress("keys", min(seen, v.Head().Size), v.Head().Size)
+		return nil
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("looking for the keys of the entries: %w", err)

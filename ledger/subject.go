@@ -340,18 +340,16 @@ func (l *Ledger) leaseLiving(ctx context.Context, ref keystore.Ref) (*keystore.L
 }
 
 func (l *Ledger) eventsUnder(ctx context.Context, v *view, lease *keystore.Lease, k keystore.KeyInfo, out []Entry) ([]Entry, error) {
-	for seq := uint64(1); ; seq++ {
-		index, ok, err := listIndex(ctx, v, lease, seq)
-		if err != nil || !ok {
-			return out, err
-		}
+	err := eachListed(ctx, v, lease, func(_, index uint64) error {
 		e, err := l.open(ctx, v, lease, index)
 		if err != nil {
-			return out, fmt.Errorf("entry %d: %w", index, err)
+			return fmt.Errorf("entry %d: %w", index, err)
 		}
 		e.Compartment, e.Cohort, e.Expiry, e.ref = k.Compartment, k.Cohort, k.Expiry, k.Ref
 		out = append(out, e)
-	}
+		return nil
+	})
+	return out, err
 }
 
 // open reads and opens entry index with the key of a lease.

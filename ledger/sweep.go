@@ -80,6 +80,7 @@ func (l *Ledger) Sweep(ctx context.Context, o SweepOptions) (*SweepResult, error
 type sweeper struct {
 	l       *Ledger
 	running sync.Mutex
+	lists   uint64 // list rows that may be in memory at once
 
 	// Of the sweep that runs.
 	o    SweepOptions

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -21,7 +20,25 @@ type writer struct {
 	s    *sweeper
 	rows []log.Row
 	size int
+	room []byte // of which bytes gives
 	last *log.Ticket
+}
+
+// bytes returns some bytes behind each other, in memory that many rows share. They
+// belong to a row that is added next.
+func (w *writer) bytes(parts ...[]byte) []byte {
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	if cap(w.room)-len(w.room) < n {
+		w.room = make([]byte, 0, max(n, writeMost/4))
+	}
+	from := len(w.room)
+	for _, p := range parts {
+		w.room = append(w.room, p...)
+	}
+	return w.room[from:len(w.room):len(w.room)]
 }
 
 // writeMost is how many bytes are handed over at once: less than an append wants to
@@ -205,7 +222,7 @@ func (s *sweeper) copyEntries(ctx context.Context, v *view, w *writer, from, to 
 		if len(leaf) != envelope.LeafSize || len(masked) == 0 {
 			return fmt.Errorf("the sealed event of entry %d is malformed", at)
 		}
-		env := bytes.Clone(masked)
+		env := w.bytes(masked)
 		v.mask.Envelope(leaf, env)
 		if s.kept.erased.get(at) {
 			s.fill(env[1:], at, fillEnvelope)
@@ -243,7 +260,7 @@ func (s *sweeper) fill(dst []byte, index uint64, what byte) {
 func (s *sweeper) copyTags(ctx context.Context, v *view, w *writer, from, to uint64) error {
 	leaves := leafReader{v: v}
 	return v.Scan(ctx, tagsRow(v.generation(), from), tagsRow(v.generation(), to), func(k, row []byte) error {
-		out := bytes.Clone(row)
+		out := w.bytes(row)
 		at := 0
 		err := eachTag(k, row, func(index uint64, masked []byte, _ uint32) error {
 			leaf, err := leaves.at(ctx, index)

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -25,102 +26,115 @@ type cut struct {
 	next keystore.Mask
 
 	living bitmap
-	names  []listed       // of the pass
+	rows   []listed       // under the next generation, of the lot that is not written yet
 	again  []keystore.Ref // of which somebody had the key when the walk came by
 }
 
-// listed is a list row under the next generation.
-type listed struct {
-	name  [16]byte
-	value [8]byte
-}
-
-// A pass holds so many list rows at once, 24 bytes each. They are written in the order
-// of their names, which are random: were they written key by key, then the write-ahead
+// Walk lists what is alive, lot by lot. The rows of a lot are written in the order of
+// their names, which are random: were they written key by key, then the write-ahead
 // log would keep for ever which of them belong together, and once a person is erased,
 // how many events they had.
-const passMost = 4 << 20
-
 func (c *cut) Walk(ctx context.Context) error {
-	passes := c.size/passMost + 1
-	for pass := range passes {
-		from, to := c.share(pass, passes), c.share(pass+1, passes)
-		var seen uint64
-		err := c.s.l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
-			if k.Alias {
-				return nil
-			}
-			lease, err := c.s.l.tree.LeaseOf(ctx, k.Ref)
-			switch {
-			case errors.Is(err, keystore.ErrErasing):
-				c.again = append(c.again, k.Ref)
-				return nil
-			case errors.Is(err, keystore.ErrNoKey):
-				return nil // erased since the walk read its page; Spare is told
-			case err != nil:
-				return err
-			}
-			defer lease.Done()
-			n, err := c.list(ctx, lease, from, to)
-			if seen += n; n > 0 {
-				c.s.progress("lists", (pass*c.size+min(seen, c.size))/passes, c.size)
-			}
+	lots := lotsOf(c.size, c.s.lists)
+	for i, lot := range lots {
+		if err := c.flush(ctx); err != nil { // the last lot is written together with what Spare adds
 			return err
-		})
-		if err == nil && pass+1 < passes {
-			err = c.flush(ctx) // the last pass is written together with what Spare adds
 		}
-		if err != nil {
+		if err := c.list(ctx, lot, uint64(i), uint64(len(lots))); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// share divides the names: those of a pass begin with from up to, but not with, to.
-func (c *cut) share(pass, passes uint64) uint64 { return pass << 32 / passes }
-
-// list notes the events of a key as alive, and those of its list rows under the next
-// generation whose names are in a range.
-func (c *cut) list(ctx context.Context, n namer, from, to uint64) (uint64, error) {
-	for seq := uint64(1); ; seq++ {
-		index, ok, err := listIndex(ctx, c.v, n, seq)
-		if err != nil || !ok {
-			return seq - 1, err
-		}
-		if index >= c.size {
-			return seq, fmt.Errorf("a list row points at entry %d, beyond the end of the log", index)
-		}
-		c.living.set(index)
-		var key listKey
-		var mask listMask
-		key.put(&mask, n, c.next.Generation(), seq)
-		if first := uint64(binary.BigEndian.Uint32(key[5:])); first < from || first >= to {
-			continue
-		}
-		row := listed{name: [16]byte(key[5:])}
-		binary.BigEndian.PutUint64(row.value[:], binary.BigEndian.Uint64(mask[:])^index)
-		c.names = append(c.names, row)
+// list notes what living keys list as alive, as far as it is in a lot, and puts the
+// lot's rows under the next generation into rows.
+func (c *cut) list(ctx context.Context, l lot, i, lots uint64) error {
+	pace := func(n int) error { return c.s.pace(ctx, n*listRowSize) }
+	table, err := readLot(ctx, c.v, l, pace)
+	if err != nil {
+		return err
 	}
+	listed := newBitmap(uint64(len(table.rows)))
+	var seen uint64
+	err = c.s.l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
+		if k.Alias {
+			return nil
+		}
+		lease, err := c.s.l.tree.LeaseOf(ctx, k.Ref)
+		switch {
+		case errors.Is(err, keystore.ErrErasing):
+			c.again = append(c.again, k.Ref)
+			return nil
+		case errors.Is(err, keystore.ErrNoKey):
+			return nil // erased since the walk read its page; Spare is told
+		case err != nil:
+			return err
+		}
+		before := seen
+		err = table.each(lease, func(at int, seq, index uint64) error {
+			seen++
+			listed.set(uint64(at))
+			return c.note(&table.rows[at], lease, seq, index)
+		})
+		lease.Done()
+		if err != nil || seen == before {
+			return err
+		}
+		c.s.progress("lists", (i*c.size+min(seen*lots, c.size))/lots, c.size)
+		if before>>12 == seen>>12 {
+			return nil
+		}
+		return pace(int(seen>>12-before>>12) << 12)
+	})
+	if err != nil {
+		return err
+	}
+	c.rows = table.rows[:0]
+	for at, row := range table.rows {
+		if listed.get(uint64(at)) {
+			c.rows = append(c.rows, row)
+		}
+	}
+	return nil
 }
 
-// flush writes the list rows that were noted.
+// note notes an entry as alive and makes its row under the next generation.
+func (c *cut) note(row *listed, n namer, seq, index uint64) error {
+	if index >= c.size {
+		return fmt.Errorf("a list row points at entry %d, beyond the end of the log", index)
+	}
+	c.living.set(index)
+	var key listKey
+	var mask listMask
+	key.put(&mask, n, c.next.Generation(), seq)
+	row.name = [16]byte(key[5:])
+	binary.BigEndian.PutUint64(row.value[:], binary.BigEndian.Uint64(mask[:])^index)
+	return nil
+}
+
+// flush writes the rows under the next generation.
 func (c *cut) flush(ctx context.Context) error {
-	slices.SortFunc(c.names, func(a, b listed) int { return bytes.Compare(a.name[:], b.name[:]) })
+	slices.SortFunc(c.rows, func(a, b listed) int {
+		if x, y := a.first(), b.first(); x != y {
+			return cmp.Compare(x, y)
+		}
+		return bytes.Compare(a.name[8:], b.name[8:])
+	})
 	w := writer{s: c.s}
 	prefix := binary.BigEndian.AppendUint32([]byte{spaceList}, c.next.Generation())
-	for i := range c.names {
-		n := &c.names[i]
-		if err := w.add(ctx, log.Row{Key: slices.Concat(prefix, n.name[:]), Value: bytes.Clone(n.value[:])}); err != nil {
+	for i := range c.rows {
+		r := &c.rows[i]
+		if err := w.add(ctx, log.Row{Key: w.bytes(prefix, r.name[:]), Value: w.bytes(r.value[:])}); err != nil {
 			return err
 		}
 	}
-	c.names = nil
+	c.rows = nil
 	return w.flush(ctx)
 }
 
 // Spare lists what died since the cut, from what the erasures kept, and those keys
-// that were about to die and did not; and writes the last pass with them in it, so
+// that were about to die and did not; and writes the last lot with them in it, so
 // that they do not stand together in the write-ahead log.
 func (c *cut) Spare(ctx context.Context, keys []keystore.RowsKey) error {
 	for _, ref := range c.again {
@@ -131,18 +145,34 @@ func (c *cut) Spare(ctx context.Context, keys []keystore.RowsKey) error {
 		if err != nil {
 			return fmt.Errorf("listing what is alive: %w", err)
 		}
-		_, err = c.list(ctx, lease, 0, 1<<32)
+		err = c.spare(ctx, lease)
 		lease.Done()
 		if err != nil {
 			return err
 		}
 	}
 	for _, k := range keys {
-		if _, err := c.list(ctx, k, 0, 1<<32); err != nil {
+		if err := c.spare(ctx, k); err != nil {
 			return err
 		}
 	}
 	return c.flush(ctx)
+}
+
+// spare lists what of a key the walk has not listed. A row that is written twice would
+// be one of somebody who was erased meanwhile.
+func (c *cut) spare(ctx context.Context, n namer) error {
+	return eachListed(ctx, c.v, n, func(seq, index uint64) error {
+		if c.living.get(index) {
+			return nil
+		}
+		var row listed
+		if err := c.note(&row, n, seq, index); err != nil {
+			return err
+		}
+		c.rows = append(c.rows, row)
+		return nil
+	})
 }
 
 // A LossError says that entries do not open which no erasure accounts for, or that one
@@ -212,20 +242,20 @@ func (c *cut) expected(ctx context.Context, keys []keystore.RowsKey) (bitmap, er
 		}
 		copy(expected, last.erased)
 	}
-	for _, k := range keys {
-		for seq := uint64(1); ; seq++ {
-			index, ok, err := listIndex(ctx, c.v, k, seq)
-			if err != nil {
-				return nil, err
+	all := func(yield func(namer) error) error {
+		for _, k := range keys {
+			if err := yield(k); err != nil {
+				return err
 			}
-			if !ok {
-				break
-			}
-			if index >= c.size {
-				return nil, fmt.Errorf("a list row of an erased key points at entry %d, beyond the end of the log", index)
-			}
-			expected.set(index)
 		}
+		return nil
 	}
-	return expected, nil
+	err = walkLists(ctx, c.v, uint64(len(keys)), all, func(_ namer, index uint64) error {
+		if index >= c.size {
+			return fmt.Errorf("a list row of an erased key points at entry %d, beyond the end of the log", index)
+		}
+		expected.set(index)
+		return nil
+	})
+	return expected, err
 }

@@ -17,7 +17,7 @@ func initCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "ledger", Usage: "folder to create", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
 			&cli.StringFlag{Name: "origin", Usage: "name of the log, a URL without scheme: log.example.com/crm", Required: true},
-			&cli.StringSliceFlag{Name: "root", Usage: "file that holds the root of all keys, or an empty partition; give it twice for a second place on another disk (default: LEDGER.root)"},
+			&cli.StringSliceFlag{Name: "root", Usage: "file that holds the root of all keys, or an empty partition, or the URI of a PKCS #11 token; give it twice for a second place on another disk (default: LEDGER.root)"},
 			&cli.StringFlag{Name: "pages", Usage: "folder on another disk that receives key pages before an old root is destroyed"},
 			&cli.BoolFlag{Name: "passphrase", Usage: "seal the root by a passphrase, from --passphrase-file, LACUNA_PASSPHRASE, or asked for at the terminal"},
 			passphraseFile(),

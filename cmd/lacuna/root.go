@@ -21,11 +21,12 @@ func rootCommand() *cli.Command {
 		Name:  "root",
 		Usage: "change the places of the root",
 		Subcommands: []*cli.Command{{
-			Name:        "add",
-			Usage:       "put a copy of the root into one more place",
-			ArgsUsage:   "FILE",
-			Description: "FILE is made, on another disk; or it is an empty partition. From then on the ledger needs all places, and erases in all.",
-			Flags:       placeFlags(),
+			Name:      "add",
+			Usage:     "put a copy of the root into one more place",
+			ArgsUsage: "FILE",
+			Description: "FILE is made, on another disk; or it is an empty partition, or the URI of a token (docs/howto/protect-the-root.md). From then on the\n" +
+				"ledger needs all places, and erases in all.",
+			Flags: placeFlags(),
 			Action: func(c *cli.Context) error {
 				root, err := oneArgument(c, "FILE")
 				if err != nil {

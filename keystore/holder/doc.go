@@ -1,6 +1,6 @@
 // Package holder has the places where the root of a key tree lives: a file that
-// is overwritten in place, several such files that keep the same share, and
-// memory for tests.
+// is overwritten in place, a token ([pkcs11], in builds with that tag), several of these
+// that keep the same share, and memory for tests.
 //
 // A holder has two slots of 4 KiB. One has the live share; the other gets the
 // share of the next epoch, and is overwritten with random bytes when that epoch

@@ -6,3 +6,12 @@ func CheapPassphrases() (restore func()) {
 	recommended = cost{passes: 1, memory: minPerLane, lanes: 1}
 	return func() { recommended = before }
 }
+
+// Mirror makes one holder of several files.
+func Mirror(copies ...*File) (*Mirrored, error) {
+	var all []replica
+	for _, f := range copies {
+		all = append(all, f)
+	}
+	return mirror(all)
+}

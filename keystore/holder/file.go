@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/keystore/holder/pkcs11"
 	"github.com/lacunalog/lacuna/keystore/internal/block"
 )
 
@@ -61,26 +62,42 @@ func openFile(path string, keys *keyring) (*File, error) {
 	return onDevice(dev, path, "file", false, nil, keys)
 }
 
-// OpenToWipe opens a root file whose shares nobody wants to read, sealed or not. Only
-// use this to call Wipe.
-func OpenToWipe(path string) (*File, error) {
+// Wipe overwrites every slot of a root file with random bytes, the live one too, sealed
+// or not; a token destroys every share. It is for a copy that is to be given up: a
+// holder in one place erases everybody by it.
+func Wipe(path string) error {
+	if IsToken(path) {
+		return wipeToken(path)
+	}
 	dev, err := block.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, keystore.Hinted("mount it; if it is lost, say so with --lost", "opening the root file %s: %w", path, keystore.ErrHolderMissing)
+		return keystore.Hinted("mount it; if it is lost, say so with --lost", "opening the root file %s: %w", path, keystore.ErrHolderMissing)
 	case err != nil:
-		return nil, fmt.Errorf("opening a root file: %w", err)
+		return fmt.Errorf("opening a root file: %w", err)
 	}
-	return &File{dev: dev, name: path}, nil
+	f := &File{dev: dev, name: path}
+	for i := range slots {
+		err = errors.Join(err, f.overwrite(i))
+	}
+	if err = errors.Join(err, dev.Close()); err != nil {
+		return fmt.Errorf("wiping %s: %w", path, err)
+	}
+	return nil
 }
 
-// SameVolume reports whether two paths lie on one file system, as far as it can be
-// seen: then a second copy does not survive the first.
-func SameVolume(a, b string) bool { return block.SameVolume(a, b) }
+// SameVolume reports whether two places lie on one file system or in one token, as far
+// as it can be seen: then a second copy does not survive the first.
+func SameVolume(a, b string) bool { return pkcs11.SameToken(a, b) || block.SameVolume(a, b) }
 
-// Discard takes away what CreateFile made and nobody uses: the file, or what it
-// wrote on a partition.
-func Discard(path string) error { return block.Discard(path) }
+// Discard takes away what was made for a root and nobody uses: the file, what was
+// written on a partition, or the objects in a token.
+func Discard(path string) error {
+	if IsToken(path) {
+		return discardToken(path)
+	}
+	return block.Discard(path)
+}
 
 // NewMem returns a holder in memory, for tests and for ledgers that may be lost.
 // It survives Close, so that a test can open a tree again.
@@ -342,19 +359,6 @@ func (f *File) destroy(ctx context.Context, tree keystore.TreeID, epoch uint64, 
 	return st, nil
 }
 
-// Wipe overwrites every slot with random bytes, the live one too, for a copy that is
-// to be given up. A holder of one file erases everybody by it.
-func (f *File) Wipe() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i := range slots {
-		if err := f.overwrite(i); err != nil {
-			return fmt.Errorf("wiping %s: %w", f.name, err)
-		}
-	}
-	return nil
-}
-
 // overwrite replaces a slot by random bytes and reads them back.
 func (f *File) overwrite(i int) error {
 	var b, back [block.Size]byte
@@ -383,3 +387,6 @@ func (f *File) Close() error {
 
 // Format keeps fmt from following the holder to its share.
 func (f *File) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "[root holder %s]", f.name) }
+
+// IsToken reports whether a place of the root is the URI of a token, and not a path.
+func IsToken(place string) bool { return pkcs11.IsURI(place) }

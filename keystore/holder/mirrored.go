@@ -10,17 +10,29 @@ import (
 	"github.com/lacunalog/lacuna/keystore"
 )
 
-// Mirrored keeps the same share in several files, on different disks: redundancy
-// inside one custodian. Everything must be confirmed by all of them. A copy that
-// fell behind, because we were interrupted between two of them or because it was
+// Mirrored keeps the same share in several files or tokens, on different disks:
+// redundancy inside one custodian. Everything must be confirmed by all of them. A copy
+// that fell behind, because we were interrupted between two of them or because it was
 // replaced by a new file, is brought up to date by the next Destroy.
 type Mirrored struct {
-	copies []*File
+	copies []replica
 	caps   keystore.Caps
 }
 
-// CreateFiles makes a root holder in one file or, mirrored, in several. Where one
-// of them cannot be made, none is left.
+// A replica is one of the places of a holder: a [File], or a token.
+type replica interface {
+	keystore.Holder
+	// Name is its path or URI.
+	Name() string
+	// Adopt makes a new place, which keeps no share yet, one of the holder with an id.
+	Adopt(id keystore.HolderID)
+	// Repair is Prepare of a share that is known to be live at another place: then that
+	// of the lowest epoch makes room for it.
+	Repair(ctx context.Context, s keystore.Share) error
+}
+
+// CreateFiles makes a root holder in one place or, mirrored, in several: paths of files
+// or URIs of tokens. Where one of them cannot be made, none is left.
 func CreateFiles(paths ...string) (keystore.Holder, error) {
 	return Passphrase(nil).CreateFiles(paths...)
 }
@@ -31,10 +43,14 @@ func OpenFiles(paths ...string) (keystore.Holder, error) {
 	return Passphrase(nil).OpenFiles(paths...)
 }
 
-// CreateFiles makes root files that are sealed by the passphrase.
+// CreateFiles makes root files that are sealed by the passphrase. A token has a PIN
+// instead.
 func (p Passphrase) CreateFiles(paths ...string) (keystore.Holder, error) {
 	var by *sealing
 	if p != nil {
+		if !slices.ContainsFunc(paths, func(path string) bool { return !IsToken(path) }) {
+			return nil, keystore.Hinted("leave the passphrase out", "a token has a PIN: a passphrase seals files: %w", ErrPassphrase)
+		}
 		keys := p.ring()
 		defer keys.close()
 		var err error
@@ -43,12 +59,16 @@ func (p Passphrase) CreateFiles(paths ...string) (keystore.Holder, error) {
 		}
 	}
 	made := 0
-	h, err := files(paths, func(path string) (*File, error) {
-		f, err := createFile(path, by)
+	h, err := places(paths, func(path string) (r replica, err error) {
+		if IsToken(path) {
+			r, err = createToken(path)
+		} else {
+			r, err = createFile(path, by)
+		}
 		if err == nil {
 			made++
 		}
-		return f, err
+		return r, err
 	})
 	if err != nil {
 		for _, path := range paths[:made] {
@@ -58,69 +78,86 @@ func (p Passphrase) CreateFiles(paths ...string) (keystore.Holder, error) {
 	return h, err
 }
 
-// OpenFiles opens root files, and those that are sealed with the passphrase.
+// OpenFiles opens the places of a root, and files that are sealed with the passphrase.
 func (p Passphrase) OpenFiles(paths ...string) (keystore.Holder, error) {
 	keys := p.ring()
 	defer keys.close()
-	return files(paths, func(path string) (*File, error) { return openFile(path, keys) })
+	return places(paths, func(path string) (replica, error) {
+		if IsToken(path) {
+			return openToken(path)
+		}
+		return openFile(path, keys)
+	})
 }
 
-func files(paths []string, open func(string) (*File, error)) (keystore.Holder, error) {
+func places(paths []string, open func(string) (replica, error)) (keystore.Holder, error) {
 	if len(paths) == 0 {
 		return nil, keystore.Hinted("give at least one path for the root", "no root file: %w", keystore.ErrHolderMissing)
 	}
-	var copies []*File
+	var copies []replica
 	for _, p := range paths {
-		f, err := open(p)
+		r, err := open(p)
 		if err != nil {
 			for _, c := range copies {
 				c.Close()
 			}
 			return nil, err
 		}
-		copies = append(copies, f)
+		copies = append(copies, r)
 	}
 	if len(copies) == 1 {
 		return copies[0], nil
 	}
-	return Mirror(copies...)
+	return mirror(copies)
 }
 
-// Mirror makes one holder of several files. It owns them from now on.
-func Mirror(copies ...*File) (*Mirrored, error) {
+// mirror makes one holder of several places. It owns them from now on.
+func mirror(copies []replica) (_ *Mirrored, err error) {
 	m := &Mirrored{copies: copies}
-	c := copies[0].caps
-	c.Kind, c.Copies, c.Warning = "mirrored", len(copies), ""
-	// A copy that has a share; a new copy takes over its id, and how it is sealed.
-	var written *File
-	var warnings []string
-	for _, f := range copies {
-		held, err := f.read()
+	defer func() {
 		if err != nil {
 			m.Close()
+		}
+	}()
+	c := copies[0].Caps()
+	c.Kind, c.Copies, c.Sealed = "mirrored", len(copies), false
+	var written replica // has a share; a new place takes over its id
+	var sealed *File    // is sealed and has one; a new file takes over how
+	var warnings []string
+	for _, r := range copies {
+		shares, err := r.Current(context.Background())
+		clear(shares)
+		if err != nil {
 			return nil, err
 		}
-		if held[0].ok || held[1].ok {
-			if written != nil && (written.caps.ID != f.caps.ID || !sameLock(written.seal, f.seal)) {
-				m.Close()
-				return nil, keystore.Hinted("give the files that were made together", "the root files %s and %s are not copies of each other: %w", written.name, f.name, keystore.ErrWrongTree)
+		caps := r.Caps()
+		f, _ := r.(*File)
+		if len(shares) > 0 {
+			if written != nil && written.Caps().ID != caps.ID || f != nil && sealed != nil && !sameLock(sealed.seal, f.seal) {
+				return nil, keystore.Hinted("give those that were made together", "the roots %s and %s are not copies of each other: %w", written.Name(), r.Name(), keystore.ErrWrongTree)
 			}
-			written = f
+			written = r
+			if f != nil {
+				sealed = f
+			}
 		}
-		wipe(held)
-		c.Level = min(c.Level, f.caps.Level)
-		if f.caps.Warning != "" {
-			warnings = append(warnings, f.name+": "+f.caps.Warning)
+		c.Level = min(c.Level, caps.Level)
+		if caps.Warning != "" {
+			warnings = append(warnings, r.Name()+": "+caps.Warning)
 		}
 	}
 	if written != nil {
-		c.ID, c.Sealed = written.caps.ID, written.caps.Sealed
-		for _, f := range copies {
-			f.seal = written.seal
-		}
+		c.ID = written.Caps().ID
 	}
-	for _, f := range copies {
-		f.caps.ID, f.caps.Sealed = c.ID, c.Sealed
+	for _, r := range copies {
+		r.Adopt(c.ID)
+		if f, ok := r.(*File); ok {
+			if sealed != nil {
+				f.seal = sealed.seal
+			}
+			f.caps.Sealed = f.seal != nil
+			c.Sealed = c.Sealed || f.caps.Sealed
+		}
 	}
 	c.Warning = strings.Join(warnings, "; ")
 	m.caps = c
@@ -179,7 +216,7 @@ func (m *Mirrored) Destroy(ctx context.Context, tree keystore.TreeID, epoch uint
 		return st, fmt.Errorf("destroying all but epoch %d: %w", epoch, keystore.ErrNotHeld)
 	}
 	for _, f := range m.copies {
-		if err := f.repair(ctx, shares[i]); err != nil {
+		if err := f.Repair(ctx, shares[i]); err != nil {
 			return st, err
 		}
 	}
@@ -198,8 +235,14 @@ func (m *Mirrored) Destroy(ctx context.Context, tree keystore.TreeID, epoch uint
 	return st, nil
 }
 
-// repair gives a copy the live share if it lacks it.
-func (f *File) repair(ctx context.Context, s keystore.Share) error {
+// Name is the path of the file.
+func (f *File) Name() string { return f.name }
+
+// Adopt makes a new file a copy of the holder with an id.
+func (f *File) Adopt(id keystore.HolderID) { f.caps.ID = id }
+
+// Repair gives a copy the live share if it lacks it.
+func (f *File) Repair(ctx context.Context, s keystore.Share) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.prepare(ctx, s, true); err != nil {

@@ -1151,6 +1151,26 @@ const files = {
     }
     for (const x of v.pages_roots) check('pages root of ' + x.images.length, () => equal(mth(x.images.map((i) => sha256(hex(i)))), x.root, 'root'))
   },
+  'token-record.json': (v) => {
+    for (const x of v.records) {
+      verdict(x.valid)(x.name, () => {
+        const b = hex(x.record)
+        need(b.length === 124 && b.toString('latin1', 0, 8) === 'LCNT0001' && b.readBigUInt64BE(40) > 0n, 'not a record')
+        const open = createDecipheriv('aes-256-gcm', hex(x.key), b.subarray(64, 76), { authTagLength: 16 })
+        open.setAAD(b.subarray(0, 64))
+        open.setAuthTag(b.subarray(108))
+        let share
+        try {
+          share = cat(open.update(b.subarray(76, 108)), open.final())
+        } catch {
+          refuse('does not authenticate')
+        }
+        equal([b.toString('hex', 8, 24), b.toString('hex', 24, 40), Number(b.readBigUInt64BE(40)), b.toString('hex', 48, 64), share.toString('hex')],
+          [x.holder, x.tree, x.epoch, x.attempt, x.share], 'record')
+      })
+    }
+  },
+
   'holder-slot.json': (v) => {
     for (const x of v.slots) {
       verdict(x.valid)(x.name, () => {

@@ -35,7 +35,7 @@ const (
 type config struct {
 	Format string   `json:"format"`
 	Host   string   `json:"address"`          // where ledgers reach it
-	Root   []string `json:"root"`             // root files, all with the same share; relative to the folder
+	Root   []string `json:"root"`             // root files, relative to the folder, or URIs of tokens; all with the same share
 	Ledger string   `json:"ledger,omitempty"` // key of the ledger that is served
 	// Invitation is the SHA-256 of a secret that lets a ledger enrol, once.
 	Invitation string `json:"invitation,omitempty"`
@@ -79,6 +79,10 @@ func Create(o Options) (*Invitation, error) {
 	}
 	c := config{Format: format, Host: o.Host}
 	for _, r := range o.Root {
+		if holder.IsToken(r) {
+			c.Root = append(c.Root, r)
+			continue
+		}
 		name, err := filepath.Abs(r)
 		if err != nil {
 			return nil, err
@@ -195,7 +199,7 @@ func Open(dir string) (*Custodian, error) {
 func (c *Custodian) openRoot() error {
 	var roots []string
 	for _, r := range c.config.Root {
-		if !filepath.IsAbs(r) {
+		if !filepath.IsAbs(r) && !holder.IsToken(r) {
 			r = filepath.Join(c.dir, r)
 		}
 		roots = append(roots, r)

@@ -35,7 +35,7 @@ func Run(t *testing.T, make func(t *testing.T) (open func() keystore.Holder)) {
 			b := &bench{T: t, open: make(t)}
 			rand.Read(b.tree[:])
 			b.reopen()
-			defer b.Holder.Close()
+			defer func() { b.Holder.Close() }() // the last one that was opened
 			c.test(b)
 		})
 	}

@@ -1,0 +1,250 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/merkle/log"
+)
+
+// namer gives the names of a key's list rows: a lease, or what an erasure keeps of
+// one.
+type namer interface {
+	RowName(g uint32, seq uint64) [32]byte
+}
+
+// listIndex returns the log index of event seq (from 1) of a key, and false
+// where the key has no such event.
+func listIndex(ctx context.Context, v *view, n namer, seq uint64) (uint64, bool, error) {
+	var key listKey
+	var mask listMask
+	key.put(&mask, n, v.generation(), seq)
+	row, err := v.Get(ctx, key[:])
+	if errors.Is(err, log.ErrNotFound) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("reading a list row: %w", err)
+	}
+	if len(row) != 8 {
+		return 0, false, badListRow(len(row))
+	}
+	return binary.BigEndian.Uint64(row) ^ binary.BigEndian.Uint64(mask[:]), true, nil
+}
+
+func badListRow(n int) error { return fmt.Errorf("list row has %d bytes, want 8", n) }
+
+// listLen returns how many events a key has, by doubling and then halving: there
+// is no row that counts them, because a row at a fixed key would tie the batches
+// of one person together in the write-ahead log for ever.
+func listLen(ctx context.Context, v *view, n namer) (uint64, error) {
+	lo, hi := uint64(0), uint64(1) // lo exists (or is 0), hi is not yet known
+	for {
+		_, ok, err := listIndex(ctx, v, n, hi)
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			break
+		}
+		lo, hi = hi, hi*2
+	}
+	for hi-lo > 1 {
+		mid := lo + (hi-lo)/2
+		_, ok, err := listIndex(ctx, v, n, mid)
+		if err != nil {
+			return 0, err
+		}
+		if ok {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return lo, nil
+}
+
+// eachListed calls f with what a key lists, in order. It reads a row for each, and
+// finds it somewhere else each time: this is for a few keys, see walkLists.
+func eachListed(ctx context.Context, v *view, n namer, f func(seq, index uint64) error) error {
+	for seq := uint64(1); ; seq++ {
+		index, ok, err := listIndex(ctx, v, n, seq)
+		if err != nil || !ok {
+			return err
+		}
+		if err := f(seq, index); err != nil {
+			return err
+		}
+	}
+}
+
+// walkLists calls f with what many keys list, in no order that means anything. keys
+// yields them, about as many as is said, and is called once for each lot.
+func walkLists(ctx context.Context, v *view, about uint64, keys func(yield func(namer) error) error, f func(n namer, index uint64) error) error {
+	// To read all rows in their order takes about as long as to look for one in 256.
+	if about < v.Head().Size/256 {
+		return keys(func(n namer) error {
+			return eachListed(ctx, v, n, func(_, index uint64) error { return f(n, index) })
+		})
+	}
+	for _, lot := range lotsOf(v.Head().Size, listRowsMost) {
+		t, err := readLot(ctx, v, lot, nil)
+		if err != nil {
+			return err
+		}
+		err = keys(func(n namer) error {
+			return t.each(n, func(_ int, _, index uint64) error { return f(n, index) })
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// walkLiving is walkLists for every key that lives. each is called with each of them
+// before, once or more often, and may be nil.
+func (l *Ledger) walkLiving(ctx context.Context, v *view, each func(k *keystore.Lease), f func(k *keystore.Lease, index uint64) error) error {
+	keys := func(yield func(namer) error) error {
+		return l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
+			lease, err := l.leaseLiving(ctx, k.Ref)
+			if lease == nil {
+				return err
+			}
+			defer lease.Done()
+			if each != nil {
+				each(lease)
+			}
+			return yield(lease)
+		})
+	}
+	return walkLists(ctx, v, math.MaxUint64, keys, func(n namer, index uint64) error { return f(n.(*keystore.Lease), index) })
+}
+
+// listed is a list row.
+type listed struct {
+	name  [16]byte
+	value [8]byte
+}
+
+const listRowSize = len(listKey{}) + len(listMask{})
+
+// listRowsMost is how many list rows are in memory at once, about 25 bytes each.
+const listRowsMost = 4 << 20
+
+// A lot is the list rows whose names begin with certain bits. Names are random, so
+// lots of as many bits are of about the same size, and what is in one says nothing of
+// whose it is.
+type lot struct {
+	bits   uint
+	prefix uint64
+	about  uint64 // rows in it
+}
+
+// lotsOf divides the list rows of a log of some entries, so that no lot has more than
+// about so many.
+func lotsOf(entries, most uint64) []lot {
+	b := uint(0)
+	for entries>>b > most {
+		b++
+	}
+	lots := make([]lot, 1<<b)
+	for i := range lots {
+		lots[i] = lot{bits: b, prefix: uint64(i), about: entries >> b}
+	}
+	return lots
+}
+
+func (l lot) has(first uint64) bool { return first>>1>>(63-l.bits) == l.prefix }
+
+// A listTable is the list rows of a lot in memory, sorted. To find them there costs a
+// few hundred nanoseconds, and in the store as many reads as there are rows.
+type listTable struct {
+	lot
+	g      uint32
+	rows   []listed
+	starts []uint32 // where the rows begin whose next bits are these; and the end
+	bits   uint     // so many
+}
+
+// readLot reads a lot of a view's generation. progress may be nil; it is told of every
+// few thousand rows.
+func readLot(ctx context.Context, v *view, l lot, progress func(n int) error) (*listTable, error) {
+	t := &listTable{lot: l, g: v.generation()}
+	t.bits = uint(max(bits.Len64(l.about), 3) - 2) // about four rows have the same
+	t.rows = make([]listed, 0, l.about+l.about/256+64)
+	t.starts = make([]uint32, 1, 1<<t.bits+1)
+	from := binary.BigEndian.AppendUint32([]byte{spaceList}, t.g)
+	to := binary.BigEndian.AppendUint32([]byte{spaceList}, t.g+1)
+	if l.prefix > 0 {
+		from = binary.BigEndian.AppendUint64(from, l.prefix<<(64-l.bits))
+	}
+	if l.prefix+1 < 1<<l.bits {
+		to = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32([]byte{spaceList}, t.g), (l.prefix+1)<<(64-l.bits))
+	}
+	err := v.Scan(ctx, from, to, func(k, row []byte) error {
+		if len(k) != len(listKey{}) {
+			return fmt.Errorf("list row under a key of %d bytes, want %d", len(k), len(listKey{}))
+		}
+		if len(row) != 8 {
+			return badListRow(len(row))
+		}
+		r := listed{[16]byte(k[5:]), [8]byte(row)}
+		for at := t.bucket(r.first()); uint64(len(t.starts)) <= at; {
+			t.starts = append(t.starts, uint32(len(t.rows)))
+		}
+		t.rows = append(t.rows, r)
+		if progress != nil && len(t.rows)%4096 == 0 {
+			return progress(4096)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading list rows: %w", err)
+	}
+	for len(t.starts) < 1<<t.bits+1 {
+		t.starts = append(t.starts, uint32(len(t.rows)))
+	}
+	return t, nil
+}
+
+func (r *listed) first() uint64 { return binary.BigEndian.Uint64(r.name[:]) }
+
+func (t *listTable) bucket(first uint64) uint64 { return first << t.lot.bits >> (64 - t.bits) }
+
+// find returns where a row is.
+func (t *listTable) find(first uint64, name []byte) (int, bool) {
+	b := t.bucket(first)
+	for i := t.starts[b]; i < t.starts[b+1]; i++ {
+		if r := &t.rows[i]; r.first() == first && string(r.name[8:]) == string(name[8:]) {
+			return int(i), true
+		}
+	}
+	return 0, false
+}
+
+// each calls f with what a key lists and this lot has: where the row is, which number
+// it has in the list, and what it says. A list has no gaps, so it ends before the first
+// number whose row would be in this lot and is not.
+func (t *listTable) each(n namer, f func(at int, seq, index uint64) error) error {
+	for seq := uint64(1); ; seq++ {
+		name := n.RowName(t.g, seq)
+		first := binary.BigEndian.Uint64(name[:])
+		if !t.has(first) {
+			continue
+		}
+		at, ok := t.find(first, name[:16])
+		if !ok {
+			return nil
+		}
+		index := binary.BigEndian.Uint64(t.rows[at].value[:]) ^ binary.BigEndian.Uint64(name[16:])
+		if err := f(at, seq, index); err != nil {
+			return err
+		}
+	}
+}
