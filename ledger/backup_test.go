@@ -18,6 +18,7 @@ import (
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/keystore/holder"
 	"github.com/lacunalog/lacuna/ledger"
+	"github.com/lacunalog/lacuna/ledger/consent"
 	"github.com/lacunalog/lacuna/merkle"
 	"github.com/lacunalog/lacuna/merkle/log"
 )
@@ -255,6 +256,69 @@ func TestRestoreUnchanged(t *testing.T) {
 	}
 	if _, err := l.Timeline(t.Context(), "erased"); !isNotFound(err) {
 		t.Errorf("erased: %v", err)
+	}
+}
+
+// TestRestoreOlderThanSweep restores a backup from before a sweep where nobody knows any
+// more how far the log had gone on. Its own keys tell that it is old: it is read, and
+// nothing else. The control is a backup from behind the sweep, which records.
+func TestRestoreOlderThanSweep(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		behind bool
+		name   string
+	}{{false, "before the sweep"}, {true, "behind it"}} {
+		o := newOffice(t)
+		l := o.open("crm")
+		declare(t, l)
+		o.record(l, "gone", "living")
+		if !c.behind {
+			o.backup(l, "monday")
+		}
+		o.erase(l, "gone")
+		if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if c.behind {
+			o.backup(l, "monday")
+		}
+		o.close(l)
+		o.burn()
+		if err := os.Remove(o.path("crm.root.head")); err != nil {
+			t.Fatal(err)
+		}
+		r, err := o.restore("monday", nil)
+		if err != nil || r.Known != 0 || r.Swept == c.behind {
+			t.Fatalf("%s: %+v, %v", c.name, r, err)
+		}
+		var warned []string
+		l, err = ledger.Open(t.Context(), ledger.Options{Dir: o.path("restored"), Warn: func(s string) { warned = append(warned, s) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		checkFsck(t, l)
+		if entries, err := l.Timeline(t.Context(), "living"); err != nil || len(entries) != 1 {
+			t.Errorf("%s: %d events, %v", c.name, len(entries), err)
+		}
+		if _, err := l.Timeline(t.Context(), "gone"); !isNotFound(err) {
+			t.Errorf("%s: an erased person: %v", c.name, err)
+		}
+		_, err = l.May(t.Context(), "living", consent.Question{Purpose: "chat-service"})
+		if c.behind {
+			if err != nil || l.RolledBack() != nil {
+				t.Errorf("%s: %v, %v", c.name, err, l.RolledBack())
+			}
+			o.record(l, "living")
+			continue
+		}
+		if !as[*ledger.OutdatedError](err) || !as[*ledger.OutdatedError](l.RolledBack()) || !strings.Contains(strings.Join(warned, "\n"), "older than the last sweep; reading only") {
+			t.Errorf("%s: %v, %v, %q", c.name, err, l.RolledBack(), warned)
+		}
+		readsOnly(t, l)
+		if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); !as[*ledger.OutdatedError](err) {
+			t.Errorf("%s: sweeping: %v", c.name, err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -62,6 +63,7 @@ func (l *Ledger) Examine() []Finding {
 	}
 	l.examineCustodians(add)
 	l.examinePlaces(add)
+	l.examineBackups(context.Background(), add)
 	if info.SecretMode {
 		add(Fine, "", "keys are derived in memory that the runtime wipes")
 	} else {

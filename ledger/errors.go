@@ -45,6 +45,15 @@ func (e *ReadOnlyError) Error() string {
 }
 func (e *ReadOnlyError) Unwrap() error { return e.Why }
 
+// An OutdatedError says that a sweep has come since the rows of a copy were written, whose
+// key pages are newer: a backup that was restored. Nobody could read what it recorded
+// under masks that are gone with the next sweep.
+type OutdatedError struct{ Rows, Keys uint32 } // generations
+
+func (e *OutdatedError) Error() string {
+	return fmt.Sprintf("its sealed events are of generation %d, its keys of %d: it is older than the last sweep", e.Rows, e.Keys)
+}
+
 // KeptError says that nothing was erased because everything has a declared
 // reason to stay.
 type KeptError struct{ Plan *Plan }

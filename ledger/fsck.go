@@ -9,7 +9,6 @@ import (
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger/envelope"
 	"github.com/lacunalog/lacuna/merkle"
-	"github.com/lacunalog/lacuna/merkle/log"
 )
 
 // FsckReport is what a full check found.
@@ -100,9 +99,8 @@ func (l *Ledger) fsckErased(ctx context.Context, r *FsckReport, before erasure.A
 		return err
 	}
 	r.Claimed = after.Entries
-	rolledBack := log.ErrRolledBack{}
 	switch {
-	case len(r.Missing) > 0, errors.As(l.readOnly, &rolledBack):
+	case len(r.Missing) > 0, l.outdated() != nil:
 		// What lies on a missing page does not open either, and is named. An older
 		// copy of the ledger does not know what was erased since.
 	case r.Erased < before.Entries:

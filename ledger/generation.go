@@ -42,7 +42,7 @@ func (l *Ledger) startWriting(ctx context.Context) error {
 	}
 	w := &writing{mask: l.tree.Mask(rows)}
 	if g := l.tree.Generation(); rows != g && l.readOnly == nil {
-		l.readOnly = &ReadOnlyError{Why: fmt.Errorf("its sealed events are of generation %d, its keys of %d: it is older than the last sweep", rows, g)}
+		l.readOnly = &ReadOnlyError{Why: &OutdatedError{rows, g}}
 	}
 	if g := l.tree.Opened(); g != 0 && l.readOnly == nil {
 		next := l.tree.Mask(g)

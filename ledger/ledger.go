@@ -80,6 +80,8 @@ type Config struct {
 	// Certificates is the folder that receives the officer's copies of certificates before
 	// a sweep that nobody asked for; "" for DIR.certificates.
 	Certificates string `json:"certificates,omitempty"`
+	// Backups is the folder of backups in which one is made behind each sweep; "" for none.
+	Backups string `json:"backups,omitempty"`
 }
 
 const (
@@ -324,6 +326,9 @@ func parseConfig(text []byte) (c Config, err error) {
 	if c.Format != format {
 		return c, badConfig("format %q, this program reads %q", c.Format, format)
 	}
+	if filepath.IsLocal(c.Backups) {
+		return c, badConfig("backups %q lies inside the ledger", c.Backups)
+	}
 	if err := c.checkSweeps(); err != nil {
 		return c, err
 	}
@@ -472,6 +477,9 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 	if err := l.startWriting(ctx); err != nil {
 		l.tree.Close()
 		return err
+	}
+	if outdated := new(OutdatedError); errors.As(l.readOnly, &outdated) {
+		warn(outdated.Error() + "; reading only")
 	}
 	l.tags = loadTags(l.life, l)
 	defer func() {

@@ -260,13 +260,22 @@ func (l *Ledger) KeepPublished(ctx context.Context, every time.Duration) error {
 }
 
 // RolledBack says why this copy of the ledger is an old one, as the head beside
-// the root or a witness shows. Nil if nothing shows it.
+// the root or a witness shows, or its own keys. Nil if nothing shows it.
 func (l *Ledger) RolledBack() error {
 	if err := l.log.RolledBack(); err != nil {
 		return err
 	}
+	return l.outdated()
+}
+
+// outdated says why this copy is older than what there was; nil where it is not, as far
+// as the head beside the root and its own keys show.
+func (l *Ledger) outdated() error {
 	if rolled := (log.ErrRolledBack{}); errors.As(l.readOnly, &rolled) {
 		return rolled
+	}
+	if swept := new(OutdatedError); errors.As(l.readOnly, &swept) {
+		return swept
 	}
 	return nil
 }

@@ -162,7 +162,7 @@ func (l *Ledger) May(ctx context.Context, person string, q consent.Question) (co
 		return consent.Answer{}, err
 	}
 	defer l.gate.leave()
-	if rolled := (log.ErrRolledBack{}); errors.As(l.readOnly, &rolled) {
+	if l.outdated() != nil {
 		// An older copy does not know what was withdrawn since.
 		return consent.Answer{}, l.readOnly
 	}

@@ -43,6 +43,7 @@ type Restored struct {
 	Known    uint64   // size of the newest head known beside the root; above Size the ledger only reads
 	Imported int      // key pages taken from the page folder
 	Missing  []string // key pages that are missing, by path; their people cannot be opened
+	Swept    bool     // a sweep came since the backup; then, too, the ledger only reads
 }
 
 // Restore makes a ledger from a backup, under the root as it is now. Erased
@@ -101,6 +102,9 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 	c.Root, c.Pages = nil, relativeTo(o.Dir, o.Pages)
 	for _, root := range o.Root {
 		c.Root = append(c.Root, relativeTo(o.Dir, root))
+	}
+	if !filepath.IsAbs(c.Backups) {
+		c.Backups = "" // it lay relative to another folder
 	}
 	if err := c.write(tmp); err != nil {
 		return nil, err
@@ -208,6 +212,8 @@ func (r *Restored) pages(ctx context.Context, store string, lo log.Options, o Re
 	}
 	if g := tree.Generation(); g != r.Manifest.Generation && tree.Restorable() != r.Manifest.Generation {
 		return &SweptError{Backup: r.Manifest.Generation, Ledger: g}
+	} else if g != r.Manifest.Generation {
+		r.Swept = true
 	}
 	r.Missing, err = tree.MissingPages(ctx)
 	return err

@@ -284,13 +284,12 @@ func (l *Ledger) commitErased(g uint32, size uint64, erased bitmap) (*certificat
 // Keep names the generation of the newest backup, as long as it can still be read;
 // where nobody has made one, the current.
 func (s *sweeper) Keep(ctx context.Context) (uint32, error) {
-	v, err := s.l.log.Get(ctx, sweepRowKey(backupGeneration, sweepRowBackup))
-	switch {
-	case errors.Is(err, log.ErrNotFound):
-	case err != nil:
-		return 0, fmt.Errorf("looking for the newest backup: %w", err)
-	case len(v) == 4 && binary.BigEndian.Uint32(v) == s.l.tree.Restorable():
-		return s.l.tree.Restorable(), nil
+	backup, err := s.l.backedUp(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if earlier := s.l.tree.Restorable(); backup != 0 && backup == earlier {
+		return earlier, nil
 	}
 	return s.l.tree.Generation(), nil
 }

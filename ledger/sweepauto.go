@@ -86,9 +86,9 @@ func (l *Ledger) SweepsAtOnce() bool {
 const gentleRate = 16 << 20
 
 // KeepSwept sweeps when it is due, and goes on with a sweep that was interrupted,
-// until the context ends or the ledger is closed. done is told how each came out; it
-// must return soon.
-func (l *Ledger) KeepSwept(ctx context.Context, o SweepOptions, done func(*SweepResult, error)) {
+// until the context ends or the ledger is closed. done is told how each came out, and
+// looked is called each time that it has looked; they must return soon.
+func (l *Ledger) KeepSwept(ctx context.Context, o SweepOptions, done func(*SweepResult, error), looked func()) {
 	if o.Rate == 0 {
 		o.Rate = gentleRate
 	}
@@ -104,6 +104,7 @@ func (l *Ledger) KeepSwept(ctx context.Context, o SweepOptions, done func(*Sweep
 		if r != nil || err != nil {
 			done(r, err)
 		}
+		looked()
 		if !l.pause(ctx, lookEvery) {
 			return
 		}

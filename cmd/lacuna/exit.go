@@ -113,6 +113,7 @@ func classify(err error) (code int, hint string) {
 		bad      *ledger.VerifyError
 		config   *ledger.ConfigError
 		rolled   log.ErrRolledBack
+		outdated *ledger.OutdatedError
 		alone    *log.UnwitnessedError
 		waiting  *ledger.WaitingError
 	)
@@ -151,7 +152,7 @@ func classify(err error) (code int, hint string) {
 		return exitHeld, "a hold has to be released before this can be erased: lacuna hold list"
 	case errors.As(err, &kept):
 		return exitHeld, "lacuna erase --everything erases what has a reason to stay, too"
-	case errors.As(err, &rolled), errors.As(err, &readOnly) && errors.As(readOnly.Why, &rolled):
+	case errors.As(err, &rolled), errors.As(err, &outdated):
 		return exitVerify, "this is an older copy of the log: it can be read, but go on with the newest one"
 	case errors.As(err, &alone):
 		return exitBusy, "ask again when they answer: lacuna publish"

@@ -74,7 +74,7 @@ func restoreCommand() *cli.Command {
 func printRestored(c *cli.Context, dir string, r *ledger.Restored) error {
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, jsonv1.Restored{
-			Version: jsonv1.RestoredVersion, Ledger: dir, Backup: r.From, Size: r.Manifest.Size, KnownSize: r.Known, ReadOnly: r.Known > r.Manifest.Size,
+			Version: jsonv1.RestoredVersion, Ledger: dir, Backup: r.From, Size: r.Manifest.Size, KnownSize: r.Known, ReadOnly: r.Known > r.Manifest.Size || r.Swept,
 			Imported: r.Imported, Missing: append([]string{}, r.Missing...),
 		})
 	}
@@ -85,6 +85,8 @@ func printRestored(c *cli.Context, dir string, r *ledger.Restored) error {
 	}
 	if r.Known > r.Manifest.Size {
 		fmt.Fprintf(w, "the log had gone on to %d entries: this copy only reads\n", r.Known)
+	} else if r.Swept {
+		fmt.Fprintln(w, "a sweep came since this backup was made: this copy only reads")
 	}
 	if len(r.Missing) > 0 {
 		return withHint(errors.New("key pages are missing"), "name the folder that received them with --pages, or restore a newer backup")

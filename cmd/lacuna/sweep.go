@@ -69,6 +69,10 @@ func runSweep(c *cli.Context, l *ledger.Ledger) error {
 	if err := printSwept(c, &out); err != nil {
 		return err
 	}
+	if out.Swept && l.BackupsDir() == "" {
+		fmt.Fprintln(c.App.ErrWriter, "hint: only the newest backup can still be restored: lacuna backup")
+	}
+	backUpBehind(c, l)
 	if out.Verified != nil && len(out.Verified.Problems) > 0 {
 		return &ledger.VerifyError{Problems: out.Verified.Problems}
 	}
@@ -130,7 +134,6 @@ func printSwept(c *cli.Context, out *jsonv1.Swept) error {
 	case out.Swept:
 		_, err = fmt.Fprintf(c.App.Writer, "swept: generation %d, %d of %d entries are erased. Traces of epochs %d to %d were swept at %s; the record is entry %d.\n",
 			out.Generation, out.Erased, out.Size, out.EpochsFrom, out.EpochsTo, out.TracesSweptAt, out.Record)
-		fmt.Fprintln(c.App.ErrWriter, "hint: only the newest backup can still be restored: lacuna backup")
 	case out.Verified != nil:
 	case out.Unswept == 0:
 		_, err = fmt.Fprintln(c.App.Writer, "nothing to sweep: nothing was erased since the last sweep.")

@@ -1,0 +1,118 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/lacunalog/lacuna/merkle/log"
+)
+
+// BackupInto makes a backup in a folder of backups, since the newest there, and returns
+// its own folder, which has the time as its name. One that was interrupted is finished.
+func (l *Ledger) BackupInto(ctx context.Context, into string, options ...BackupOption) (out string, m Manifest, err error) {
+	since, err := NewestBackup(into)
+	switch {
+	case errors.As(err, new(*NotFoundError)):
+		since = ""
+	case err != nil:
+		return "", m, err
+	case since == filepath.Clean(into):
+		return "", m, badConfig("%s is a backup, not a folder of backups", into)
+	default:
+		options = append(options, Since(since))
+	}
+	// The folder whose name comes last was begun last.
+	begun, err := filepath.Glob(filepath.Join(into, "*"+partial))
+	if err != nil {
+		return "", m, err
+	}
+	if len(begun) > 0 {
+		out = strings.TrimSuffix(begun[len(begun)-1], partial)
+	} else {
+		out = filepath.Join(into, time.Now().UTC().Format("2006-01-02T150405.000Z"))
+	}
+	m, err = l.Backup(ctx, out, options...)
+	return out, m, err
+}
+
+// BackupsDir is the folder that receives a backup behind each sweep; "" for none.
+func (l *Ledger) BackupsDir() string {
+	if l.config.Backups == "" {
+		return ""
+	}
+	return absoluteIn(l.dir, l.config.Backups)
+}
+
+// BackUpBehind makes a backup into [Ledger.BackupsDir] where the newest one is older than
+// the last sweep, and otherwise returns "". A sweep keeps the mask of the newest backup
+// for as long as that is the newest, so nothing is lost before it was made: only when it
+// is there does the next sweep destroy the earlier mask.
+func (l *Ledger) BackUpBehind(ctx context.Context, options ...BackupOption) (out string, err error) {
+	dir := l.BackupsDir()
+	if dir == "" || l.readOnly != nil {
+		return "", nil
+	}
+	g, err := l.backedUp(ctx)
+	if err != nil || g == l.tree.Generation() {
+		return "", err
+	}
+	// It was given by name. Where it is not there a disk is missing, and what would be
+	// made in its place would not be on it.
+	if _, err := os.Stat(dir); err != nil {
+		return "", fmt.Errorf("the folder for backups cannot be reached: %w", err)
+	}
+	out, _, err = l.BackupInto(ctx, dir, options...)
+	return out, err
+}
+
+// backedUp is the generation that the newest backup is of; 0 where none was made.
+func (l *Ledger) backedUp(ctx context.Context) (uint32, error) {
+	v, err := l.log.Get(ctx, sweepRowKey(backupGeneration, sweepRowBackup))
+	switch {
+	case errors.Is(err, log.ErrNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("looking for the newest backup: %w", err)
+	case len(v) != 4:
+		return 0, errors.New("looking for the newest backup: its row is malformed")
+	}
+	return binary.BigEndian.Uint32(v), nil
+}
+
+// examineBackups says whether the newest backup is as new as the last sweep.
+func (l *Ledger) examineBackups(ctx context.Context, add func(s Severity, hint, text string, args ...any)) {
+	hint := "lacuna backup --into FOLDER-ON-ANOTHER-DISK"
+	if dir := l.BackupsDir(); dir != "" {
+		hint = "lacuna backup"
+		_, err := os.Stat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			add(Warning, "mount it, or make it: until then no backup is made behind a sweep", "the folder for backups is not there: %s", dir)
+		case err != nil:
+			add(Warning, "", "the folder for backups cannot be reached: %v", err)
+		default:
+			add(Fine, "", "a backup is made behind each sweep into %s", dir)
+		}
+	}
+	backup, err := l.backedUp(ctx)
+	now, earlier := l.tree.Generation(), l.tree.Restorable()
+	switch {
+	case err != nil:
+		add(Warning, "", "%v", err)
+	case backup == 0:
+		add(Remark, hint, "no backup was made of this ledger: whoever loses its disk has lost the log and everybody's events")
+	case backup == now:
+		add(Fine, "", "the newest backup is as new as the last sweep")
+	case backup == earlier:
+		add(Warning, hint, "the newest backup is older than the last sweep: it is the only one that can still be restored, the earlier mask is kept for it until there is a newer one, and what was recorded since is in none")
+	default:
+		add(Warning, hint, "the newest backup is older than the last sweeps: nobody can restore it, nor any other")
+	}
+}

@@ -1,0 +1,105 @@
+package ledger_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/lacunalog/lacuna/ledger"
+)
+
+// TestBackUpBehind: behind a sweep the newest backup is followed by one that the sweep
+// has not passed, in the folder that lacuna.json names. As long as that fails, the
+// older one can still be restored, however many sweeps come.
+func TestBackUpBehind(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	l := o.open("crm")
+	declare(t, l)
+	o.record(l, "p-0", "p-1", "p-2", "p-3")
+	behind := func(want bool) string {
+		t.Helper()
+		out, err := l.BackUpBehind(t.Context())
+		if err != nil || (out != "") != want {
+			t.Fatalf("%q, %v", out, err)
+		}
+		return strings.TrimPrefix(out, o.path("")+"/")
+	}
+	says := func(s ledger.Severity, text string) {
+		t.Helper()
+		if !found(l.Examine(), s, text) {
+			t.Errorf("the doctor does not say %q: %+v", text, l.Examine())
+		}
+	}
+	sweep := func(person string) {
+		t.Helper()
+		o.erase(l, person)
+		if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	behind(false) // no folder is named
+	says(ledger.Remark, "no backup was made")
+	o.close(l)
+	text, err := os.ReadFile(o.path("crm/lacuna.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	configured := strings.Replace(string(text), `"suite": 1,`, `"suite": 1, "backups": "../kept",`, 1)
+	writeTo(t, o.path("crm/lacuna.json"), strings.Replace(configured, "../kept", "kept", 1))
+	if _, err := ledger.Open(t.Context(), ledger.Options{Dir: o.path("crm")}); err == nil {
+		t.Error("a folder for backups inside the ledger")
+	}
+	writeTo(t, o.path("crm/lacuna.json"), configured)
+	l = o.open("crm")
+
+	says(ledger.Warning, "the folder for backups is not there")
+	if out, err := l.BackUpBehind(t.Context()); err == nil || out != "" {
+		t.Errorf("a folder that is not mounted: %q, %v", out, err)
+	}
+	if err := os.Mkdir(o.path("kept"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	first := behind(true)
+	behind(false)
+	says(ledger.Fine, "as new as the last sweep")
+
+	sweep("p-1")
+	says(ledger.Warning, "the only one that can still be restored")
+	if err := os.Rename(o.path("kept"), o.path("away")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.BackUpBehind(t.Context()); err == nil {
+		t.Error("the folder is away, and nobody was told")
+	}
+	sweep("p-2")
+	if err := os.Rename(o.path("away"), o.path("kept")); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := o.drill(l, first, nil, nil); err != nil {
+		t.Errorf("two sweeps after the newest backup: %+v, %v", d, err)
+	}
+
+	second := behind(true)
+	if d, err := o.drill(l, first, nil, nil); err != nil {
+		t.Errorf("its mask is there until the next sweep: %+v, %v", d, err)
+	}
+	sweep("p-3")
+	d, err := o.drill(l, first, nil, nil)
+	o.fails("there was a newer one", d, err, "swept since")
+	if d, err := o.drill(l, second, nil, nil); err != nil || d.Opened == 0 {
+		t.Errorf("%+v, %v", d, err)
+	}
+	third := behind(true)
+	says(ledger.Fine, "as new as the last sweep")
+	o.close(l)
+	o.burn()
+	if _, err := o.restore(third, nil); err != nil {
+		t.Fatal(err)
+	}
+	l = o.open("restored")
+	checkFsck(t, l)
+	if l.BackupsDir() != "" {
+		t.Error("the restored ledger backs up into a folder that lay beside another")
+	}
+}
