@@ -96,7 +96,7 @@ const (
 	defaultMaxQueueEntries = 1 << 16
 	defaultLinger          = time.Millisecond
 	defaultMinFree         = 512 << 20
-	defaultCacheBytes      = 32 << 20
+	defaultCacheBytes      = 64 << 20
 )
 
 func (o *Options) fill() error {
