@@ -118,6 +118,12 @@ func DayTime(day uint16) time.Time { return dayTime(day) }
 // Pending is how many erasures are neither recorded nor cancelled.
 func (l *Ledger) Pending() int { return len(l.erasure.Pending()) }
 
+// PublishAgain publishes a statement that is in the log already.
+func PublishAgain(ctx context.Context, l *Ledger, statement []byte) error {
+	_, _, err := erasureLedger{l}.Publish(ctx, statement)
+	return err
+}
+
 // LockOrder holds the lock under which changes of key pages reach the queue.
 func LockOrder(l *Ledger) (unlock func()) {
 	l.order.Lock()
