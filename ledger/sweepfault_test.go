@@ -108,9 +108,10 @@ func sweepReady(t testing.TB) *cut {
 
 // failSweep sweeps, and fails the n-th operation behind the end of the old root, nil if there
 // are not so many. Then the power fails, too.
-func (c *cut) failSweep(t testing.TB, rng *rand.Rand, fault error, kinds []logtest.Kind, on bool, n int) (hit *logtest.Op) {
+func (c *cut) failSweep(t testing.TB, rng *rand.Rand, fault error, kinds []logtest.Kind, on bool, n int) *logtest.Op {
 	t.Helper()
 	w := c.world
+	var failed *logtest.Op // guarded by w.mu
 	l := w.open()
 	h := newHistory(w, l, c.ref)
 	h.serial = 1_000_000 // the ids of before are taken
@@ -136,21 +137,21 @@ func (c *cut) failSweep(t testing.TB, rng *rand.Rand, fault error, kinds []logte
 			return nil
 		}
 		switch {
-		case hit != nil && on:
+		case failed != nil && on:
 			return fault
-		case hit != nil || !slices.Contains(kinds, op.Kind):
+		case failed != nil || !slices.Contains(kinds, op.Kind):
 			return nil
 		}
 		if n--; n > 0 {
 			return nil
 		}
-		hit = &op
+		failed = &op
 		return fault
 	})
 	wrote := make(chan error, 1)
 	go func() {
 		<-dead
-		wrote <- h.record(t.Context(), rand.New(rand.NewPCG(uint64(n), 5)), "p-1", 2)
+		wrote <- h.record(t.Context(), rand.New(rand.NewPCG(5, 5)), "p-1", 2)
 	}()
 	_, err := l.Sweep(t.Context(), ledger.SweepOptions{})
 	select {
@@ -161,7 +162,7 @@ func (c *cut) failSweep(t testing.TB, rng *rand.Rand, fault error, kinds []logte
 	werr := <-wrote
 	w.mu.Lock()
 	w.onStep = nil
-	after := w.crash([]int{0, 50, 100}[rng.IntN(3)], rng)
+	after, hit := w.crash([]int{0, 50, 100}[rng.IntN(3)], rng), failed
 	w.mu.Unlock()
 	w.disk.Before(nil)
 	w.during("closing", func() { w.ledger = nil })
