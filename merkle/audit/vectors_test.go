@@ -7,6 +7,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/lacunalog/lacuna/merkle"
@@ -125,5 +126,20 @@ func makeEvidenceVectors(t *testing.T) *evidenceVectors {
 	add("an unknown kind", "refused", fork, func(e *Evidence) { e.Kind = "spoon" })
 	add("a later version", "refused", fork, func(e *Evidence) { e.Format = "lacuna/log-evidence/v2" })
 	add("members of another kind", "refused", fork, func(e *Evidence) { e.What = "x" })
+	text := v.Cases[0].File
+	for _, c := range []struct{ name, old, new string }{
+		{"another indentation", "  \"kind\"", " \"kind\""},
+		{"a member twice", "  \"kind\": \"fork\",\n", "  \"kind\": \"fork\",\n  \"kind\": \"fork\",\n"},
+		{"a member that nobody knows", "  \"kind\": \"fork\",\n", "  \"kind\": \"fork\",\n  \"mood\": \"fork\",\n"},
+		{"members in another order", "  \"kind\": \"fork\",\n  \"origin\": \"log.example/audited\",\n", "  \"origin\": \"log.example/audited\",\n  \"kind\": \"fork\",\n"},
+		{"another spelling of a string", "\"fork\"", "\"for\\u006b\""},
+		{"no line feed at the end", "}\n", "}"},
+	} {
+		changed := strings.Replace(text, c.old, c.new, 1)
+		if changed == text {
+			t.Fatalf("%s: nothing was changed", c.name)
+		}
+		v.Cases = append(v.Cases, evidenceVector{c.name, "refused", changed})
+	}
 	return v
 }

@@ -23,7 +23,7 @@ func FuzzRun(f *testing.F) {
 		"--policy a first", "consistency --key key --old a --new b --proof proof", "consistency --key key --old old --new a --proof proof",
 		"consistency --key key --old old --new new --proof a", "consistency --key key --old old --new new --tiles a -o b",
 		"consistency --key key --old old --new a --json --explain", "--key key filed.json a.json", "--json --key key a\x1b[2J",
-		"--key key a cert.sweep.tlog-proof sweep2", "--key key --lang de a a.json", "--key key --seed 00112233445566778899aabbccddeeff a b",
+		"--key key a cert.sweep.tlog-proof sweep2", "--key key --lang de a a.json", "--key key --approvers a --approvals 1 b", "--key key --seed 00112233445566778899aabbccddeeff a b",
 	} {
 		for k := range names {
 			f.Add(strings.ReplaceAll(args, " ", "\x00"), byte(k), uint16(101*n), byte(n%3), []byte{}, []byte("b"))

@@ -25,7 +25,7 @@ type options struct {
 	// of certificates
 	approvers string
 	approvals int
-	files []string
+	files     []string
 
 	consistency       bool
 	older, newer      string

@@ -326,6 +326,58 @@ function compareCheckpoints (older, newer, text, vkey) {
   return same(fr, a.root) ? 'consistent' : 'fork'
 }
 
+// ---- docs/spec/evidence.md ----
+
+// inOneForm parses a file that must be indented by two spaces, with these members
+// in this order; a name that ends in ? may be missing.
+function inOneForm (text, names) {
+  let o
+  try {
+    o = JSON.parse(text)
+  } catch {
+    refuse('not JSON')
+  }
+  need(o !== null && typeof o === 'object' && !Array.isArray(o), 'no object')
+  const want = names.filter((n) => !n.endsWith('?') || Object.hasOwn(o, n.slice(0, -1))).map((n) => n.replace('?', ''))
+  need(Object.keys(o).join() === want.join(), 'members')
+  const form = JSON.stringify(o, null, 2).replace(/[\u2028\u2029]/g, (c) => '\\u' + c.charCodeAt(0).toString(16)) + '\n'
+  need(form === text, 'form')
+  return o
+}
+
+// verifyEvidence returns the kind of what an evidence file shows.
+function verifyEvidence (text, origin, vkey) {
+  const e = inOneForm(text, ['format', 'kind', 'origin', 'vkey', 'source', 'found', 'remembered', 'shown', 'root?', 'proof?', 'what?'])
+  need(e.format === 'lacuna/log-evidence/v1' && e.origin === origin, 'format')
+  for (const [name, value] of Object.entries(e)) {
+    need(name === 'proof' ? Array.isArray(value) && value.length > 0 : typeof value === 'string', name)
+  }
+  need(/^\d{4}-\d\d-\d\dT/.test(e.found) && !isNaN(Date.parse(e.found)), 'time')
+  const [known, shown] = [e.remembered, e.shown].map((head) => openCheckpoint(head, origin, [vkey]))
+  const [small, large] = BigInt(known.size) > BigInt(shown.size) ? [shown, known] : [known, shown]
+  const oneSize = small.size === large.size
+  need(!oneSize || !same(small.root, large.root), 'one head')
+  const allowed = { fork: oneSize ? [] : ['root', 'proof'], older: ['proof'], unshown: ['what'] }
+  need(Object.hasOwn(allowed, e.kind), 'kind')
+  for (const name of ['root', 'proof', 'what']) need(!Object.hasOwn(e, name) || allowed[e.kind].includes(name), name)
+  const lead = (root) => {
+    const [from, to] = consistencyRoots(small.size, large.size, (e.proof ?? []).map((h) => fromB64(h, 32)), root, large.root)
+    need(same(from, root) && same(to, large.root), 'proof')
+  }
+  if (e.kind === 'fork' && !oneSize) {
+    need(Object.hasOwn(e, 'root'), 'no root')
+    const root = fromB64(e.root, 32)
+    need(!same(root, small.root), 'no fork')
+    lead(root)
+  } else if (e.kind === 'older') {
+    need(!oneSize && same(small.root, shown.root) && small.size === shown.size, 'not older')
+    lead(small.root)
+  } else if (e.kind === 'unshown') {
+    need(!oneSize && e.what, 'nothing else')
+  }
+  return e.kind
+}
+
 function parseCheckpoint (text) {
   need(text.endsWith('\n'), 'no final newline')
   const lines = text.slice(0, -1).split('\n')
@@ -1326,6 +1378,13 @@ const files = {
         parseSweepRecord(x.record)
         equal(b64url(statementHash(x.record)), x.leaf_hash, 'leaf hash')
       })
+    }
+  },
+  'evidence.json': (v) => {
+    for (const x of v.cases) {
+      const show = () => equal(verifyEvidence(x.file, v.origin, v.vkey), x.verdict, 'kind')
+      if (x.verdict === 'refused') refused(x.name, show)
+      else check(x.name, show)
     }
   },
   'consistency.json': (v) => {
