@@ -77,6 +77,7 @@ type (
 		KEnv, KEsc hexed
 	}
 	systemVector struct {
+		Name                string
 		Valid               bool
 		KIdx, KRoute, KTags hexed              `json:",omitempty"`
 		Generations         []generationVector `json:",omitempty"`
@@ -245,14 +246,45 @@ func makeVectors(t *testing.T) *vectors {
 
 	text := sys.plaintext()
 	v.Systems = append(v.Systems, systemVector{
-		true, sys.kIdx[:], sys.kRoute[:], sys.kTags[:],
+		"one generation", true, sys.kIdx[:], sys.kRoute[:], sys.kTags[:],
 		[]generationVector{{7, sys.gens[0].env[:], sys.gens[0].esc[:]}}, sys.names, text,
 	})
-	for _, i := range []int{0, len(text) - 1, 97} {
+	for _, c := range []struct {
+		name string
+		at   int
+	}{{"another version", 0}, {"padding that is not zero", len(text) - 1}, {"too many generations", 97}} {
 		bad := bytes.Clone(text)
-		bad[i] ^= 0x80
-		v.Systems = append(v.Systems, systemVector{Plaintext: bad})
+		bad[c.at] ^= 0x80
+		v.Systems = append(v.Systems, systemVector{Name: c.name, Plaintext: bad})
 	}
+	generations := func(name string, valid bool, gens ...generation) {
+		s := sys.clone()
+		s.gens = gens
+		x := systemVector{Name: name, Valid: valid, Plaintext: s.plaintext()}
+		if valid {
+			x.KIdx, x.KRoute, x.KTags, x.Compartments = s.kIdx[:], s.kRoute[:], s.kTags[:], s.names
+			for i := range gens {
+				x.Generations = append(x.Generations, generationVector{gens[i].g, gens[i].env[:], gens[i].esc[:]})
+			}
+		}
+		v.Systems = append(v.Systems, x)
+	}
+	gen := func(g uint32) generation {
+		return generation{g: g, env: Secret(bytesFrom(byte(g)<<4, 32)), esc: Secret(bytesFrom(byte(g)<<4|8, 32))}
+	}
+	kept := func(g uint32) generation { return generation{g: g, env: gen(g).env} }
+	generations("the next one, which a sweep fills", true, gen(7), gen(8))
+	generations("an earlier one, of the newest backup", true, kept(6), gen(7))
+	generations("one that is older than the sweep before", true, kept(3), gen(7))
+	generations("all three", true, kept(6), gen(7), gen(8))
+	generations("none", false)
+	generations("only an earlier one", false, kept(6))
+	generations("two earlier ones", false, kept(5), kept(6), gen(7))
+	generations("an earlier one with its K_esc", false, gen(6), gen(7), gen(8))
+	generations("an earlier one behind the current", false, gen(7), kept(6))
+	generations("the current one twice", false, gen(7), gen(7))
+	generations("not the next one", false, gen(7), gen(9))
+	generations("generation zero", false, gen(0))
 
 	image := func(name string, key Secret, h header, text []byte) {
 		h.tree, h.chain, h.salt = tree, [32]byte(bytesFrom(0x80, 32)), [32]byte(bytesFrom(0xa0, 32))

@@ -14,6 +14,13 @@ import (
 // certificate, and the members of the request with their salts.
 func sample(t testing.TB) (statement []byte, c *Certificate, members []sampleMember) {
 	t.Helper()
+	return sampleOf(t, nil, nil)
+}
+
+// sampleOf is sample with terms and a record that are worded otherwise. The record names the approvers of
+// the terms.
+func sampleOf(t testing.TB, change func(*Terms, Digest), record func(*Record)) (statement []byte, c *Certificate, members []sampleMember) {
+	t.Helper()
 	const origin = "demo.lacuna.test"
 	until := "2029-12-31"
 	terms := Terms{
@@ -43,6 +50,13 @@ func sample(t testing.TB) (statement []byte, c *Certificate, members []sampleMem
 		o.Members = append(o.Members, MemberDigest{m.Name, m.Digest})
 		o.Disclosures = append(o.Disclosures, m.Disclosure)
 	}
+	if change != nil {
+		change(&terms, o.Commitment(origin))
+	}
+	approvers := []string{}
+	for _, a := range terms.Approvals {
+		approvers = append(approvers, a.Key)
+	}
 	const place, entries, index = 17, 21, 1071
 	digest, err := terms.Digest()
 	if err != nil {
@@ -66,7 +80,10 @@ func sample(t testing.TB) (statement []byte, c *Certificate, members []sampleMem
 		Previous: &previous, PagesRoot: fixed("pages"), KeysDestroyedAt: terms.KeysDestroyedAt, Level: terms.Level,
 		Holders:      []Statement{{Holder: fixedID("holder"), Kind: "file", Level: "L1", Destroyed: []uint64{6}, Overwritten: 1, Copies: 1}},
 		Subjects:     Subjects{Closure: "0", Request: Bucket(1), Retention: "0"},
-		RequestsRoot: levels[6][0].Hash, RequestsSize: MinRequests, Approvers: []string{}, Sweep: SweepPending,
+		RequestsRoot: levels[6][0].Hash, RequestsSize: MinRequests, Approvers: approvers, Sweep: SweepPending,
+	}
+	if record != nil {
+		record(r)
 	}
 	if statement, err = r.Statement(); err != nil {
 		t.Fatal(err)

@@ -775,6 +775,109 @@ function parseSweepRecord (text) {
 const statementHash = (text) => sha256(Buffer.from([0, 1, 1]), Buffer.from(text))
 const setOf = (r) => ({ erased: r.erased, generation: r.generation, root: r.erased_root, size: r.size })
 
+const instant = (s) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(s) && !isNaN(Date.parse(s))
+const bucket = (s) => s === '0' || /^1(0*)-9(9*)$/.test(s) && s.split('-')[0].length === s.split('-')[1].length
+const rising = (list) => list.every((x, i) => i === 0 || list[i - 1] < x)
+const keyIDs = (list) => list.every((k) => /^[0-9a-f]{8}$/.test(k)) && rising(list)
+
+function parseEpochRecord (text) {
+  const r = canonical(Buffer.from(text))
+  exactly(r, ['type', 'schema', 'tree', 'epoch', 'attempt', 'previous', 'pages_root', 'keys_destroyed_at', 'level', 'holders', 'subjects',
+    'requests_root', 'requests_size', 'approvers', 'sweep'])
+  need(r.type === 'erasure.epoch' && r.schema === 1 && r.sweep === 'pending' && whole(r.epoch), 'type')
+  for (const n of ['tree', 'attempt']) need(/^[0-9a-f]{32}$/.test(r[n]), n)
+  for (const n of ['pages_root', 'requests_root']) b32(r[n])
+  if (r.previous !== null) b32(r.previous)
+  need(instant(r.keys_destroyed_at), 'time')
+  exactly(r.subjects, ['closure', 'request', 'retention'])
+  need(Object.values(r.subjects).every(bucket), 'bucket')
+  need(whole(r.requests_size) && r.requests_size >= 64 && Number.isInteger(Math.log2(r.requests_size)), 'size of the requests tree')
+  need(Array.isArray(r.approvers) && keyIDs(r.approvers), 'approvers')
+  checkHolders(r.level, r.holders)
+  return r
+}
+
+const NOT_COVERED = [
+  'Traces are not yet swept: until the next sweep, whoever holds the current root and old copies of the storage can tell which erased records belonged together, and who of the recipients has to be told.',
+  'Copies outside this ledger: recipients, exports, the services that sent the events, and proofs already handed out.',
+  'A copy of a key that the operator took in secret before: it cannot be detected, only attributed.',
+  'A copy of the root taken before the erasure, together with key pages of that time.'
+]
+const NOT_MEDIUM = 'Level L0: the medium of the root may keep old copies of what was overwritten.'
+const NOT_MEMORY = 'The memory of the running process: this build does not erase what key derivations leave there.'
+
+function checkTerms (t) {
+  const may = ['approvals', 'dependents'].filter((n) => Object.hasOwn(t, n))
+  exactly(t, ['origin', 'tree', 'epoch', 'level', 'reason', 'scope', 'requested_at', 'keys_destroyed_at', 'traces_swept_at', 'erased', 'kept',
+    'recipients', 'memory_erased', 'not_covered', ...may])
+  need(/^[0-9a-f]{32}$/.test(t.tree) && whole(t.epoch) && ['request', 'retention', 'closure'].includes(t.reason), 'terms')
+  need(instant(t.requested_at) && instant(t.keys_destroyed_at) && t.traces_swept_at === null && typeof t.memory_erased === 'boolean', 'times')
+  const part = (p) => p.compartment !== '' && /^(\d{4}(-(0[1-9]|1[0-2]))?)?$/.test(p.cohort)
+  need(t.erased.length > 0, 'nothing erased')
+  for (const p of t.erased) { exactly(p, ['compartment', 'cohort']); need(part(p), 'part') }
+  for (const k of t.kept) {
+    exactly(k, ['compartment', 'cohort', 'reason', 'until'])
+    need(part(k) && k.reason !== '' && (k.until === null || /^\d{4}-\d\d-\d\d$/.test(k.until)), 'kept')
+  }
+  const approvals = t.approvals ?? []
+  for (const a of approvals) { exactly(a, ['key', 'signature']); fromB64url(a.signature, 64) }
+  need(keyIDs(approvals.map((a) => a.key)), 'approvals')
+  const dependents = t.dependents ?? []
+  for (const d of dependents) {
+    exactly(d, ['name', 'reported_at'])
+    need(d.name !== '' && (d.reported_at === null || instant(d.reported_at)), 'dependent')
+  }
+  need(rising(dependents.map((d) => d.name)), 'dependents')
+  const not = [...NOT_COVERED, ...(t.level === 'L0' ? [NOT_MEDIUM] : []), ...(t.memory_erased ? [] : [NOT_MEMORY])]
+  need(jcs(t.not_covered) === jcs(not), 'not covered')
+}
+
+// verifyCertificate returns the names of the keys that approved the request.
+function verifyCertificate (text, record, index, vkeys) {
+  const r = parseEpochRecord(record)
+  const c = canonical(Buffer.from(text))
+  exactly(c, ['type', 'schema', 'copy', 'terms', 'record', 'commitment', 'entries', 'place', 'path', ...(c.copy === 'subject' ? ['opening'] : [])])
+  need(c.type === 'erasure.certificate' && c.schema === 1 && ['subject', 'officer'].includes(c.copy) && whole(c.entries) && whole(c.place), 'type')
+  const t = c.terms
+  checkTerms(t)
+  exactly(c.record, ['index', 'leaf'])
+  need(c.record.index === index && same(b32(c.record.leaf), statementHash(record)), 'record')
+  for (const n of ['tree', 'epoch', 'level', 'keys_destroyed_at']) need(t[n] === r[n], n)
+  const approvals = t.approvals ?? []
+  need(approvals.every((a) => r.approvers.includes(a.key)), 'an approver that the record does not name')
+  const commitment = b32(c.commitment)
+  const leaf = sha256(Buffer.from([5]), commitment, sha256(ascii('lacuna/v1/terms'), Buffer.from(jcs(t))))
+  need(c.place < r.requests_size, 'place')
+  const root = climb({ count: c.entries, hash: leaf }, c.place, r.requests_size, nodes(c.path), sum)
+  need(same(root.hash, b32(r.requests_root)), 'root of the requests')
+  if (c.copy === 'subject') {
+    const o = c.opening
+    exactly(o, ['rho', 'members', 'disclosures'])
+    const list = o.members.map((m) => { exactly(m, ['name', 'digest']); return [m.name, b32(m.digest)] })
+    need(same(hmac(b32(o.rho), ascii('lacuna/v1/request'), sha256(Buffer.from(t.origin)), dP(list)), commitment), 'opening')
+    const said = { erase: t.erased, reason: t.reason, requested_at: t.requested_at, scope: t.scope }
+    let last = -1
+    for (const d of o.disclosures) {
+      const a = canonical(fromB64url(d))
+      need(Array.isArray(a) && a.length === 3, 'disclosure')
+      fromB64url(a[0], 16)
+      const i = list.findIndex(([name]) => name === a[1])
+      need(i > last && same(sha256(ascii(d)), list[i][1]), 'disclosure')
+      need(!Object.hasOwn(said, a[1]) || jcs(said[a[1]]) === jcs(a[2]), a[1])
+      last = i
+    }
+  }
+  const approved = []
+  for (const k of vkeys.map(parseKey)) {
+    const a = approvals.find((a) => a.key === k.id)
+    if (a === undefined) continue
+    const signed = Buffer.from(`lacuna/v1/erasure-approval\n${t.origin}\n${c.commitment}\n`)
+    need(verifySignature(null, signed, k.key, fromB64url(a.signature, 64)), 'an approval')
+    approved.push(`${k.name}+${k.id}`)
+  }
+  return approved.sort()
+}
+
 const BLOCK = 4096
 const blocksOf = (size) => Math.ceil(size / BLOCK)
 const blockLeaves = (b, size) => Math.min(BLOCK, size - b * BLOCK)
@@ -1135,16 +1238,20 @@ const files = {
       verdict(x.valid)('entry', () => equal(entry(hex(x.bytes)), [x.tag, x.dek, x.compartment, x.cohort, x.state, x.flags, x.created_day, x.expiry_day, x.review_day], 'entry'))
     }
     for (const x of v.system_pages) {
-      verdict(x.valid)('system page', () => {
+      verdict(x.valid)('system page, ' + x.name, () => {
         let b = hex(x.plaintext)
         need(b.length % 1024 === 0 && b[0] === 1, 'frame')
         const take = (n) => { need(b.length >= n, 'short'); const r = b.subarray(0, n); b = b.subarray(n); return r }
         take(1)
         const [idx, route, tags] = [take(32), take(32), take(32)]
         const n = take(1)[0]
-        need(n >= 1 && n <= 4, 'generations')
+        need(n >= 1 && n <= 3, 'generations')
         const gens = []
         for (let i = 0; i < n; i++) gens.push([take(4).readUInt32BE(), take(32).toString('hex'), take(32).toString('hex')])
+        const kept = ([, , esc]) => /^0*$/.test(esc)
+        gens.forEach((g, i) => need(g[0] > 0 && g[0] < 2 ** 32 - 1 && (i === 0 || (g[0] > gens[i - 1][0] && !kept(g))), 'generations'))
+        const living = kept(gens[0]) ? gens.slice(1) : gens
+        need(living.length === 1 || (living.length === 2 && living[1][0] === living[0][0] + 1), 'generations')
         const names = []
         for (let m = take(2).readUInt16BE(); m > 0; m--) names.push(take(take(1)[0]).toString('latin1'))
         need(b.length < 1024 && b.every((c) => c === 0), 'padding')
@@ -1343,6 +1450,14 @@ const files = {
     for (const text of [v.subject_copy, v.officer_copy]) {
       const cert = canonical(Buffer.from(text))
       check(cert.copy + ' copy', () => equal(jcs(cert.terms), jcs(v.terms), 'terms'))
+    }
+  },
+  'certificate.json': (v) => {
+    for (const x of v.cases) {
+      verdict(x.valid)(x.name, () => {
+        const approved = verifyCertificate(x.certificate, x.record, v.record_index, v.approvers)
+        if (x.valid) equal(approved, x.approved_by ?? [], 'approved by')
+      })
     }
   },
   'erased-set.json': (v) => {
