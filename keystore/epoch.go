@@ -213,32 +213,35 @@ func (e *Epoch) swap() (del [][2][]byte) {
 // nothing is sealed or looked up meanwhile, and the cache may have a great many other
 // pages. The caller holds t.mu exclusively; f is called with each page before it goes.
 func (t *Tree) supersede(old *view, f func(*page)) {
-	var gone []*page
+	t.table.mu.Lock()
+	defer t.table.mu.Unlock()
 	var leave func(p *page)
 	leave = func(p *page) {
 		f(p)
-		for _, q := range t.table.below(p) {
+		for q := p.kids; q != nil; {
+			next := q.sibling
 			if q.superseded {
 				leave(q)
 			} else {
-				t.table.adopt(q, p.heir) // it may have been opened by way of either view
+				q.moveTo(p.heir) // it may have been opened by way of either view
 			}
+			q = next
 		}
-		gone = append(gone, p) // after what is below it
+		t.table.remove(p) // after what is below it
 	}
 	leave(old.top)
+	t.table.tidy()
 	var settle func(p *page)
 	settle = func(p *page) {
 		p.birth, p.heirOf = nil, nil
 		p.pinned.Store(p == t.cur.top || p == t.cur.sys)
-		for _, q := range t.table.below(p) {
+		for q := p.kids; q != nil; q = q.sibling {
 			if q.epoch == t.cur.epoch {
 				settle(q)
 			}
 		}
 	}
 	settle(t.cur.top)
-	t.table.remove(gone)
 }
 
 // release takes pages out of memory, and lets those that stay forget the epoch. A

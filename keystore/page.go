@@ -30,8 +30,11 @@ type page struct {
 	pinned     atomic.Bool // may not leave the cache
 	superseded bool        // the running epoch puts another in its place
 	next       *page       // at the same address under another key
-	kids       int         // pages in the cache whose parent this is; the table's lock
 	gone       bool        // left the cache; the table's lock
+
+	// The pages in the cache whose parent this is, a list; the table's lock.
+	kids               *page
+	sibling, siblingOf *page // the next and the one before in the parent's list
 
 	mu      sync.Mutex
 	dead    bool // left the cache: look it up again

@@ -47,7 +47,7 @@ func (t *table) put(p *page) bool {
 		if p.parent.gone {
 			return false
 		}
-		p.parent.kids++
+		p.join()
 	}
 	p.used.Store(true)
 	p.next = t.pages[p.at]
@@ -63,11 +63,38 @@ func (t *table) put(p *page) bool {
 func (t *table) adopt(p, parent *page) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	p.moveTo(parent)
+}
+
+// moveTo gives a page another parent. The table's lock is held.
+func (p *page) moveTo(parent *page) {
 	if p.parent != nil {
-		p.parent.kids--
+		p.part()
 	}
 	p.parent = parent
-	parent.kids++
+	p.join()
+}
+
+// join puts a page into its parent's list.
+func (p *page) join() {
+	first := p.parent.kids
+	if p.sibling = first; first != nil {
+		first.siblingOf = p
+	}
+	p.parent.kids = p
+}
+
+// part takes it out.
+func (p *page) part() {
+	if p.siblingOf != nil {
+		p.siblingOf.sibling = p.sibling
+	} else {
+		p.parent.kids = p.sibling
+	}
+	if p.sibling != nil {
+		p.sibling.siblingOf = p.siblingOf
+	}
+	p.sibling, p.siblingOf = nil, nil
 }
 
 // evict drops up to n pages that were not used since the hand came by last. It goes
@@ -92,7 +119,7 @@ func (t *table) evict(n int) {
 
 // leaves reports whether a page may leave, and wipes it if so.
 func (t *table) leaves(p *page) bool {
-	if p.used.Swap(false) || p.pinned.Load() || p.kids > 0 || !p.mu.TryLock() {
+	if p.used.Swap(false) || p.pinned.Load() || p.kids != nil || !p.mu.TryLock() {
 		return false
 	}
 	defer p.mu.Unlock()
@@ -130,7 +157,7 @@ func (t *table) unlink(at addr, p *page) {
 	}
 	p.gone = true
 	if p.parent != nil {
-		p.parent.kids--
+		p.part()
 	}
 	t.count--
 }
@@ -142,48 +169,26 @@ func (t *table) removeIf(f func(*page) bool) {
 	defer t.mu.Unlock()
 	t.ring = slices.DeleteFunc(t.ring, func(p *page) bool {
 		if !p.gone && f(p) {
-			t.unlink(p.at, p)
-			p.mu.Lock()
-			p.zero()
-			p.mu.Unlock()
+			t.remove(p)
 		}
 		return p.gone
 	})
 }
 
-// remove takes pages out and wipes them. The caller holds the tree's write lock:
-// nobody is reading a page.
-func (t *table) remove(pages []*page) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, p := range pages {
-		t.unlink(p.at, p)
-		p.mu.Lock()
-		p.zero()
-		p.mu.Unlock()
-	}
+// remove takes a page out and wipes it. The table's lock is held, and the tree's write
+// lock: nobody is reading a page.
+func (t *table) remove(p *page) {
+	t.unlink(p.at, p)
+	p.mu.Lock()
+	p.zero()
+	p.mu.Unlock()
+}
+
+// tidy lets go of pages that were removed, when they are many.
+func (t *table) tidy() {
 	if len(t.ring) > 2*t.count {
 		t.ring = slices.DeleteFunc(t.ring, func(p *page) bool { return p.gone })
 	}
-}
-
-// below returns the pages that were opened by way of another. Each lies under one
-// child of it, or begins with one: so there are 64 places to look.
-func (t *table) below(p *page) (kids []*page) {
-	if p.children == nil {
-		return nil
-	}
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	for i := range uint64(slots) {
-		at := addr{p.at.level + 1, p.at.start + i<<(64-slotBits*uint(p.at.level+1))}
-		for q := t.pages[at]; q != nil; q = q.next {
-			if q.parent == p {
-				kids = append(kids, q)
-			}
-		}
-	}
-	return kids
 }
 
 func (t *table) each(f func(*page)) {
