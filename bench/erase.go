@@ -21,6 +21,13 @@ const (
 	UnitRecordedP99  = "recorded-p99-ms"
 )
 
+// Units of many erasures in one epoch, from PREPARED on: until then everything goes on
+// as before.
+const (
+	UnitTogether   = "prepared-to-destroyed-ms"
+	UnitTogetherIn = "requested-to-destroyed-ms"
+)
+
 // UnitLeft is the part of erased keys that a search of the files still finds.
 const UnitLeft = "left"
 
@@ -91,4 +98,37 @@ func (s *Sandbox) eraseRound(ctx context.Context, from, n int, reached map[erasu
 	}
 	wg.Wait()
 	return recorded, err
+}
+
+// EraseTogether makes so many people whose data falls due before that of the others,
+// and lets a retention run destroy it, which it does in one epoch. They are the last of
+// the people, and gone afterwards.
+func (s *Sandbox) EraseTogether(ctx context.Context, n int) (*Result, error) {
+	others := s.People
+	if _, err := s.populate(ctx, n, "raffle"); err != nil {
+		return nil, err
+	}
+	if err := settle(ctx); err != nil {
+		return nil, err
+	}
+	s.People = others
+	at := make(map[erasure.State]time.Time)
+	progress := func(state erasure.State) { at[state] = time.Now() }
+	s.progress.Store(&progress)
+	defer s.progress.Store(nil)
+	m := Start()
+	_, certs, err := s.Ledger.RunRetention(ctx, time.Now().AddDate(0, 3, 0))
+	if err != nil {
+		return nil, fmt.Errorf("erasing %d people in one epoch: %w", n, err)
+	}
+	u := m.Stop()
+	if len(certs) != 1 {
+		return nil, fmt.Errorf("erasing %d people took %d epochs", n, len(certs))
+	}
+	r := &Result{Name: fmt.Sprintf("EraseTogether/people=%d/epoch=%d", others, n), N: 1}
+	r.add("ns/op", float64(u.Elapsed.Nanoseconds()))
+	r.add(UnitTogether, micros(at[erasure.Destroyed].Sub(at[erasure.Prepared]))/1e3)
+	r.add(UnitTogetherIn, micros(at[erasure.Destroyed].Sub(at[erasure.Requested]))/1e3)
+	r.during(u.Busy)
+	return r, nil
 }

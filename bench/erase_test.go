@@ -82,3 +82,26 @@ func TestEraseUnderLoad(t *testing.T) {
 		t.Error("erases somebody who is erased already")
 	}
 }
+
+// TestEraseTogether: people whose data falls due before that of the others are gone
+// afterwards, in one epoch, and the others are not.
+func TestEraseTogether(t *testing.T) {
+	s, err := bench.NewSandbox(t.Context(), t.TempDir(), 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closing(t, s)
+	r, err := s.EraseTogether(t.Context(), 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkLine(t, r)
+	if all, some := r.Metric(bench.UnitTogetherIn), r.Metric(bench.UnitTogether); some <= 0 || all < some {
+		t.Errorf("%v ms from PREPARED, %v ms from REQUESTED", some, all)
+	}
+	for p, want := range map[int]int{0: 1, 19: 1, 20: 0, 49: 0} {
+		if entries, _ := s.Ledger.Timeline(t.Context(), bench.Person(p)); len(entries) != want {
+			t.Errorf("person %d has %d readable events", p, len(entries))
+		}
+	}
+}

@@ -17,10 +17,11 @@ const (
 )
 
 // register is declared before a run. The newsletter keeps each month under a key
-// of its own.
+// of its own; what is known for the raffle is due long before.
 var register = []string{
 	`{"type":"controller.registered","controller_id":"bench","name":"Bench GmbH","contact":"privacy@bench.example","jurisdiction":"DE"}`,
 	`{"type":"purpose.declared","purpose_id":"newsletter","description":{"en":"newsletter"},"legal_basis":"A6-1-a","categories":["EmailAddress"],"storage":["DE"],"retention":"P2Y","compartment":"marketing","advertising":true}`,
+	`{"type":"purpose.declared","purpose_id":"raffle","description":{"en":"raffle"},"legal_basis":"A6-1-a","categories":["EmailAddress"],"storage":["DE"],"retention":"P1M","compartment":"raffle"}`,
 }
 
 // Register is what the events of this package refer to.
@@ -93,12 +94,16 @@ func (e *Events) person() int {
 }
 
 // About returns an event about a person.
-func (e *Events) About(person int) []byte {
+func (e *Events) About(person int) []byte { return e.about(person, "newsletter") }
+
+func (e *Events) about(person int, purpose string) []byte {
 	b := append(e.buf[:0], `{"type":"communication.sent","id":"`...)
 	b = e.id(b)
 	b = append(b, `","subject":"p-`...)
 	b = appendPadded(b, person)
-	b = append(b, `","purpose":"newsletter","channel":"email","batch":"b-`...)
+	b = append(b, `","purpose":"`...)
+	b = append(b, purpose...)
+	b = append(b, `","channel":"email","batch":"b-`...)
 	b = strconv.AppendUint(b, e.rng.Uint64N(90)+10, 10)
 	b = append(b, '"')
 	if e.large {

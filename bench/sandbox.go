@@ -87,20 +87,40 @@ func (s *Sandbox) record(ctx context.Context, line []byte) ([]ledger.Recorded, e
 	return s.Ledger.Record(ctx, ev)
 }
 
+// populateWindow is how many events are handed over at a time.
+const populateWindow = 4096
+
 // Populate adds people and records one event for each: a new key every time.
 func (s *Sandbox) Populate(ctx context.Context, people int) (*Result, error) {
+	return s.populate(ctx, people, "newsletter")
+}
+
+func (s *Sandbox) populate(ctx context.Context, people int, purpose string) (*Result, error) {
+	r, err := s.about(ctx, "Create", s.People, people, purpose)
+	if err == nil {
+		s.People += people
+	}
+	return r, err
+}
+
+// further records one more event about each of some people.
+func (s *Sandbox) further(ctx context.Context, from, n int) (*Result, error) {
+	return s.about(ctx, "Further", from, n, "newsletter")
+}
+
+// about records one event about each of some people.
+func (s *Sandbox) about(ctx context.Context, name string, from, people int, purpose string) (*Result, error) {
 	events := NewEvents(Small, people, seeds.Add(1))
-	const window = 4096
 	made := 0
 	next := func() []byte {
 		made++
-		return events.About(s.People + made - 1)
+		return events.about(from+made-1, purpose)
 	}
 	var took Latencies
 	m := Start()
 	for made < people {
 		one, err := timed(func() error {
-			_, err := s.window(next, min(window, people-made))(ctx)
+			_, err := s.window(next, min(populateWindow, people-made))(ctx)
 			return err
 		})
 		if err != nil {
@@ -109,8 +129,15 @@ func (s *Sandbox) Populate(ctx context.Context, people int) (*Result, error) {
 		took = append(took, one)
 	}
 	u := m.Stop()
-	s.People += people
-	return perEvent(fmt.Sprintf("Create/size=%d/callers=1/window=%d", Small, window), people, u, took), nil
+	return perEvent(fmt.Sprintf("%s/size=%d/callers=1/window=%d", name, Small, populateWindow), people, u, took), nil
+}
+
+// Grow adds people until there are so many, and waits until the ledger is at rest.
+func (s *Sandbox) Grow(ctx context.Context, people int) error {
+	if _, err := s.Populate(ctx, people-s.People); err != nil {
+		return fmt.Errorf("recording the first event of %d people: %w", people-s.People, err)
+	}
+	return settle(ctx)
 }
 
 // Close closes the ledger.

@@ -59,12 +59,21 @@ func benchCommand() *cli.Command {
 				Name:  "erase",
 				Usage: "erase people, and say after how long nobody can read them any more",
 				Flags: append([]cli.Flag{
-					&cli.IntFlag{Name: "people", Usage: "people in the ledger", Value: 100_000},
+					&cli.IntSliceFlag{Name: "people", Usage: "people in the ledger; more than one figure: one ledger that grows", Value: cli.NewIntSlice(100_000)},
 					&cli.IntFlag{Name: "erase", Usage: "people to erase in each run", Value: 256},
 					&cli.IntSliceFlag{Name: "at-once", Usage: "requests at the same time", Value: cli.NewIntSlice(1, 16, 256)},
+					&cli.IntSliceFlag{Name: "together", Usage: "people to erase in one epoch, as a retention run does, at most 10,000"},
 					&cli.Float64Flag{Name: "load", Usage: "events a second that are recorded meanwhile"},
 				}, shared...),
 				Action: measure(benchErase),
+			},
+			{
+				Name:  "keys",
+				Usage: "look keys up, loaded and not, and make new ones",
+				Flags: append([]cli.Flag{
+					&cli.IntFlag{Name: "people", Usage: "people in the key tree", Value: 100_000},
+				}, shared...),
+				Action: measure(benchKeys),
 			},
 			{
 				Name:  "sweep",
@@ -319,24 +328,50 @@ func benchProfile(m *measurement) error {
 }
 
 func benchErase(m *measurement) error {
-	n, people := m.Int("erase"), m.Int("people")
-	if need := n * len(m.IntSlice("at-once")); need >= people {
-		return usage(fmt.Errorf("erasing %d of %d people: somebody has to be left", need, people))
+	n, sizes, atOnce := m.Int("erase"), m.IntSlice("people"), m.IntSlice("at-once")
+	for i, people := range sizes {
+		if need := n * len(atOnce); need >= people {
+			return usage(fmt.Errorf("erasing %d of %d people: somebody has to be left", need, people))
+		}
+		if i > 0 && people-sizes[i-1] < n*len(atOnce) {
+			return usage(fmt.Errorf("--people goes from %d to %d: each has to be larger than the one before, by those who are erased", sizes[i-1], people))
+		}
 	}
-	s, err := bench.NewSandbox(m.Context.Context, m.dir, people)
+	for _, n := range m.IntSlice("together") {
+		if n > 10_000 {
+			return usage(fmt.Errorf("--together is %d: an epoch destroys at most 10,000 keys", n))
+		}
+	}
+	s, err := bench.NewSandbox(m.Context.Context, m.dir, 0)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	m.start()
-	others := people - n*len(m.IntSlice("at-once")) // about whom events are recorded meanwhile
-	for i, atOnce := range m.IntSlice("at-once") {
-		from := others + i*n
+	for _, people := range sizes {
+		if err := s.Grow(m.Context.Context, people); err != nil {
+			return err
+		}
+		m.start()
+		if err := eraseOf(m, s, sizes[0]-n*len(atOnce)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eraseOf erases the last of the people in a sandbox. Events are recorded meanwhile
+// about the first others of them, who are never erased.
+func eraseOf(m *measurement, s *bench.Sandbox, others int) error {
+	ctx, n := m.Context.Context, m.Int("erase")
+	from := s.People
+	for _, atOnce := range m.IntSlice("at-once") {
+		from -= n
 		var r *bench.Result
+		var err error
 		if load := m.Float64("load"); load > 0 {
-			r, err = s.EraseUnderLoad(m.Context.Context, from, n, atOnce, others, int(load))
+			r, err = s.EraseUnderLoad(ctx, from, n, atOnce, others, int(load))
 		} else {
-			r, err = s.Erase(m.Context.Context, from, n, atOnce)
+			r, err = s.Erase(ctx, from, n, atOnce)
 		}
 		if err != nil {
 			return err
@@ -345,7 +380,38 @@ func benchErase(m *measurement) error {
 			return err
 		}
 	}
+	for _, n := range m.IntSlice("together") {
+		r, err := s.EraseTogether(ctx, n)
+		if err != nil {
+			return err
+		}
+		if err := m.print(r); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+func benchKeys(m *measurement) error {
+	ctx, people := m.Context.Context, m.Int("people")
+	m.start()
+	r, err := bench.Lookups(ctx, m.dir, people, 20_000)
+	if err != nil {
+		return err
+	}
+	if err := m.print(r); err != nil {
+		return err
+	}
+	events := min(people, 8192)
+	s, err := bench.NewSandbox(ctx, m.dir, events)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if r, err = s.Creation(ctx, events, 5); err != nil {
+		return err
+	}
+	return m.print(r)
 }
 
 func benchSweep(m *measurement) error {
