@@ -255,7 +255,7 @@ func (l *Ledger) living(ctx context.Context) (bitmap, keyMarks, error) {
 	size := v.Head().Size
 	bits, keys := newBitmap(size), make(keyMarks)
 	mark := func(k *keystore.Lease) { keys[markOf(k.RowsKey())] = true }
-	err := l.walkLiving(ctx, v, mark, func(_ *keystore.Lease, index uint64) error {
+	err := l.walkLiving(ctx, v, mark, func(_ *keystore.Lease, _, index uint64) error {
 		if index < size {
 			bits.set(index)
 		}

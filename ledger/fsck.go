@@ -7,7 +7,6 @@ import (
 
 	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/keystore"
-	"github.com/lacunalog/lacuna/ledger/envelope"
 	"github.com/lacunalog/lacuna/merkle"
 )
 
@@ -79,12 +78,7 @@ func (l *Ledger) fsck(ctx context.Context, progress func(stage string, done, tot
 	if err := l.fsckMarks(ctx, r); err != nil {
 		return nil, err
 	}
-	opened, err := l.fsckChains(ctx, r, snap, head.Checkpoint.Size, progress)
-	if err != nil {
-		return nil, err
-	}
-	r.opened = opened
-	if err := l.fsckLeaves(ctx, r, snap, opened, progress); err != nil {
+	if err := l.fsckEntries(ctx, r, snap, progress); err != nil {
 		return nil, err
 	}
 	return r, l.fsckErased(ctx, r, before)
@@ -115,108 +109,6 @@ func (r *FsckReport) problem(text string, args ...any) {
 	if len(r.Problems) < maxProblems {
 		r.Problems = append(r.Problems, fmt.Sprintf(text, args...))
 	}
-}
-
-// fsckChains walks every living key's events and returns which entries opened.
-func (l *Ledger) fsckChains(ctx context.Context, r *FsckReport, snap *view, size uint64, progress func(string, uint64, uint64)) ([]bool, error) {
-	opened := make([]bool, size)
-	err := l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
-		lease, err := l.leaseLiving(ctx, k.Ref)
-		if lease == nil {
-			return err
-		}
-		defer lease.Done()
-		r.Keys++
-		var prev merkle.Hash
-		err = eachListed(ctx, snap, lease, func(seq, index uint64) error {
-			if index >= size {
-				r.problem("a list row of compartment %s points at entry %d, beyond the end of the log", k.Compartment, index)
-				return nil
-			}
-			if opened[index] {
-				r.problem("entry %d is listed twice", index)
-			}
-			e, err := l.open(ctx, snap, lease, index)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if err != nil {
-				r.problem("entry %d: %v", index, err)
-				return nil
-			}
-			opened[index] = true
-			if e.Public {
-				return nil
-			}
-			r.Opened++
-			if err := l.fsckEntry(ctx, snap, lease, e, seq, prev); err != nil {
-				r.problem("entry %d: %v", index, err)
-			}
-			prev = merkle.LeafHash(e.leaf)
-			if r.Opened%1024 == 0 {
-				progress("events", r.Opened, size)
-			}
-			return nil
-		})
-		if err == nil {
-			err = ctx.Err()
-		}
-		return err
-	})
-	return opened, err
-}
-
-// fsckEntry checks one sealed event against its leaf and its place in its chain.
-func (l *Ledger) fsckEntry(ctx context.Context, snap *view, k envelope.Keys, e Entry, seq uint64, prev merkle.Hash) error {
-	env, err := l.envelope(ctx, snap, e.Index, e.leaf)
-	if err != nil {
-		return err
-	}
-	_, leaf, err := envelope.OpenLeaf(k, l.originHash, env)
-	if err != nil {
-		return err
-	}
-	if string(leaf[:]) != string(e.leaf) {
-		return errors.New("the sealed event does not give the leaf that the log holds")
-	}
-	gotSeq, gotPrev := placeInChain(e.Event)
-	if gotSeq != seq {
-		return fmt.Errorf("_seq is %d, its place in the chain is %d", gotSeq, seq)
-	}
-	if gotPrev != prev {
-		return errors.New("_prev is not the leaf hash of the event before it in the chain")
-	}
-	return nil
-}
-
-// fsckLeaves accounts for every entry: public, opened, or erased.
-func (l *Ledger) fsckLeaves(ctx context.Context, r *FsckReport, snap *view, opened []bool, progress func(string, uint64, uint64)) error {
-	for i := range opened {
-		leaf, err := snap.Leaf(ctx, uint64(i))
-		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			r.problem("entry %d: %v", i, err)
-			continue
-		}
-		switch {
-		case envelope.IsPublic(leaf):
-			r.Public++
-			if !opened[i] {
-				r.problem("entry %d: a public statement that is not in the organisation's list", i)
-			}
-			if _, err := publicEvent(leaf); err != nil {
-				r.problem("entry %d: %v", i, err)
-			}
-		case !opened[i]:
-			r.Erased++
-		}
-		if i%4096 == 0 {
-			progress("leaves", uint64(i), uint64(len(opened)))
-		}
-	}
-	return nil
 }
 
 // unjoin splits an error that holds several.

@@ -83,13 +83,13 @@ func eachListed(ctx context.Context, v *view, n namer, f func(seq, index uint64)
 	}
 }
 
-// walkLists calls f with what many keys list, in no order that means anything. keys
-// yields them, about as many as is said, and is called once for each lot.
-func walkLists(ctx context.Context, v *view, about uint64, keys func(yield func(namer) error) error, f func(n namer, index uint64) error) error {
+// walkLists calls f with what many keys list, and which number it has there, in no
+// order that means anything. keys yields them, about as many as is said, and is called once for each lot.
+func walkLists(ctx context.Context, v *view, about uint64, keys func(yield func(namer) error) error, f func(n namer, seq, index uint64) error) error {
 	// To read all rows in their order takes about as long as to look for one in 256.
 	if about < v.Head().Size/256 {
 		return keys(func(n namer) error {
-			return eachListed(ctx, v, n, func(_, index uint64) error { return f(n, index) })
+			return eachListed(ctx, v, n, func(seq, index uint64) error { return f(n, seq, index) })
 		})
 	}
 	for _, lot := range lotsOf(v.Head().Size, listRowsMost) {
@@ -98,7 +98,7 @@ func walkLists(ctx context.Context, v *view, about uint64, keys func(yield func(
 			return err
 		}
 		err = keys(func(n namer) error {
-			return t.each(n, func(_ int, _, index uint64) error { return f(n, index) })
+			return t.each(n, func(_ int, seq, index uint64) error { return f(n, seq, index) })
 		})
 		if err != nil {
 			return err
@@ -109,7 +109,7 @@ func walkLists(ctx context.Context, v *view, about uint64, keys func(yield func(
 
 // walkLiving is walkLists for every key that lives. each is called with each of them
 // before, once or more often, and may be nil.
-func (l *Ledger) walkLiving(ctx context.Context, v *view, each func(k *keystore.Lease), f func(k *keystore.Lease, index uint64) error) error {
+func (l *Ledger) walkLiving(ctx context.Context, v *view, each func(k *keystore.Lease), f func(k *keystore.Lease, seq, index uint64) error) error {
 	keys := func(yield func(namer) error) error {
 		return l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
 			lease, err := l.leaseLiving(ctx, k.Ref)
@@ -123,7 +123,7 @@ func (l *Ledger) walkLiving(ctx context.Context, v *view, each func(k *keystore.
 			return yield(lease)
 		})
 	}
-	return walkLists(ctx, v, math.MaxUint64, keys, func(n namer, index uint64) error { return f(n.(*keystore.Lease), index) })
+	return walkLists(ctx, v, math.MaxUint64, keys, func(n namer, seq, index uint64) error { return f(n.(*keystore.Lease), seq, index) })
 }
 
 // listed is a list row.

@@ -194,7 +194,7 @@ func (l *Ledger) keysOf(ctx context.Context, v *view, entries []uint64, progress
 	}
 	keys = make(map[uint64]keystore.Ref, len(entries))
 	var seen uint64
-	err = l.walkLiving(ctx, v, nil, func(k *keystore.Lease, index uint64) error {
+	err = l.walkLiving(ctx, v, nil, func(k *keystore.Lease, _, index uint64) error {
 		if wanted[index] {
 			keys[index] = k.Ref()
 		}

@@ -250,7 +250,7 @@ func (c *cut) expected(ctx context.Context, keys []keystore.RowsKey) (bitmap, er
 		}
 		return nil
 	}
-	err = walkLists(ctx, c.v, uint64(len(keys)), all, func(_ namer, index uint64) error {
+	err = walkLists(ctx, c.v, uint64(len(keys)), all, func(_ namer, _, index uint64) error {
 		if index >= c.size {
 			return fmt.Errorf("a list row of an erased key points at entry %d, beyond the end of the log", index)
 		}
