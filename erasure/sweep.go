@@ -18,7 +18,8 @@ import (
 //	COPIED     every row lies in the next generation, too, and what is recorded is written under both
 //	PREPARED   the pages of a new tree, without the keys of the jobs, are durable beside the old ones
 //	ROOTED     every holder keeps the new root beside the old one; the old generation is not written any more
-//	DESTROYED  every holder overwrote the old root; the rows of the old generation are dropped
+//	DESTROYED  every holder overwrote the old root; the rows of the old generation are dropped, and those of the
+//	           jobs whose keys died
 //	WORDED     the sweep record is worded
 //	RECORDED   the sweep record is in the log, exactly once
 //
@@ -358,6 +359,9 @@ func (e *Engine) pushSweep(ctx context.Context, u *sweepUnder) (done *Swept, err
 func (e *Engine) concludeSweep(ctx context.Context, w *sweepRow, statements []keystore.Statement) (*Swept, error) {
 	if err := e.o.Sweeper.Drop(ctx, w.Generation); err != nil {
 		return nil, fmt.Errorf("dropping rows: %w", err)
+	}
+	if err := e.dropSwept(ctx); err != nil {
+		return nil, err
 	}
 	if w.state < sweepDestroyed {
 		info := e.tree.Info()

@@ -57,6 +57,11 @@ func TestSweep(t *testing.T) {
 		if certs, err := l.Certificates(t.Context()); err != nil || len(certs) != 0 {
 			t.Errorf("round %d: %d certificates can be written after the sweep, %v", round, len(certs), err)
 		}
+		for k := range rowsOf(t, l, 'j') {
+			if k[1] != 'e' && k[1] != 's' {
+				t.Errorf("round %d: a row of a job of kind %q is there, which nobody can read", round, k[1])
+			}
+		}
 		if round == 1 {
 			w.close(l)
 			l = w.open()

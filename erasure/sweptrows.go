@@ -1,0 +1,77 @@
+package erasure
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+)
+
+// dropBatch is of how many jobs the rows are removed at once.
+const dropBatch = 64
+
+// dropSwept removes the rows of jobs that are closed and whose keys died in a sweep.
+// Nobody can read them any more, so that is tidiness; and that a job is closed its names
+// have told before. All rows of a job go in one write: what is left of one must not be
+// taken for one that was interrupted. Each job has ranges of its own, because a new one
+// may be written between any two. The caller holds epochs.
+func (e *Engine) dropSwept(ctx context.Context) error {
+	names, err := e.names(ctx)
+	if err != nil {
+		return err
+	}
+	last := make(map[ID]State)
+	kinds := make(map[ID]string)
+	for _, n := range names {
+		if n.kind == kindJob {
+			last[n.id] = max(last[n.id], n.state)
+		}
+		if k := kinds[n.id]; k == "" || k[len(k)-1] != n.kind { // names come kind by kind
+			kinds[n.id] += string(n.kind)
+		}
+	}
+	var gone [][2][]byte
+	var wait func(context.Context) error
+	enqueue := func() (err error) {
+		e.o.Order.Lock()
+		defer e.o.Order.Unlock()
+		wait, err = e.rows.Enqueue(nil, gone)
+		gone = nil
+		return err
+	}
+	n := 0
+	for id, state := range last {
+		if state.open() {
+			continue
+		}
+		own, err := e.tree.Keys(ctx, subjectOf(id))
+		if err != nil {
+			return err
+		}
+		if len(own) > 0 {
+			continue // the next sweep's
+		}
+		for _, kind := range []byte(kinds[id]) {
+			from := append([]byte{space, kind}, id[:]...)
+			to := slices.Concat(from, bytes.Repeat([]byte{0xff}, 1+16+1)) // longer than any name
+			gone = append(gone, [2][]byte{from, to})
+		}
+		if n++; n%dropBatch == 0 {
+			if err := enqueue(); err != nil {
+				return err
+			}
+		}
+	}
+	if len(gone) > 0 {
+		if err := enqueue(); err != nil {
+			return err
+		}
+	}
+	if wait == nil {
+		return nil
+	}
+	if err := wait(ctx); err != nil {
+		return fmt.Errorf("removing rows of erasure jobs: %w", err)
+	}
+	return nil
+}
