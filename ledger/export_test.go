@@ -149,6 +149,7 @@ var (
 	EachTag       = eachTag
 	ParseConfig   = parseConfig
 	ParseManifest = parseManifest
+	ManifestText  = (*Manifest).text
 	HeadSize      = headSize
 )
 

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/lacunalog/lacuna/merkle"
 )
 
 // Manifest is the file manifest.json of a backup. It is written last: a folder
@@ -72,6 +75,8 @@ func readManifest(dir string) (Manifest, error) {
 	return m, nil
 }
 
+// parseManifest reads a manifest in the one form in which it is written, so that two
+// readers cannot read two things in it.
 func parseManifest(text []byte) (m Manifest, err error) {
 	if err := parseFile(text, &m); err != nil {
 		return m, err
@@ -79,12 +84,22 @@ func parseManifest(text []byte) (m Manifest, err error) {
 	if m.Format != backupFormat {
 		return m, fmt.Errorf("format %q, this program reads %q", m.Format, backupFormat)
 	}
+	if again, err := m.text(); err != nil || !bytes.Equal(again, text) {
+		return m, errors.New("not in the form in which backups are written")
+	}
+	head, _, err := merkle.Cosignatures([]byte(m.Head))
+	if err != nil {
+		return m, fmt.Errorf("head: %w", err)
+	}
+	if head.Origin != m.Origin || head.Size != m.Size || head.Root.String() != m.Root {
+		return m, errors.New("the head is not that of the log that the backup names")
+	}
 	before := ""
 	for _, f := range m.Files {
 		switch {
 		case f.Name <= before:
 			return m, fmt.Errorf("file %q is out of order", f.Name)
-		case !filepath.IsLocal(filepath.FromSlash(f.Name)), f.Name != filepath.ToSlash(filepath.Clean(f.Name)), f.Name == manifestFile:
+		case !filepath.IsLocal(filepath.FromSlash(f.Name)), f.Name != filepath.ToSlash(filepath.Clean(f.Name)), f.Name == manifestFile, f.Name == ".":
 			return m, fmt.Errorf("file %q: not a name in the backup", f.Name)
 		case f.Size < 0:
 			return m, fmt.Errorf("file %q has a size of %d", f.Name, f.Size)
@@ -97,12 +112,22 @@ func parseManifest(text []byte) (m Manifest, err error) {
 	return m, nil
 }
 
+// text is the manifest as it is written.
+func (m *Manifest) text() ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(m)
+	return b.Bytes(), err
+}
+
 func writeManifest(dir string, m Manifest) error {
-	text, err := json.MarshalIndent(m, "", "  ")
+	text, err := m.text()
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, manifestFile), append(text, '\n'), 0o644)
+	return writeFile(filepath.Join(dir, manifestFile), text, 0o644)
 }
 
 // NewestBackup returns the folder of a backup: dir itself, or the backup in it that

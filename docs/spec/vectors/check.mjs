@@ -378,6 +378,25 @@ function verifyEvidence (text, origin, vkey) {
   return e.kind
 }
 
+// ---- docs/spec/backup.md ----
+
+function parseManifest (text) {
+  const m = inOneForm(text, ['format', 'made', 'origin', 'size', 'root', 'epoch', 'generation', 'head', 'files'])
+  need(m.format === 'lacuna/backup/v2', 'format')
+  need(typeof m.made === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d*[1-9])?(Z|[+-]\d\d:\d\d)$/.test(m.made), 'time')
+  for (const n of ['size', 'epoch', 'generation']) need(Number.isSafeInteger(m[n]) && m[n] >= 0, n)
+  const head = parseCheckpoint(splitNote(m.head).text)
+  need(head.origin === m.origin && head.size === String(m.size) && same(head.root, fromB64(m.root, 32)), 'head')
+  let before = ''
+  for (const f of m.files) {
+    need(Object.keys(f).join() === 'name,size,sha256', 'members of a file')
+    need(f.name > before && f.name !== 'manifest.json', 'order')
+    need(f.name.split('/').every((part) => part !== '' && part !== '.' && part !== '..'), 'name')
+    need(Number.isSafeInteger(f.size) && f.size >= 0 && /^[0-9a-f]{64}$/.test(f.sha256), 'size or digest')
+    before = f.name
+  }
+}
+
 function parseCheckpoint (text) {
   need(text.endsWith('\n'), 'no final newline')
   const lines = text.slice(0, -1).split('\n')
@@ -1501,6 +1520,9 @@ const files = {
       if (x.verdict === 'refused') refused(x.name, show)
       else check(x.name, show)
     }
+  },
+  'backup.json': (v) => {
+    for (const x of v.cases) verdict(x.valid)(x.name, () => parseManifest(x.manifest))
   },
   'consistency.json': (v) => {
     for (const x of v.cases) {
