@@ -16,8 +16,35 @@ import (
 // same user can read the environment.
 const passphraseEnv = "LACUNA_PASSPHRASE"
 
+// inFile is how a passphrase is given without a terminal.
+const inFile = "with --passphrase-file FILE or in " + passphraseEnv
+
 func passphraseFile() cli.Flag {
 	return &cli.StringFlag{Name: "passphrase-file", Usage: "file with the passphrase of a sealed root; without it " + passphraseEnv + " is taken, or it is asked for at the terminal", EnvVars: []string{"LACUNA_PASSPHRASE_FILE"}}
+}
+
+// newPassphraseEnv has the passphrase that a root is to get.
+const newPassphraseEnv = "LACUNA_NEW_PASSPHRASE"
+
+// changedPassphrase returns what gives the passphrase that a root is to get, nil where it
+// is to have none any more.
+func changedPassphrase(c *cli.Context) (holder.Passphrase, error) {
+	file := c.String("new-passphrase-file")
+	if c.Bool("none") {
+		if file != "" {
+			return nil, usage(errors.New("--none and --new-passphrase-file: it can only be one of them"))
+		}
+		return nil, nil
+	}
+	return func() ([]byte, error) {
+		switch words := os.Getenv(newPassphraseEnv); {
+		case file != "":
+			return readPassphrase("new-passphrase-file", file)
+		case words != "":
+			return []byte(words), nil
+		}
+		return typedTwice(c, "with --new-passphrase-file FILE or in "+newPassphraseEnv)
+	}, nil
 }
 
 // askPassphrase returns what asks for the passphrase, where one is needed.
@@ -27,7 +54,7 @@ func askPassphrase(c *cli.Context) holder.Passphrase {
 		if words != nil || err != nil {
 			return words, err
 		}
-		return typed(c, "Passphrase of the root: ")
+		return typed(c, "Passphrase of the root: ", inFile)
 	}
 }
 
@@ -45,35 +72,33 @@ func newPassphrase(c *cli.Context) (holder.Passphrase, error) {
 		if words != nil || err != nil {
 			return words, err
 		}
-		first, err := typed(c, "New passphrase of the root: ")
-		if err != nil {
-			return nil, err
-		}
-		second, err := typed(c, "The same again: ")
-		defer clear(second)
-		if err == nil && !bytes.Equal(first, second) {
-			err = errors.New("these are two different passphrases; nothing was made")
-		}
-		if err != nil {
-			clear(first)
-			return nil, err
-		}
-		return first, nil
+		return typedTwice(c, inFile)
 	}, nil
+}
+
+// typedTwice asks for a new passphrase at the terminal.
+func typedTwice(c *cli.Context, instead string) ([]byte, error) {
+	first, err := typed(c, "New passphrase of the root: ", instead)
+	if err != nil {
+		return nil, err
+	}
+	second, err := typed(c, "The same again: ", instead)
+	defer clear(second)
+	if err == nil && !bytes.Equal(first, second) {
+		err = errors.New("these are two different passphrases; nothing was changed")
+	}
+	if err != nil {
+		clear(first)
+		return nil, err
+	}
+	return first, nil
 }
 
 // givenPassphrase returns the passphrase from a file or the environment, nil where
 // there is none.
 func givenPassphrase(c *cli.Context) ([]byte, error) {
 	if name := c.String("passphrase-file"); name != "" {
-		words, err := os.ReadFile(name)
-		if err != nil {
-			return nil, usage(fmt.Errorf("--passphrase-file: %w", err))
-		}
-		if words = bytes.TrimRight(words, "\r\n"); len(words) == 0 {
-			return nil, usage(fmt.Errorf("--passphrase-file: %s is empty", name))
-		}
-		return words, nil
+		return readPassphrase("passphrase-file", name)
 	}
 	if words := os.Getenv(passphraseEnv); words != "" {
 		return []byte(words), nil
@@ -81,11 +106,24 @@ func givenPassphrase(c *cli.Context) ([]byte, error) {
 	return nil, nil
 }
 
-// typed asks at the terminal.
-func typed(c *cli.Context, question string) ([]byte, error) {
+// readPassphrase reads the file of a flag.
+func readPassphrase(flag, name string) ([]byte, error) {
+	words, err := os.ReadFile(name)
+	if err != nil {
+		return nil, usage(fmt.Errorf("--%s: %w", flag, err))
+	}
+	if words = bytes.TrimRight(words, "\r\n"); len(words) == 0 {
+		return nil, usage(fmt.Errorf("--%s: %s is empty", flag, name))
+	}
+	return words, nil
+}
+
+// typed asks at the terminal, and says how else the passphrase can be given where there
+// is none.
+func typed(c *cli.Context, question, instead string) ([]byte, error) {
 	in, ok := c.App.Reader.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return nil, &usageError{err: errors.New("the root is sealed by a passphrase, and there is no terminal to ask at"), hint: "give it with --passphrase-file FILE or in " + passphraseEnv}
+		return nil, &usageError{err: errors.New("the root is sealed by a passphrase, and there is no terminal to ask at"), hint: "give it " + instead}
 	}
 	fmt.Fprint(c.App.ErrWriter, question)
 	defer fmt.Fprintln(c.App.ErrWriter)

@@ -64,6 +64,34 @@ func rootCommand() *cli.Command {
 				fmt.Fprintf(c.App.Writer, "%s is no place of the root any more\n", root)
 				return nil
 			},
+		}, {
+			Name:  "passphrase",
+			Usage: "change the passphrase of the root, give it one, or take it away",
+			Description: "The files of the root are written anew in place, and a new root follows. The new passphrase comes from --new-passphrase-file or\n" +
+				newPassphraseEnv + ", or is asked for at the terminal. If this is interrupted, the old passphrase or the new one opens the ledger; then do it\n" +
+				"again. It does not reach copies of the files that somebody made before: see docs/howto/protect-the-root.md.",
+			Flags: placeFlags(
+				&cli.StringFlag{Name: "new-passphrase-file", Usage: "file with the new passphrase"},
+				&cli.BoolFlag{Name: "none", Usage: "the root is not sealed any more"},
+			),
+			Action: func(c *cli.Context) error {
+				if err := noArguments(c); err != nil {
+					return err
+				}
+				next, err := changedPassphrase(c)
+				if err != nil {
+					return err
+				}
+				if err := ledger.ChangePassphrase(c.Context, openOptions(c), next); err != nil {
+					return err
+				}
+				if next == nil {
+					fmt.Fprintln(c.App.Writer, "the root is not sealed any more")
+				} else {
+					fmt.Fprintln(c.App.Writer, "the root is sealed by the new passphrase")
+				}
+				return nil
+			},
 		}},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 
 	"github.com/lacunalog/lacuna/keystore"
@@ -21,7 +22,8 @@ type File struct {
 	dev  block.Device
 	caps keystore.Caps
 	name string
-	seal *sealing // nil where the shares lie there as they are
+	seal *sealing   // nil where the shares lie there as they are
+	ways []*sealing // by which of them it opens: two where a change of the passphrase was interrupted
 }
 
 // CreateFile makes a root file and opens it. The path must be outside the
@@ -158,57 +160,119 @@ func onDevice(dev block.Device, name, kind string, fresh bool, by *sealing, keys
 // A reading is what one of the two blocks has.
 type reading struct {
 	slot
-	ok  bool
-	raw [block.Size]byte
+	found  bool // it is a share
+	sealed bool // by lock
+	lock   lock
+	ok     bool // it was read
+	raw    [block.Size]byte
 }
 
 // read reads both slots. What it returns is wiped after use, and never copied: on a
 // stack nobody wipes it.
 func (f *File) read() (*[slots]reading, error) {
 	held := new([slots]reading)
-	for i := range held {
-		if err := f.readSlot(i, &held[i]); err != nil {
-			wipe(held)
-			return held, err
-		}
+	err := f.readAll(held)
+	if err != nil {
+		wipe(held)
 	}
-	return held, nil
+	return held, err
 }
 
+func (f *File) readAll(held *[slots]reading) error {
+	for i := range held {
+		if err := f.readSlot(i, &held[i]); err != nil {
+			return err
+		}
+	}
+	for i := range held {
+		r := &held[i]
+		switch {
+		case !r.found:
+		case r.by(f.seal):
+			if r.ok = true; r.sealed {
+				if err := r.openSealed(r.raw[:], f.seal); err != nil {
+					return err
+				}
+			}
+		case twins(held) && held[1-i].by(f.seal):
+			// The other slot has the same share, so this one is free.
+		case r.sealed:
+			// A share that we cannot open is not an empty slot.
+			return fmt.Errorf("reading %s: it is sealed in another way: %w", f.name, ErrPassphrase)
+		default:
+			r.ok = true
+		}
+	}
+	return nil
+}
+
+// readSlot reads what can be read without a key.
 func (f *File) readSlot(i int, r *reading) error {
 	if err := f.dev.Read(i, r.raw[:]); err != nil {
 		return err
 	}
-	if l, err := r.parseSealed(r.raw[:]); err == nil {
-		// A share that we cannot open is not an empty slot.
-		if f.seal == nil || f.seal.lock != l {
-			return fmt.Errorf("reading %s: it is sealed in another way: %w", f.name, ErrPassphrase)
-		}
-		r.ok = true
-		return r.openSealed(r.raw[:], f.seal)
+	l, err := r.parseSealed(r.raw[:])
+	if r.sealed = err == nil; r.sealed {
+		r.lock, r.found = l, true
+		return nil
 	}
 	r.slot = slot{}
-	r.ok = r.parse(r.raw[:]) == nil
+	r.found = r.parse(r.raw[:]) == nil
 	return nil
 }
 
-// unseal gets the key of a file that is sealed.
+// by reports whether a share lies there in one way of sealing, nil for none.
+func (r *reading) by(s *sealing) bool {
+	if s == nil {
+		return r.found && !r.sealed
+	}
+	return r.found && r.sealed && r.lock == s.lock
+}
+
+// twins reports whether both slots have one share, sealed in two ways: a change of the
+// passphrase has begun and not ended.
+func twins(held *[slots]reading) bool {
+	a, b := &held[0], &held[1]
+	return a.found && b.found && a.holder == b.holder && a.share.Tree == b.share.Tree && a.share.Epoch == b.share.Epoch &&
+		a.share.Attempt == b.share.Attempt && (a.sealed != b.sealed || a.lock != b.lock)
+}
+
+// unseal finds out by which keys a file opens.
 func (f *File) unseal(keys *keyring) error {
-	for i := range slots {
-		var r reading
-		if err := f.dev.Read(i, r.raw[:]); err != nil {
+	if keys == nil {
+		keys = Passphrase(nil).ring()
+	}
+	held := new([slots]reading)
+	defer wipe(held)
+	var plain bool
+	var failed error
+	for i := range held {
+		r := &held[i]
+		if err := f.readSlot(i, r); err != nil {
 			return err
 		}
-		l, err := r.parseSealed(r.raw[:])
-		if err != nil || f.seal != nil {
+		if !r.sealed {
+			plain = plain || r.found
 			continue
 		}
-		if keys == nil {
-			keys = Passphrase(nil).ring()
+		s, err := keys.sealing(r.lock)
+		if err == nil {
+			err = r.openSealed(r.raw[:], s)
 		}
-		if f.seal, err = keys.sealing(l); err != nil {
-			return err
+		if err != nil {
+			failed = err
+		} else if !slices.Contains(f.ways, s) {
+			f.ways = append(f.ways, s)
 		}
+	}
+	if plain {
+		f.ways = append(f.ways, nil)
+	}
+	if failed != nil && (len(f.ways) == 0 || !twins(held)) {
+		return failed
+	}
+	if len(f.ways) > 0 {
+		f.seal = f.ways[0]
 	}
 	return nil
 }
@@ -284,13 +348,17 @@ func (f *File) prepare(ctx context.Context, s keystore.Share, repair bool) error
 	case busy == 1 && !repair && held[1-to].share.Epoch >= s.Epoch:
 		return fmt.Errorf("it keeps epoch %d: %w", held[1-to].share.Epoch, keystore.ErrHolderBusy)
 	}
+	return f.put(to, &slot{f.caps.ID, s}, f.seal)
+}
+
+// put writes a slot, and reads it back.
+func (f *File) put(to int, w *slot, by *sealing) error {
 	var b, back [block.Size]byte
 	defer clear(b[:])
 	defer clear(back[:])
-	w := slot{f.caps.ID, s}
-	if f.seal == nil {
+	if by == nil {
 		w.put(b[:])
-	} else if err := w.putSealed(b[:], f.seal); err != nil {
+	} else if err := w.putSealed(b[:], by); err != nil {
 		return err
 	}
 	if err := f.dev.Write(to, b[:]); err != nil {

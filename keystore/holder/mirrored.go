@@ -105,10 +105,21 @@ func places(paths []string, open func(string) (replica, error)) (keystore.Holder
 		}
 		copies = append(copies, r)
 	}
-	if len(copies) == 1 {
-		return copies[0], nil
+	return join(copies)
+}
+
+// join makes one holder of what was opened.
+func join(copies []replica) (keystore.Holder, error) {
+	if len(copies) > 1 {
+		return mirror(copies)
 	}
-	return mirror(copies)
+	if f, ok := copies[0].(*File); ok {
+		if err := f.settle(); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return copies[0], nil
 }
 
 // mirror makes one holder of several places. It owns them from now on.
@@ -122,7 +133,8 @@ func mirror(copies []replica) (_ *Mirrored, err error) {
 	c := copies[0].Caps()
 	c.Kind, c.Copies, c.Sealed = "mirrored", len(copies), false
 	var written replica // has a share; a new place takes over its id
-	var sealed *File    // is sealed and has one; a new file takes over how
+	var ways []*sealing // by which every file opens that has one; a new file takes it over
+	files := 0
 	var warnings []string
 	for _, r := range copies {
 		shares, err := r.Current(context.Background())
@@ -133,13 +145,16 @@ func mirror(copies []replica) (_ *Mirrored, err error) {
 		caps := r.Caps()
 		f, _ := r.(*File)
 		if len(shares) > 0 {
-			if written != nil && written.Caps().ID != caps.ID || f != nil && sealed != nil && !sameLock(sealed.seal, f.seal) {
+			if f != nil {
+				if files++; files == 1 {
+					ways = f.ways
+				}
+				ways = common(ways, f.ways)
+			}
+			if written != nil && written.Caps().ID != caps.ID || files > 0 && len(ways) == 0 {
 				return nil, keystore.Hinted("give those that were made together", "the roots %s and %s are not copies of each other: %w", written.Name(), r.Name(), keystore.ErrWrongTree)
 			}
 			written = r
-			if f != nil {
-				sealed = f
-			}
 		}
 		c.Level = min(c.Level, caps.Level)
 		if caps.Warning != "" {
@@ -152,11 +167,20 @@ func mirror(copies []replica) (_ *Mirrored, err error) {
 	for _, r := range copies {
 		r.Adopt(c.ID)
 		if f, ok := r.(*File); ok {
-			if sealed != nil {
-				f.seal = sealed.seal
+			if files > 0 {
+				f.seal = ways[0]
 			}
 			f.caps.Sealed = f.seal != nil
 			c.Sealed = c.Sealed || f.caps.Sealed
+		}
+	}
+	// Now it is known that one way opens all of them, and what is sealed in another
+	// way is needed no more.
+	for _, r := range copies {
+		if f, ok := r.(*File); ok {
+			if err := f.settle(); err != nil {
+				return nil, err
+			}
 		}
 	}
 	c.Warning = strings.Join(warnings, "; ")
@@ -164,11 +188,14 @@ func mirror(copies []replica) (_ *Mirrored, err error) {
 	return m, nil
 }
 
-func sameLock(a, b *sealing) bool {
-	if a == nil || b == nil {
-		return a == b
+// common lists the ways of sealing that are in both lists.
+func common(a, b []*sealing) (both []*sealing) {
+	for _, s := range a {
+		if slices.ContainsFunc(b, func(o *sealing) bool { return s == o || s != nil && o != nil && s.lock == o.lock }) {
+			both = append(both, s)
+		}
 	}
-	return a.lock == b.lock
+	return both
 }
 
 // Current implements [keystore.Holder]: what any copy has. An epoch that only
