@@ -60,7 +60,8 @@ type Options struct {
 	// refused with ErrDiskFull; changes (an erasure, say) go on until a quarter
 	// of it. Default 512 MiB; negative for no check.
 	MinFree int64
-	// CacheBytes is the size of the block cache. Default 32 MiB.
+	// CacheBytes is the size of the block cache. Memtables count towards it, two of them
+	// always: what they take is not there for blocks. Default 96 MiB, 32 for blocks.
 	CacheBytes int64
 
 	// Logger takes what the operator should know. Default slog.Default().
@@ -96,7 +97,7 @@ const (
 	defaultMaxQueueEntries = 1 << 16
 	defaultLinger          = time.Millisecond
 	defaultMinFree         = 512 << 20
-	defaultCacheBytes      = 64 << 20
+	defaultCacheBytes      = 96 << 20
 )
 
 func (o *Options) fill() error {
