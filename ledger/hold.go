@@ -143,25 +143,12 @@ func instant(ev *event.Event, name string) time.Time {
 // and with more that are about to be. The caller is in [erasure.Engine.Exclusive].
 func (l *Ledger) align(ctx context.Context, person string, more []consent.Hold) error {
 	l.keeper.flush() // what was found earlier does not come after what is found now
-	holds, err := l.holdsOf(ctx, person)
+	changes, erasing, err := l.misaligned(ctx, person, more)
 	if err != nil {
 		return err
 	}
-	keys, err := l.tree.Keys(ctx, personKey(person))
-	if err != nil {
-		return fmt.Errorf("looking up the keys of a subject: %w", err)
-	}
-	holds = append(holds, more...)
-	var changes []keystore.Change
-	for _, k := range keys {
-		want := marksFor(holds, k.Compartment, k.Cohort)
-		if want == marksOf(k) {
-			continue
-		}
-		if k.State == keystore.Erasing {
-			return errErasing
-		}
-		changes = append(changes, keystore.Change{Ref: k.Ref, Held: &want.held, Restricted: &want.restricted, Review: &want.review})
+	if erasing {
+		return errErasing
 	}
 	if len(changes) == 0 {
 		return nil
@@ -173,6 +160,41 @@ func (l *Ledger) align(ctx context.Context, person string, more []consent.Hold) 
 		return fmt.Errorf("marking keys as held: %w", err)
 	}
 	return nil
+}
+
+// mend is align where nothing is about to be recorded and no lock is held: a crash may
+// have come between flags and events. A key that is being erased is past mending.
+func (l *Ledger) mend(ctx context.Context, person string) error {
+	if changes, _, err := l.misaligned(ctx, person, nil); err != nil || len(changes) == 0 {
+		return err
+	}
+	return l.erasure.Exclusive(func() error { return l.align(ctx, person, nil) })
+}
+
+// misaligned lists what has to change so that the flags of a person's keys are what
+// the recorded holds and more ask for. A key that is being erased cannot change;
+// erasing says that there is one whose flags are others.
+func (l *Ledger) misaligned(ctx context.Context, person string, more []consent.Hold) (changes []keystore.Change, erasing bool, _ error) {
+	holds, err := l.holdsOf(ctx, person)
+	if err != nil {
+		return nil, false, err
+	}
+	holds = append(holds, more...)
+	keys, err := l.tree.Keys(ctx, personKey(person))
+	if err != nil {
+		return nil, false, fmt.Errorf("looking up the keys of a subject: %w", err)
+	}
+	for _, k := range keys {
+		want := marksFor(holds, k.Compartment, k.Cohort)
+		switch {
+		case want == marksOf(k):
+		case k.State == keystore.Erasing:
+			erasing = true
+		default:
+			changes = append(changes, keystore.Change{Ref: k.Ref, Held: &want.held, Restricted: &want.restricted, Review: &want.review})
+		}
+	}
+	return changes, erasing, nil
 }
 
 // holdsOf returns the holds of a person that are on.
@@ -293,26 +315,6 @@ func (p *PlanLine) reason() string {
 		return p.Why + ", review on " + p.Review.Format(time.DateOnly)
 	}
 	return p.Why
-}
-
-// mend brings the flags of a person's keys in line with the holds that are recorded,
-// where a crash came between the two.
-func (l *Ledger) mend(ctx context.Context, person string) error {
-	holds, err := l.holdsOf(ctx, person)
-	if err != nil {
-		return err
-	}
-	keys, err := l.tree.Keys(ctx, personKey(person))
-	if err != nil {
-		return fmt.Errorf("looking up the keys of a subject: %w", err)
-	}
-	agree := func(k keystore.KeyInfo) bool {
-		return k.State == keystore.Erasing || marksFor(holds, k.Compartment, k.Cohort) == marksOf(k)
-	}
-	if len(keys) == 0 || !slices.ContainsFunc(keys, func(k keystore.KeyInfo) bool { return !agree(k) }) {
-		return nil
-	}
-	return l.erasure.Exclusive(func() error { return l.align(ctx, person, nil) })
 }
 
 // preserved returns the order that keeps a compartment, whoever it is about.
