@@ -63,6 +63,21 @@ func ReadAssertion(r *Report) (*Assertion, error) {
 	return a, nil
 }
 
+// Stands checks that an assertion stands where it says that its chain ended: it is the
+// next event of that chain. Not ok where its receipt does not show its place, or the
+// assertion is of the older kind, which stood in a chain of its own.
+func (a *Assertion) Stands() (f Finding, ok bool) {
+	p, shown, err := a.report.place()
+	if err != nil || !shown || a.of == 0 || len(a.Chains) != 1 {
+		return f, false
+	}
+	if c := a.Chains[0]; p.seq != c.Count+1 || p.prev != c.Head {
+		return found(Failed, Proven, nil, "entry %d asserts that chain %s has %d events, and as number %d of it does not follow the last of these: "+
+			"it contradicts itself, and the operator has signed it; keep the file", a.report.Index, c.name(), c.Count, p.seq), true
+	}
+	return found(OK, Proven, nil, "entry %d follows the very event that it asserts to be the last of its chain", a.report.Index), true
+}
+
 // Against holds one receipt against the assertion about the chain that the
 // caller knows the event to be in. The finding's Reports is empty.
 func (a *Assertion) Against(r *Report, compartment, cohort string) Finding {

@@ -207,6 +207,34 @@ func TestAssertedChainOfSeveral(t *testing.T) {
 	}
 }
 
+// TestAssertionStands: an assertion is the next event of the chain that it is about, so
+// one that counts otherwise refutes itself.
+func TestAssertionStands(t *testing.T) {
+	l := receipttest.NewLog("demo.lacuna.test")
+	c := l.Chain(`{"type":"a"}`, `{"type":"b"}`)
+	assert := func(count, seq int, head, prev uint64) *receipt.Verification {
+		t.Helper()
+		i := l.Append(fmt.Sprintf(`{"_prev":"%s","_seq":%d,"chains":[{"cohort":"","compartment":"chat","count":%d,"head":"%s"}],"of":2,"type":"chain.asserted"}`,
+			l.LeafHash(prev), seq, count, l.LeafHash(head)))
+		return receipt.Conclude(open(t, l, i), false)
+	}
+	if v := assert(2, 3, c[1], c[1]); !v.Verified {
+		t.Errorf("an honest one: %v", v.Findings)
+	} else {
+		expect(t, v.Findings, receipt.OK, "follows the very event that it asserts to be the last of its chain")
+	}
+	for _, v := range []*receipt.Verification{assert(1, 3, c[1], c[1]), assert(2, 3, c[0], c[1]), assert(2, 4, c[1], c[1])} {
+		if v.Verified {
+			t.Error("an assertion that counts otherwise than its own place verifies")
+		}
+		expect(t, v.Findings, receipt.Failed, "asserts that chain chat has")
+	}
+	hidden := l.Append(fmt.Sprintf(`{"chains":[{"cohort":"","compartment":"chat","count":1,"head":"%s"}],"of":2,"type":"chain.asserted"}`, l.LeafHash(c[0])))
+	if v := receipt.Conclude(verified(t, l, l.Receipt(hidden, nil)), false); !v.Verified || len(v.Findings) != 0 {
+		t.Errorf("one that does not show its place: %v", v.Findings)
+	}
+}
+
 // TestDroppedLastEventConclude [8]: the same, as somebody checks a folder of
 // receipts in one go.
 func TestDroppedLastEventConclude(t *testing.T) {

@@ -26,11 +26,17 @@ func Conclude(reports []*Report, chain bool) *Verification {
 	}
 	v.Findings = append(v.Findings, CheckTimes(heads)...)
 	v.Findings = append(v.Findings, NotBefore(reports)...)
-	if len(reports) > 1 {
-		for _, r := range reports {
-			if a, err := ReadAssertion(r); err == nil {
-				v.Findings = append(v.Findings, a.Compare(reports)...)
-			}
+	for i, r := range reports {
+		a, err := ReadAssertion(r)
+		if err != nil {
+			continue
+		}
+		if f, ok := a.Stands(); ok {
+			f.Reports = []int{i}
+			v.Findings = append(v.Findings, f)
+		}
+		if len(reports) > 1 {
+			v.Findings = append(v.Findings, a.Compare(reports)...)
 		}
 	}
 	for _, r := range reports {
