@@ -12,6 +12,7 @@ import (
 
 	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/ledger/consent"
 	"github.com/lacunalog/lacuna/ledger/envelope"
 	"github.com/lacunalog/lacuna/ledger/event"
 )
@@ -86,25 +87,20 @@ func (l *Ledger) PlanErase(ctx context.Context, r EraseRequest) (*Plan, error) {
 var errErasing = &BusyError{What: "this data is being erased right now"}
 
 func (l *Ledger) planErase(ctx context.Context, r EraseRequest) (*Plan, error) {
-	entries, err := l.Timeline(ctx, r.Subject)
+	holds, count, err := l.extent(ctx, r.Subject)
 	if err != nil {
 		return nil, err
+	}
+	if len(count) == 0 {
+		return nil, &NotFoundError{What: "nothing is known about this subject"}
 	}
 	keys, err := l.tree.Keys(ctx, personKey(r.Subject))
 	if err != nil {
 		return nil, err
 	}
 	if len(keys) == 0 {
-		// Another erasure took them since the timeline was read.
+		// Another erasure took them, and the cache is about to forget the person.
 		return nil, keystore.ErrNoKey
-	}
-	holds, err := l.holdsOf(ctx, r.Subject)
-	if err != nil {
-		return nil, err
-	}
-	count := make(map[chainKey]int)
-	for _, e := range entries {
-		count[chainKey{e.Compartment, e.Cohort}]++
 	}
 	reg, now := l.register.Load(), l.now()
 	p := new(Plan)
@@ -160,6 +156,29 @@ func (l *Ledger) planErase(ctx context.Context, r EraseRequest) (*Plan, error) {
 	})
 	p.Recipients, err = erasureLedger{l}.Recipients(ctx, personKey(r.Subject), p.erase)
 	return p, err
+}
+
+// extent returns the holds of a person, and how many durable events are under each of
+// their keys. Only where some are on their way do the durable ones have to be counted.
+func (l *Ledger) extent(ctx context.Context, person string) (holds []consent.Hold, count map[chainKey]int, err error) {
+	count = make(map[chainKey]int)
+	settled := false
+	err = l.known(ctx, person, func(sub *subject) {
+		holds = sub.speculative.Holds()
+		if settled = len(sub.inflight) == 0; settled {
+			for k, c := range sub.chains.all() {
+				count[k] = int(c.seq)
+			}
+		}
+	})
+	if err != nil || settled {
+		return holds, count, err
+	}
+	entries, err := l.eventsOf(ctx, personKey(person))
+	for _, e := range entries {
+		count[chainKey{e.Compartment, e.Cohort}]++
+	}
+	return holds, count, err
 }
 
 // Erase destroys the keys of everything about a person that has no declared
@@ -319,6 +338,24 @@ func (l *Ledger) submitMade(ctx context.Context, st *stripe, sub *subject, ev *e
 	return s, nil
 }
 
+// known calls f with what is known of a person, queued events included. It fails where
+// some of it cannot be read just now.
+func (l *Ledger) known(ctx context.Context, person string, f func(*subject)) error {
+	stripe := l.subjects.stripe(person)
+	stripe.mu.Lock()
+	defer stripe.mu.Unlock()
+	sub, err := l.subject(ctx, stripe, person)
+	if err != nil {
+		return err
+	}
+	if sub.partial {
+		stripe.forget(person)
+		return errStale
+	}
+	f(sub)
+	return nil
+}
+
 // erasureLedger is what the erasure engine may ask of the ledger.
 type erasureLedger struct{ l *Ledger }
 
@@ -327,6 +364,15 @@ func (e erasureLedger) Origin() string { return e.l.origin }
 // Recipients lists who received data under keys that are about to die. It must
 // be asked before they die: the list is sealed under them.
 func (e erasureLedger) Recipients(ctx context.Context, s keystore.Subject, keys []keystore.KeyInfo) ([]erasure.Recipient, error) {
+	if person, ok := personOf(s); ok {
+		// Of most people nothing was disclosed, and what is known of a person says so.
+		// Otherwise it has to be read under which key each disclosure stands.
+		none := false
+		err := e.l.known(ctx, person, func(sub *subject) { none = len(sub.speculative.Recipients()) == 0 })
+		if err == nil && none {
+			return nil, nil
+		}
+	}
 	snap := e.l.view()
 	defer snap.Close()
 	seen := make(map[erasure.Recipient]bool)

@@ -198,19 +198,9 @@ func (l *Ledger) misaligned(ctx context.Context, person string, more []consent.H
 }
 
 // holdsOf returns the holds of a person that are on.
-func (l *Ledger) holdsOf(ctx context.Context, person string) ([]consent.Hold, error) {
-	stripe := l.subjects.stripe(person)
-	stripe.mu.Lock()
-	defer stripe.mu.Unlock()
-	sub, err := l.subject(ctx, stripe, person)
-	if err != nil {
-		return nil, err
-	}
-	if sub.partial {
-		stripe.forget(person)
-		return nil, errStale // the hold may be what cannot be read just now
-	}
-	return sub.speculative.Holds(), nil
+func (l *Ledger) holdsOf(ctx context.Context, person string) (holds []consent.Hold, err error) {
+	err = l.known(ctx, person, func(sub *subject) { holds = sub.speculative.Holds() })
+	return holds, err // what cannot be read just now may be the hold
 }
 
 // Holds returns the holds and restrictions of a person that are on.
