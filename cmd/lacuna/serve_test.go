@@ -270,3 +270,44 @@ func TestServeErases(t *testing.T) {
 		t.Errorf("exit %d, still waiting: %s", code, said)
 	}
 }
+
+// TestServeBacksUp: a server makes the backup that was not made behind a sweep, because
+// the folder was away.
+func TestServeBacksUp(t *testing.T) {
+	dir := t.TempDir()
+	crm, kept := filepath.Join(dir, "crm"), filepath.Join(dir, "kept")
+	if code, said := runCode(t, "init", "--ledger", crm, "--origin", "log.example.test/crm"); code != 0 {
+		t.Fatalf("exit %d, %s", code, said)
+	}
+	config := filepath.Join(crm, "lacuna.json")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte(`"suite": 1,`), []byte(`"suite": 1, "backups": "../kept",`), 1)
+	if err := os.WriteFile(config, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := runCode(t, "sweep", "--now", "--ledger", crm); code != 0 || !strings.Contains(said, "no backup could be made behind the sweep") {
+		t.Fatalf("exit %d, %s", code, said)
+	}
+	if err := os.Mkdir(kept, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd, _, talk := startServe(t, "--ledger", crm, "--listen", "127.0.0.1:0", "--accept-l0")
+	for {
+		line, err := talk.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the server ended: %v", err)
+		}
+		if strings.Contains(line, "backed up behind the sweep: ") {
+			break
+		}
+	}
+	if code := stop(t, cmd, talk); code != 0 && code != exitInterrupted {
+		t.Errorf("exit %d", code)
+	}
+	if code, said := runCode(t, "drill", "--ledger", crm, kept); code != 0 {
+		t.Errorf("exit %d, %s", code, said)
+	}
+}

@@ -72,7 +72,7 @@ func runSweep(c *cli.Context, l *ledger.Ledger) error {
 	if out.Swept && l.BackupsDir() == "" {
 		fmt.Fprintln(c.App.ErrWriter, "hint: only the newest backup can still be restored: lacuna backup")
 	}
-	backUpBehind(c, l)
+	backUpBehind(c.Context, c, l)
 	if out.Verified != nil && len(out.Verified.Problems) > 0 {
 		return &ledger.VerifyError{Problems: out.Verified.Problems}
 	}

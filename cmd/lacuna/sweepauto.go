@@ -26,11 +26,11 @@ func unasked(c *cli.Context, l *ledger.Ledger) ledger.SweepOptions {
 // backUpBehind makes a backup where the ledger has a folder for that and its newest one
 // is older than the last sweep. That one can be restored until there is a newer one, so
 // nothing is lost if it fails; the next sweep, or server, tries again.
-func backUpBehind(c *cli.Context, l *ledger.Ledger) {
+func backUpBehind(ctx context.Context, c *cli.Context, l *ledger.Ledger) {
 	step, end := progress(c.App.ErrWriter, "backing up")
-	out, err := l.BackUpBehind(c.Context, ledger.BackupProgress(func(done, total int64) { step(uint64(done), uint64(total)) }))
+	out, err := l.BackUpBehind(ctx, ledger.BackupProgress(func(done, total int64) { step(uint64(done), uint64(total)) }))
 	end()
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		fmt.Fprintf(c.App.ErrWriter, "lacuna: no backup could be made behind the sweep: %v\n", err)
 	} else if out != "" {
 		fmt.Fprintf(c.App.ErrWriter, "lacuna: backed up behind the sweep: %s\n", out)
@@ -46,7 +46,7 @@ func sweepAtOnce(c *cli.Context, l *ledger.Ledger) *ledger.SweepResult {
 	r, err := l.Sweep(c.Context, unasked(c, l))
 	if err == nil {
 		err = proveSweep(c, l, r, l.CertificatesDir())
-		backUpBehind(c, l)
+		backUpBehind(c.Context, c, l)
 	}
 	if err != nil {
 		fmt.Fprintf(c.App.ErrWriter, "lacuna: the data is erased, but its traces could not be swept now: %v\n", err)
@@ -63,7 +63,7 @@ func sweepIfDue(c *cli.Context, l *ledger.Ledger, erased bool) {
 		if r, err = l.Sweep(c.Context, unasked(c, l)); err == nil {
 			fmt.Fprintf(c.App.ErrWriter, "lacuna: traces swept, generation %d, record is entry %d\n", r.Record.Generation, r.Index)
 			err = proveSweep(c, l, r, l.CertificatesDir())
-			backUpBehind(c, l)
+			backUpBehind(c.Context, c, l)
 		}
 	}
 	if err != nil {
@@ -81,7 +81,7 @@ func keepSwept(ctx context.Context, c *cli.Context, l *ledger.Ledger) {
 		if err != nil {
 			fmt.Fprintf(c.App.ErrWriter, "lacuna: sweeping: %v\n", err)
 		}
-	}, func() { backUpBehind(c, l) })
+	}, func() { backUpBehind(ctx, c, l) })
 }
 
 // withFiled adds the certificates that were kept before a sweep.
