@@ -63,13 +63,38 @@ func (d crashDisk) syncDir(path string) error {
 func crashMirror(t testing.TB, h *history, d *logtest.Disk, src Source) *Mirror {
 	t.Helper()
 	disk := crashDisk{d.FS()}
-	if err := disk.mkdir("m"); err != nil {
-		t.Fatal(err)
-	}
-	if err := disk.syncDir("."); err != nil {
+	if err := makeDir(disk, "m"); err != nil {
 		t.Fatal(err)
 	}
 	return &Mirror{Source: src, Log: testLog(t, h), dir: "m", disk: disk, folder: diskSource{disk}, Parallel: 2}
+}
+
+// TestMakeDir cuts the power after a folder was made: it is there, with all that is
+// above it, also where an earlier attempt was interrupted anywhere. The control:
+// syncing only the folder above it, as a mirror once did, loses it.
+func TestMakeDir(t *testing.T) {
+	const dir = "a/b/c/m"
+	lost := func(d *logtest.Disk) bool { _, err := d.Crash(0, nil).FS().Stat(dir); return err != nil }
+	for cut := range 6 {
+		d := logtest.NewDisk()
+		n := 0
+		d.Before(func(logtest.Op) error {
+			if n++; n > cut {
+				return syscall.EIO
+			}
+			return nil
+		})
+		_ = makeDir(crashDisk{d.FS()}, dir)
+		d.Before(nil)
+		if err := makeDir(crashDisk{d.FS()}, dir); err != nil || lost(d) {
+			t.Errorf("interrupted before operation %d: %v, lost %t", cut+1, err, lost(d))
+		}
+	}
+	d := logtest.NewDisk()
+	disk := crashDisk{d.FS()}
+	if err := errors.Join(disk.mkdir(dir), disk.syncDir("a/b/c")); err != nil || !lost(d) {
+		t.Errorf("the control is not lost: %v", err)
+	}
 }
 
 // diskSource reads a mirror on such a disk.

@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -56,6 +58,22 @@ func (osDisk) rename(from, to string) error { return os.Rename(from, to) }
 func (osDisk) mkdir(path string) error      { return os.MkdirAll(path, 0o755) }
 func (osDisk) removeAll(path string) error  { return os.RemoveAll(path) }
 func (osDisk) syncDir(path string) error    { return osfile.SyncDir(path) }
+
+// makeDir makes a folder, with what is above it, and returns when their names are
+// durable. Every folder above is synced, since an earlier attempt may have been
+// interrupted after it made some; not those that may not be read, which it has not
+// made.
+func makeDir(d disk, dir string) error {
+	if err := d.mkdir(dir); err != nil {
+		return err
+	}
+	for above := filepath.Dir(dir); above != dir; dir, above = above, filepath.Dir(above) {
+		if err := d.syncDir(above); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("syncing directory: %w", err)
+		}
+	}
+	return nil
+}
 
 // replace makes a file appear whole, or not at all: if the power fails before
 // the directory is synced, the old file may be back, but never half of the new

@@ -53,10 +53,7 @@ func OpenMirror(dir string, src Source, l *Log) (*Mirror, error) {
 		return nil, fmt.Errorf("opening mirror: %w", err)
 	}
 	m := &Mirror{Source: src, Log: l, dir: dir, disk: osDisk{}}
-	if err := m.disk.mkdir(dir); err != nil {
-		return nil, fmt.Errorf("opening mirror: %w", err)
-	}
-	if err := m.disk.syncDir(filepath.Dir(dir)); err != nil {
+	if err := makeDir(m.disk, dir); err != nil {
 		return nil, fmt.Errorf("opening mirror: %w", err)
 	}
 	if m.folder, err = openFolder(dir); err != nil {
