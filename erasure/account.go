@@ -33,6 +33,29 @@ func (e *Engine) Account(ctx context.Context) (Account, error) {
 	return d, nil
 }
 
+// Erased returns the names of the rows of everything that the epochs since the last sweep made unreadable.
+func (e *Engine) Erased(ctx context.Context) (keys []keystore.RowsKey, err error) {
+	e.epochs.Lock()
+	defer e.epochs.Unlock()
+	closed, err := e.closedJobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, j := range closed {
+		if j.state != Recorded {
+			continue
+		}
+		for _, raw := range j.what.RowsKeys {
+			k, err := keystore.ParseRowsKey(raw)
+			if err != nil {
+				return nil, err
+			}
+			keys = append(keys, k)
+		}
+	}
+	return keys, nil
+}
+
 func (e *Engine) account(ctx context.Context) (d Account, err error) {
 	swept, err := e.sweptAt(ctx, e.tree.Generation())
 	if err != nil {

@@ -144,6 +144,28 @@ func FsckErased(ctx context.Context, l *Ledger, r *FsckReport, before erasure.Ac
 	return l.fsckErased(ctx, r, before)
 }
 
+// FsckSwapped compares with erasures what a report says, as if one entry did not open and
+// another did: by number, and then one by one.
+func FsckSwapped(ctx context.Context, l *Ledger, r *FsckReport, lost, alive uint64) error {
+	r.opened[lost], r.opened[alive] = false, true
+	r.closed = newBitmap(r.Size)
+	r.closed.set(lost)
+	before, err := l.erasure.Account(ctx)
+	if err == nil {
+		err = l.fsckErased(ctx, r, before)
+	}
+	if err != nil || len(r.Problems) > 0 {
+		return err
+	}
+	v := l.view()
+	defer v.Close()
+	gone, err := l.gone(ctx, v)
+	if err != nil {
+		return err
+	}
+	return l.fsckGone(ctx, r, v, gone)
+}
+
 // Decoders of what is read back.
 var (
 	EachTag       = eachTag

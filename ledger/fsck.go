@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/merkle"
 )
@@ -23,6 +22,7 @@ type FsckReport struct {
 	Problems []string // empty: everything agrees
 
 	opened []bool // by entry: a living key lists it and opens it
+	closed bitmap // sealed events that no living key lists
 }
 
 // maxProblems bounds the list; a damaged disk has many.
@@ -57,6 +57,13 @@ func (l *Ledger) fsck(ctx context.Context, progress func(stage string, done, tot
 	}
 	snap := l.view()
 	defer snap.Close()
+	gone, err := l.gone(ctx, snap)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		r.problem("what erasures account for: %v", err)
+	}
 	head := snap.Head()
 	r.Size, r.Root = head.Checkpoint.Size, head.Checkpoint.Root
 	if err := l.log.Fsck(ctx, func(done, total uint64) { progress("log", done, total) }); err != nil {
@@ -81,28 +88,10 @@ func (l *Ledger) fsck(ctx context.Context, progress func(stage string, done, tot
 	if err := l.fsckEntries(ctx, r, snap, progress); err != nil {
 		return nil, err
 	}
-	return r, l.fsckErased(ctx, r, before)
-}
-
-// fsckErased compares what does not open with what erasures account for. before is
-// the account as it was when the check began: a ledger that is in use may erase
-// meanwhile.
-func (l *Ledger) fsckErased(ctx context.Context, r *FsckReport, before erasure.Account) error {
-	after, err := l.erasure.Account(ctx)
-	if err != nil {
-		return err
+	if err := l.fsckErased(ctx, r, before); err != nil || gone == nil {
+		return r, err
 	}
-	r.Claimed = after.Entries
-	switch {
-	case len(r.Missing) > 0, l.outdated() != nil:
-		// What lies on a missing page does not open either, and is named. An older
-		// copy of the ledger does not know what was erased since.
-	case r.Erased < before.Entries:
-		r.problem("erasures account for %d entries that do not open, but only %d do not: something erased can be read", before.Entries, r.Erased)
-	case r.Erased > after.Entries && after.Open == 0:
-		r.problem("%d entries do not open, and erasures account for %d of them: the others are lost", r.Erased, after.Entries)
-	}
-	return nil
+	return r, l.fsckGone(ctx, r, snap, gone)
 }
 
 func (r *FsckReport) problem(text string, args ...any) {

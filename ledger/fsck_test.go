@@ -66,7 +66,7 @@ func TestFsckFinds(t *testing.T) {
 		want   string
 	}{
 		{"nothing", func(*testing.T, *ledger.Ledger, []string, []string) {}, ""},
-		{"the last event of a chain is not listed", func(t *testing.T, l *ledger.Ledger, list, _ []string) { remove(t, l, list[2]) }, "the others are lost"},
+		{"the last event of a chain is not listed", func(t *testing.T, l *ledger.Ledger, list, _ []string) { remove(t, l, list[2]) }, "cannot be opened, and no erasure accounts for that"},
 		{"one in the middle is not listed", func(t *testing.T, l *ledger.Ledger, list, _ []string) { remove(t, l, list[1]) }, "the others are lost"},
 		{"a list points elsewhere", func(t *testing.T, l *ledger.Ledger, list, _ []string) {
 			v := rowsOf(t, l, 's')[list[2]]
@@ -79,6 +79,7 @@ func TestFsckFinds(t *testing.T) {
 			overwrite(t, l, list[2], v)
 		}, "beyond the end"},
 		{"a sealed event is missing", func(t *testing.T, l *ledger.Ledger, _, envelopes []string) { remove(t, l, envelopes[1]) }, "reading an envelope"},
+		{"that of an erased one is missing", func(t *testing.T, l *ledger.Ledger, _, envelopes []string) { remove(t, l, envelopes[4]) }, "the next sweep needs its length"},
 		{"one bit of a sealed event", func(t *testing.T, l *ledger.Ledger, _, envelopes []string) {
 			v := rowsOf(t, l, 'e')[envelopes[1]]
 			v[len(v)-1] ^= 1
@@ -103,9 +104,11 @@ func TestFsckFinds(t *testing.T) {
 			w := newWorld(t)
 			l := w.open()
 			declare(t, l)
-			for i := range 2 {
-				must(t, l, `{"type":"processing.performed","subject":"q","purpose":"chat-service","operation":"answer %d"}`, i)
-			}
+			gone := madeBy(t, l, 'e', func() {
+				for i := range 2 {
+					must(t, l, `{"type":"processing.performed","subject":"q","purpose":"chat-service","operation":"answer %d"}`, i)
+				}
+			})
 			if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "q"}); err != nil {
 				t.Fatal(err)
 			}
@@ -125,7 +128,7 @@ func TestFsckFinds(t *testing.T) {
 			if r := checkFsck(t, l); r.Erased != 2 || r.Claimed != 2 {
 				t.Fatalf("before the damage: %+v", r)
 			}
-			test.damage(t, l, list, envelopes)
+			test.damage(t, l, list, append(envelopes, gone...))
 			r, err := l.Fsck(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -223,6 +226,31 @@ func TestFsckErasedReadable(t *testing.T) {
 	}
 	if len(r.Problems) != 1 || !strings.Contains(r.Problems[0], "something erased can be read") {
 		t.Errorf("%q", r.Problems)
+	}
+}
+
+// TestFsckSwapped: where one entry is lost and another that was erased can be read, the
+// numbers agree. Both are named, before a sweep and behind it.
+func TestFsckSwapped(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	alive := must(t, l, `{"type":"processing.performed","subject":"q","purpose":"chat-service","operation":"answer"}`)[0].Index
+	lost := must(t, l, `{"type":"processing.performed","subject":"p","purpose":"chat-service","operation":"answer"}`)[0].Index
+	if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "q"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, when := range []string{"before a sweep", "behind it"} {
+		r := checkFsck(t, l)
+		if err := ledger.FsckSwapped(t.Context(), l, r, lost, alive); err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Problems) != 2 || !strings.Contains(r.Problems[0], fmt.Sprintf("entry %d can be read", alive)) || !strings.Contains(r.Problems[1], fmt.Sprintf("entry %d cannot be opened", lost)) {
+			t.Errorf("%s: %q", when, r.Problems)
+		}
+		if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

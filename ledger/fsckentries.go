@@ -22,7 +22,7 @@ import (
 // time: to read them key by key would be several reads somewhere in the store for each.
 func (l *Ledger) fsckEntries(ctx context.Context, r *FsckReport, v *view, progress func(string, uint64, uint64)) error {
 	c := &entryCheck{l: l, r: r, v: v, size: v.Head().Size, leaves: leafReader{v: v}, progress: progress}
-	r.opened = make([]bool, c.size)
+	r.opened, r.closed = make([]bool, c.size), newBitmap(c.size)
 	if err := c.lists(ctx); err != nil {
 		return err
 	}
@@ -154,6 +154,7 @@ func (c *entryCheck) entry(ctx context.Context, index uint64, masked []byte) {
 		}
 	case p.key == 0:
 		c.r.Erased++
+		c.r.closed.set(index)
 	default:
 		n := checked{place: p, index: index, none: len(c.room)}
 		c.room = append(c.room, leaf...)
