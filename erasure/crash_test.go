@@ -150,12 +150,7 @@ func TestCrashTwice(t *testing.T) {
 			if !errors.Is(err, errStopped) {
 				t.Fatalf("%s: %v", ctx, err)
 			}
-			w.e.Close()
-			w.order.TryLock()
-			w.order.Unlock()
-			w.mu.Lock()
-			w.stopped = false
-			w.mu.Unlock()
+			w.end()
 			w.stopIn(1+rnd.IntN(15), rnd.IntN(2) == 0)
 			certs, err = w.reopen()
 		}
@@ -212,7 +207,7 @@ func TestRecordOnce(t *testing.T) {
 		w.deaf = deaf
 		w.e.o.at = func(s State) error {
 			if s == Scrubbed {
-				w.stopIn(1, true) // the next write is the log's
+				w.stopIn(len(w.queue)+1, true) // what is queued goes with the log's
 			}
 			return nil
 		}

@@ -67,13 +67,14 @@ func (e *Engine) approach(ctx context.Context, jobs []*job) ([]*job, error) {
 	}
 
 	// COLLECTED. What needs the keys is done while there are keys. It is written down with PREPARED: until
-	// then the keys are there, and it can be collected again.
-	for _, j := range before(jobs, Collected) {
+	// then the keys are there, and it can be collected again. Where it was, an epoch came to nothing, and the keys
+	// may have been free since.
+	for _, j := range jobs {
 		if err := e.collect(ctx, j); err != nil {
 			return jobs, err
 		}
 	}
-	return jobs, e.reached(Collected, before(jobs, Collected)...)
+	return jobs, e.reached(Collected, jobs...)
 }
 
 // before returns the jobs that have not reached a state.
@@ -128,9 +129,11 @@ func (e *Engine) checkAll(ctx context.Context, jobs []*job) ([]*job, error) {
 		return on, nil
 	}
 	// Not waited for: who finds a fence after a crash finds this before it.
-	if _, err := e.queueJobs(ctx, Checked, fresh); err != nil {
+	wait, err := e.queueJobs(ctx, Checked, fresh)
+	if err != nil {
 		return on, fmt.Errorf("writing the state %s of an erasure: %w", Checked, err)
 	}
+	e.checked = wait
 	return on, e.reached(Checked, fresh...)
 }
 

@@ -97,6 +97,9 @@ func (e *Engine) queueEpoch(ctx context.Context, s State, b *epoch, jobs []*job)
 	switch s {
 	case Prepared:
 		ofJobs = Collected
+		for _, j := range jobs {
+			j.what.Attempt = b.what.Attempt
+		}
 	case Recorded:
 		ofJobs = Recorded
 		rows = append(rows, b.recorded().row())

@@ -182,8 +182,9 @@ type Engine struct {
 	sweeping   sync.Mutex  // one sweep at a time; before epochs
 	sweepUnder *sweepUnder // a sweep that this process could not bring to its end
 
-	epochs sync.Mutex // held by whoever changes key pages: one epoch at a time
-	last   *recorded  // the newest epoch record; guarded by epochs
+	epochs  sync.Mutex                  // held by whoever changes key pages: one epoch at a time
+	last    *recorded                   // the newest epoch record; guarded by epochs
+	checked func(context.Context) error // waits for the rows of CHECKED that were queued last; guarded by epochs
 }
 
 // Open returns an engine over rows whose keys begin with 'j', in the same store and queue as those of the

@@ -41,6 +41,7 @@ func TestHeldMeanwhile(t *testing.T) {
 	w.people()
 	w.e.o.at = func(s State) error {
 		if s == Checked {
+			w.sync()
 			w.stop()
 			return errStopped
 		}
@@ -49,10 +50,7 @@ func TestHeldMeanwhile(t *testing.T) {
 	if _, err := w.e.Erase(t.Context(), w.erasing("s:ada")); err == nil {
 		t.Fatal("the crash did not happen")
 	}
-	w.e.Close()
-	w.mu.Lock()
-	w.stopped = false
-	w.mu.Unlock()
+	w.end()
 	tree, err := keystore.Open(t.Context(), worldRows{w}, []keystore.Holder{worldHolder{w.holder, w}}, w.treeOptions())
 	if err != nil {
 		t.Fatal(err)
@@ -70,41 +68,56 @@ func TestHeldMeanwhile(t *testing.T) {
 }
 
 // TestPreservedMeanwhile records an order to preserve while a request waits for a dependent, with keys that are
-// fenced. A request that began at once ends, one that was deferred waits on, and the keys of both are free again.
+// fenced. A request that began at once ends, one that was deferred waits on, and the keys of both are free again:
+// after a crash, after a restart in peace, and where the same process tries again.
 func TestPreservedMeanwhile(t *testing.T) {
-	for _, deferred := range []bool{false, true} {
-		w := newWorld(t)
-		w.people()
-		w.o.Dependents = []Dependent{{Name: "search", Must: true, Erase: func(context.Context, Told) error { return errors.New("down") }}}
-		if _, err := w.boot(); err != nil {
-			t.Fatal(err)
-		}
-		r, left := w.erasing("s:ada"), 0
-		if deferred {
-			r.NotBefore, left = w.clock(), 1
-		}
-		job, err := w.e.Submit(t.Context(), r)
-		if err == nil && deferred {
-			job, err = w.e.Start(job.ID())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := job.Wait(t.Context()); !errors.Is(err, ErrDependent) {
-			t.Fatal(err)
-		}
-		if k := w.keys("s:ada", "marketing")[0]; k.State != keystore.Erasing {
-			t.Fatalf("deferred %v: the key is %v", deferred, k.State)
-		}
-		w.mu.Lock()
-		w.preserved = true
-		w.mu.Unlock()
-		if certs, err := w.boot(); err != nil || len(certs) != 0 || len(w.e.Pending()) != left {
-			t.Errorf("deferred %v: %d certificates, %d jobs left, %v", deferred, len(certs), len(w.e.Pending()), err)
-		}
-		w.mustRecord("s:ada", "marketing", "", "goes on")
-		w.wantRead("s:ada", 4, 1)
+	again := map[string]func(*world) ([]*Certificate, error){
+		"crash": (*world).boot,
+		"restart": func(w *world) ([]*Certificate, error) {
+			w.sync()
+			return w.boot()
+		},
+		"same process": func(w *world) ([]*Certificate, error) { return w.e.Resume(context.Background()) },
 	}
+	for _, deferred := range []bool{false, true} {
+		for how, resume := range again {
+			t.Run(fmt.Sprintf("deferred %v, %s", deferred, how), func(t *testing.T) { preservedMeanwhile(t, deferred, resume) })
+		}
+	}
+}
+
+func preservedMeanwhile(t *testing.T, deferred bool, resume func(*world) ([]*Certificate, error)) {
+	w := newWorld(t)
+	w.people()
+	w.o.Dependents = []Dependent{{Name: "search", Must: true, Erase: func(context.Context, Told) error { return errors.New("down") }}}
+	if _, err := w.boot(); err != nil {
+		t.Fatal(err)
+	}
+	r, left := w.erasing("s:ada"), 0
+	if deferred {
+		r.NotBefore, left = w.clock(), 1
+	}
+	job, err := w.e.Submit(t.Context(), r)
+	if err == nil && deferred {
+		job, err = w.e.Start(job.ID())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := job.Wait(t.Context()); !errors.Is(err, ErrDependent) {
+		t.Fatal(err)
+	}
+	if k := w.keys("s:ada", "marketing")[0]; k.State != keystore.Erasing {
+		t.Fatalf("the key is %v", k.State)
+	}
+	w.mu.Lock()
+	w.preserved = true
+	w.mu.Unlock()
+	if certs, err := resume(w); err != nil || len(certs) != 0 || len(w.e.Pending()) != left {
+		t.Errorf("%d certificates, %d jobs left, %v", len(certs), len(w.e.Pending()), err)
+	}
+	w.mustRecord("s:ada", "marketing", "", "goes on")
+	w.wantRead("s:ada", 4, 1)
 }
 
 // TestManyKeys retires more keys than fit into one epoch by mistake, and then as many as do.

@@ -110,6 +110,8 @@ type particulars struct {
 	Recipients  []Recipient `json:"recipients"`
 	RowsKeys    [][]byte    `json:"rows_keys"` // K_rows of every key, for counting and for the sweep
 	Epoch       *ID         `json:"epoch"`     // the epoch row that RECORDED it
+	// Attempt is that of the epoch which it was collected for. One that was given up leaves rows, too.
+	Attempt ID `json:"attempt,omitzero"`
 
 	Dependents []certificate.Dependent `json:"dependents,omitzero"` // as they reported
 

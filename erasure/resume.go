@@ -144,11 +144,16 @@ func (e *Engine) names(ctx context.Context) (names []rowName, err error) {
 
 // load reads the rows of open jobs.
 func (e *Engine) load(ctx context.Context) (*leftover, error) {
+	if e.checked != nil { // by this process, and not to be seen yet
+		if err := e.checked(ctx); err != nil {
+			return nil, err
+		}
+	}
 	names, err := e.names(ctx)
 	if err != nil {
 		return nil, err
 	}
-	latest := make(map[ID]rowName)   // of every job
+	latest := make(map[ID][]rowName) // of every job; those of one state
 	identity := make(map[ID]rowName) // of every job
 	epochs := make(map[ID][]rowName) // by the job that leads them
 	approvals := make(map[ID][]rowName)
@@ -160,22 +165,38 @@ func (e *Engine) load(ctx context.Context) (*leftover, error) {
 			epochs[n.id] = append(epochs[n.id], n)
 		case n.kind == kindApproval:
 			approvals[n.id] = append(approvals[n.id], n)
-		case n.state > latest[n.id].state:
-			latest[n.id] = n
+		case latest[n.id] == nil || n.state > latest[n.id][0].state:
+			latest[n.id] = []rowName{n}
+		case n.state == latest[n.id][0].state:
+			latest[n.id] = append(latest[n.id], n)
 		}
 	}
 	left := &leftover{jobs: make(map[ID]*job)}
-	for id, n := range latest {
-		if !n.state.open() {
-			delete(epochs, id)
+	for id, rows := range epochs {
+		if of := latest[id]; len(of) > 0 && !of[0].state.open() {
 			continue
 		}
-		j := &job{id: id, state: n.state, resumed: true, unawaited: true, done: make(chan struct{})}
-		if err := unseal(ctx, e, n, &j.what); err != nil {
+		b, err := e.interrupted(ctx, rows)
+		if err != nil {
+			return nil, fmt.Errorf("reading an epoch: %w", err)
+		}
+		if b != nil {
+			left.epoch = b
+		}
+	}
+	for id, rows := range latest {
+		if !rows[0].state.open() {
+			continue
+		}
+		j := &job{id: id, state: rows[0].state, resumed: true, unawaited: true, done: make(chan struct{})}
+		if err := e.latest(ctx, j, rows, left.epoch); err != nil {
 			return nil, fmt.Errorf("reading an erasure job: %w", err)
 		}
 		if j.who, err = e.identify(ctx, identity[id]); err != nil {
 			return nil, fmt.Errorf("reading whose an erasure job is: %w", err)
+		}
+		if b := left.epoch; b != nil && slices.Contains(b.what.Jobs, id) {
+			approvals[id] = nil // those that counted when it began stand in its row
 		}
 		for _, row := range approvals[id] {
 			var a Approval
@@ -186,16 +207,23 @@ func (e *Engine) load(ctx context.Context) (*leftover, error) {
 		}
 		left.jobs[id] = j
 	}
-	for _, rows := range epochs {
-		b, err := e.interrupted(ctx, rows)
-		if err != nil {
-			return nil, fmt.Errorf("reading an epoch: %w", err)
+	return left, nil
+}
+
+// latest reads the rows of a job's newest state. Several attempts at an epoch leave a row each, and they differ: a
+// dependent is told again, say. The one that counts is that of the epoch that was interrupted. Where it was none of
+// them, everything but the request is collected again.
+func (e *Engine) latest(ctx context.Context, j *job, rows []rowName, b *epoch) error {
+	for _, n := range rows {
+		j.what = particulars{}
+		if err := unseal(ctx, e, n, &j.what); err != nil {
+			return err
 		}
-		if b != nil {
-			left.epoch = b
+		if b != nil && j.what.Attempt == b.what.Attempt {
+			break
 		}
 	}
-	return left, nil
+	return nil
 }
 
 // identify reads whose a job is; nil if that is already erased.

@@ -28,7 +28,8 @@ type world struct {
 	mu      sync.Mutex
 	rows    map[string][]byte
 	history []keystore.KV
-	log     [][]byte // leaves
+	queue   []*change // of rows, until somebody waits
+	log     [][]byte  // leaves
 	writes  int
 	stopAt  int  // 0: never
 	effect  bool // whether the write at which it stops takes effect
@@ -36,6 +37,8 @@ type world struct {
 	deaf    bool // Published finds nothing: a control
 
 	preserved bool // Guard refuses
+
+	target keystore.PageTarget
 
 	unclaimed []*Certificate
 
@@ -62,7 +65,7 @@ func newWorld(t testing.TB) *world {
 }
 
 func (w *world) treeOptions() keystore.Options {
-	return keystore.Options{Order: &w.order, Now: w.clock}
+	return keystore.Options{Order: &w.order, Now: w.clock, PageTarget: w.target}
 }
 
 // clock moves by a second whenever it is read.
@@ -102,13 +105,18 @@ func (w *world) tryStart() ([]*Certificate, error) {
 
 // boot opens everything again, as after a power failure.
 func (w *world) boot() ([]*Certificate, error) {
+	w.end()
+	return w.reopen()
+}
+
+// end leaves of a process that has stopped what is durable.
+func (w *world) end() {
 	w.e.Close()
 	w.order.TryLock() // a process that stops holds no locks
 	w.order.Unlock()
 	w.mu.Lock()
-	w.stopped, w.stopAt, w.writes = false, 0, 0
-	w.mu.Unlock()
-	return w.reopen()
+	defer w.mu.Unlock()
+	w.queue, w.stopped, w.stopAt, w.writes = nil, false, 0, 0
 }
 
 func (w *world) reopen() ([]*Certificate, error) {
@@ -187,28 +195,75 @@ func (r worldRows) Scan(_ context.Context, from, to []byte, f func(k, v []byte) 
 	return nil
 }
 
+// Enqueue shows nothing yet, and what is not waited for is lost in a crash, as in the log's queue.
 func (r worldRows) Enqueue(set []keystore.KV, del [][2][]byte) (func(context.Context) error, error) {
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
-	if !r.w.stopped {
-		// Even a write that never takes effect may lie in a torn write-ahead log.
-		for _, kv := range set {
-			r.w.history = append(r.w.history, keystore.KV{Key: bytes.Clone(kv.Key), Value: bytes.Clone(kv.Value)})
-		}
+	c := &change{del: del}
+	for _, kv := range set {
+		c.set = append(c.set, keystore.KV{Key: bytes.Clone(kv.Key), Value: bytes.Clone(kv.Value)})
 	}
-	err := r.w.write(func() {
-		for _, d := range del {
-			for k := range r.w.rows {
+	if r.w.stopped {
+		c.err = errStopped
+	} else {
+		r.w.queue = append(r.w.queue, c)
+	}
+	return func(context.Context) error {
+		r.w.mu.Lock()
+		defer r.w.mu.Unlock()
+		for !c.done && c.err == nil {
+			if r.w.stopped {
+				return errStopped
+			}
+			r.w.flush()
+		}
+		return c.err
+	}, nil
+}
+
+// A change is queued until somebody waits for it, or for what is queued behind it.
+type change struct {
+	set  []keystore.KV
+	del  [][2][]byte
+	done bool
+	err  error
+}
+
+// sync makes durable what is queued, as the log does when it is closed.
+func (w *world) sync() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.drain()
+}
+
+// drain is sync for who holds mu.
+func (w *world) drain() {
+	for len(w.queue) > 0 && !w.stopped {
+		w.flush()
+	}
+}
+
+// flush writes the first change that is queued. The caller holds mu.
+func (w *world) flush() {
+	c := w.queue[0]
+	w.queue = w.queue[1:]
+	if !w.stopped {
+		// Even a write that never takes effect may lie in a torn write-ahead log.
+		w.history = append(w.history, c.set...)
+	}
+	c.err = w.write(func() {
+		for _, d := range c.del {
+			for k := range w.rows {
 				if k >= string(d[0]) && k < string(d[1]) {
-					delete(r.w.rows, k)
+					delete(w.rows, k)
 				}
 			}
 		}
-		for _, kv := range set {
-			r.w.rows[string(kv.Key)] = bytes.Clone(kv.Value)
+		for _, kv := range c.set {
+			w.rows[string(kv.Key)] = bytes.Clone(kv.Value)
 		}
 	})
-	return func(context.Context) error { return err }, nil
+	c.done = c.err == nil
 }
 
 // memory is a holder that forgets what it is told to destroy.
@@ -431,6 +486,7 @@ func (l worldLedger) Publish(_ context.Context, statement []byte) (index uint64,
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
 	leaf = certificate.PublicLeaf(statement)
+	l.w.drain()
 	err = l.w.write(func() {
 		l.w.log = append(l.w.log, leaf)
 		index = uint64(len(l.w.log) - 1)
