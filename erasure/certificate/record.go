@@ -55,7 +55,7 @@ type Record struct {
 // epoch and attempt was overwritten and read back.
 type Statement struct {
 	Holder      ID       `json:"holder"`
-	Kind        string   `json:"kind"`        // file, mirrored, mem, …
+	Kind        string   `json:"kind"`        // file, mirrored, pkcs11, …
 	Level       string   `json:"level"`       // what this holder reaches alone
 	Destroyed   []uint64 `json:"destroyed"`   // epochs of the shares that could be read before
 	Overwritten int      `json:"overwritten"` // slots

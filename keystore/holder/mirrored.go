@@ -49,7 +49,7 @@ func (p Passphrase) CreateFiles(paths ...string) (keystore.Holder, error) {
 	var by *sealing
 	if p != nil {
 		if !slices.ContainsFunc(paths, func(path string) bool { return !IsToken(path) }) {
-			return nil, keystore.Hinted("leave the passphrase out", "a token has a PIN: a passphrase seals files: %w", ErrPassphrase)
+			return nil, keystore.Hinted("leave the passphrase out: a token has a PIN", "making a root in a token: %w", ErrNotFiles)
 		}
 		keys := p.ring()
 		defer keys.close()

@@ -29,7 +29,7 @@ func (p Passphrase) Reseal(h keystore.Holder) error {
 		defer func() { h.caps.Sealed = len(files) > 0 && files[0].caps.Sealed }()
 	}
 	if len(files) == 0 {
-		return fmt.Errorf("changing the passphrase: %v has none: %w", h, ErrPassphrase)
+		return keystore.Hinted("a token has a PIN, which its own tools change", "changing the passphrase of the root: %w", ErrNotFiles)
 	}
 	var by *sealing
 	if p != nil {

@@ -94,7 +94,7 @@ func TestReseal(t *testing.T) {
 			})
 		}
 	}
-	if err := next.Reseal(nil); !errors.Is(err, holder.ErrPassphrase) {
+	if err := next.Reseal(nil); !errors.Is(err, holder.ErrNotFiles) {
 		t.Errorf("a holder without files: %v", err)
 	}
 }

@@ -30,6 +30,9 @@ type Passphrase func() ([]byte, error)
 // given, if any was.
 var ErrPassphrase = errors.New("the passphrase does not open the root")
 
+// ErrNotFiles says that a root without a file cannot have a passphrase.
+var ErrNotFiles = errors.New("only files can be sealed by a passphrase")
+
 // A sealed slot, docs/spec/holder-slot.md. The salt and the costs are those of the
 // file, so argon2id is computed once when it is opened and not for each epoch.
 const (

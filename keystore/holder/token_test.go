@@ -67,7 +67,7 @@ func TestTokenAndFile(t *testing.T) {
 		t.Errorf("the token still has a holder: %v", err)
 	}
 	words := holder.Passphrase(func() ([]byte, error) { return []byte("nine quiet herons"), nil })
-	if _, err := words.CreateFiles(token); !errors.Is(err, holder.ErrPassphrase) {
+	if _, err := words.CreateFiles(token); !errors.Is(err, holder.ErrNotFiles) {
 		t.Errorf("a token was sealed by a passphrase: %v", err)
 	}
 	if !holder.SameVolume(token, strings.Replace(token, "crm", "hr", 1)) || holder.SameVolume(token, file) {

@@ -20,7 +20,8 @@
 // holder is as good as the token's word that a destroyed key is gone, and that nobody
 // made a copy of it. Neither can be seen from here: the level is L0, and
 // [keystore.Caps] says why. SoftHSM writes its keys into files that it removes, and
-// whoever puts such a file back has the key again.
+// whoever puts such a file back has the key again; and it syncs nothing, so that a power
+// cut may take the live share, too.
 //
 // A token has no lock: that one program at a time uses it for a ledger is seen to by
 // the lock of the ledger. And the module that speaks for it runs inside our process: a
