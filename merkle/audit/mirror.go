@@ -25,8 +25,8 @@ type Mirror struct {
 	Log    *Log
 	// Parallel is how many files are fetched at once. Default 16.
 	Parallel int
-	// Again makes an update verify every file in the folder from the first on,
-	// and fetch anew what is wrong or missing.
+	// Again makes an update verify every file in the folder from the first on, those
+	// of earlier sizes too, and fetch anew what is wrong or missing.
 	Again bool
 	// Progress, if not nil, is called with the number of entries that are in the
 	// folder and of those that the head covers.
@@ -119,6 +119,11 @@ func (m *Mirror) Update(ctx context.Context) (Report, error) {
 	if err := m.fill(ctx, v, from); err != nil {
 		return Report{}, err
 	}
+	if m.Again {
+		if err := m.mendEarlier(v, k); err != nil {
+			return Report{}, err
+		}
+	}
 	if err := k.sync(); err != nil {
 		return Report{}, err
 	}
@@ -129,7 +134,12 @@ func (m *Mirror) Update(ctx context.Context) (Report, error) {
 	if err := m.disk.syncDir(m.dir); err != nil {
 		return Report{}, fmt.Errorf("syncing directory: %w", err)
 	}
-	if err := m.prune(shown.Size, have.Size, known.Size); err != nil {
+	if m.Again {
+		err = m.pruneAll(shown.Size)
+	} else {
+		err = m.prune(shown.Size, have.Size, known.Size)
+	}
+	if err != nil {
 		return Report{}, err
 	}
 	r := report()
@@ -200,15 +210,90 @@ func (m *Mirror) prune(size uint64, earlier ...uint64) error {
 			if w := merkle.TileWidthAt(l, index, old); w == 0 || merkle.TileWidthAt(l, index, size) < merkle.TileWidth {
 				continue
 			}
-			paths := []string{merkle.Tile{Level: l, Index: index, Width: merkle.TileWidth}.Path()}
-			if l == 0 {
-				paths = append(paths, merkle.EntriesPath(index, merkle.TileWidth))
+			if err := m.pruneTile(l, index); err != nil {
+				return err
 			}
-			for _, p := range paths {
-				if err := m.disk.removeAll(m.path(p + ".p")); err != nil {
-					return fmt.Errorf("removing what is no longer needed: %w", err)
-				}
+		}
+	}
+	return nil
+}
+
+// pruneAll is prune for all earlier sizes, also where an update was interrupted before
+// it came to that.
+func (m *Mirror) pruneAll(size uint64) error {
+	for l := range levels {
+		for index := range size >> (merkle.TileHeight * (uint(l) + 1)) {
+			if err := m.pruneTile(l, index); err != nil {
+				return err
 			}
+		}
+	}
+	return nil
+}
+
+// pruneTile removes what was there of a tile before it was full, and of its bundle.
+func (m *Mirror) pruneTile(level int, index uint64) error {
+	paths := []string{merkle.Tile{Level: level, Index: index, Width: merkle.TileWidth}.Path()}
+	if level == 0 {
+		paths = append(paths, merkle.EntriesPath(index, merkle.TileWidth))
+	}
+	for _, p := range paths {
+		if err := m.disk.removeAll(m.path(p + ".p")); err != nil {
+			return fmt.Errorf("removing what is no longer needed: %w", err)
+		}
+	}
+	return nil
+}
+
+// mendEarlier verifies the partial tiles and bundles that stand in the folder for
+// clients with an earlier head. Those of the newest head are right already; an earlier
+// one is its beginning.
+func (m *Mirror) mendEarlier(v *view, k *mirrorKeeper) error {
+	for l := range levels {
+		t := v.edgeTile(l)
+		if t.Width == 0 {
+			continue
+		}
+		var tiles, bundles [][]byte // of each width, from one on
+		whole := merkle.AppendTile(nil, v.edge[l])
+		for w := 1; w < t.Width; w++ {
+			tiles = append(tiles, whole[:w*merkle.HashSize])
+		}
+		if err := m.mend(k, tiles, func(w int) string { return merkle.Tile{Level: l, Index: t.Index, Width: w}.Path() }); err != nil {
+			return err
+		}
+		if l > 0 {
+			continue
+		}
+		path := merkle.EntriesPath(t.Index, t.Width)
+		bundle, err := m.disk.read(m.path(path), maxBundle)
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", path, err)
+		}
+		end := 0
+		for e, err := range merkle.BundleEntries(bundle, t.Width) {
+			if err != nil {
+				return fmt.Errorf("reading %s: %w", path, err)
+			}
+			end += 2 + len(e)
+			bundles = append(bundles, bundle[:end])
+		}
+		if err := m.mend(k, bundles, func(w int) string { return merkle.EntriesPath(t.Index, w) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mend writes those files anew that are there and are not what they should be.
+func (m *Mirror) mend(k *mirrorKeeper, want [][]byte, path func(width int) string) error {
+	for i, b := range want {
+		p := path(i + 1)
+		if _, err := m.disk.read(m.path(p), len(b)); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := k.put(p, b); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -196,10 +197,30 @@ func TestMirrorAgain(t *testing.T) {
 		t.Errorf("an update without anything new has written %d files", r.Written)
 	}
 	m.Again = true
-	if r := mustUpdate(t, m, 70000); r.Written != 7 {
-		t.Errorf("%d files were mended, want 7", r.Written)
+	// Of earlier sizes: two that are damaged, one that is well, and one that an update
+	// has not come to remove.
+	earlier := h.files(t, 69938)
+	for path, b := range map[string][]byte{
+		"tile/0/273.p/50": earlier["tile/0/273.p/50"][:40], "tile/entries/273.p/50": append([]byte("rot"), earlier["tile/entries/273.p/50"]...),
+		"tile/1/001.p/16": good["tile/1/001.p/17"][:16*merkle.HashSize], "tile/0/100.p/7": []byte("rot"),
+	} {
+		name := filepath.Join(dir, filepath.FromSlash(path))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	sameFiles(t, dir, good)
+	if r := mustUpdate(t, m, 70000); r.Written != 9 {
+		t.Errorf("%d files were mended, want 9", r.Written)
+	}
+	want := maps.Clone(good)
+	for _, path := range []string{"tile/0/273.p/50", "tile/entries/273.p/50"} {
+		want[path] = earlier[path]
+	}
+	want["tile/1/001.p/16"] = good["tile/1/001.p/17"][:16*merkle.HashSize]
+	sameFiles(t, dir, want)
 	// The right edge of three levels is always asked for, beside what was wrong.
 	if len(src.asked) > 9 {
 		t.Errorf("%d files were fetched to mend 7", len(src.asked))
