@@ -70,12 +70,19 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*Job, error) {
 		return nil, fmt.Errorf("writing an erasure request down: %w", err)
 	}
 	// It is known here before it is durable, so that a Resume that finds its rows leaves it alone.
+	soon := !j.deferred()
 	e.mu.Lock()
 	e.jobs[j.id] = j
+	if soon {
+		e.writing++
+	}
 	e.mu.Unlock()
 	err = e.request(ctx, j)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if soon {
+		defer e.written() // when it is in the queue
+	}
 	if err == nil {
 		err = e.usableLocked() // if not, the request is durable and will be resumed
 	}
@@ -194,17 +201,23 @@ func (e *Engine) loop() {
 			e.mu.Unlock()
 			return
 		}
-		n := e.share(e.queue)
+		e.mu.Unlock()
+		e.gather()
+		e.mu.Lock()
+		n := e.share(e.queue) // 0 where all were cancelled meanwhile
 		jobs := slices.Clone(e.queue[:n])
 		e.queue = slices.Delete(e.queue, 0, n)
 		e.mu.Unlock()
+		if n == 0 {
+			continue
+		}
 		e.epochs.Lock()
 		e.run(e.life, jobs) // whoever waits for a job is told
 		e.epochs.Unlock()
 	}
 }
 
-// share returns how many jobs of a queue may share an epoch; at least one.
+// share returns how many jobs of a queue may share an epoch; at least one, where there is one.
 func (e *Engine) share(queue []*job) int {
 	keys, people := 0, 0
 	for i, j := range queue {

@@ -146,6 +146,13 @@ type Options struct {
 	// Sweeping is told of every state that a sweep reaches. It must return soon.
 	Sweeping func(state string)
 
+	// Busy says whether the ledger has so much else to do that epochs are to leave it room, and Pause how far
+	// apart their beginnings then are at least: requests gather meanwhile. One that comes after a while of rest
+	// does not wait. 20 ms if 0; negative for none.
+	Busy  func() bool
+	Pause time.Duration
+
+	wait    func(ctx context.Context, c <-chan struct{}, most time.Duration)
 	at      func(s State) error // tests stop here
 	atSweep func(s sweepState) error
 }
@@ -168,11 +175,14 @@ type Engine struct {
 	o      Options
 
 	mu      sync.Mutex
-	jobs    map[ID]*job // open, known to this process
-	queue   []*job      // waiting for an epoch
-	running bool        // an epoch loop is running
-	ready   bool        // nothing is left of an earlier process
-	under   *underway   // an epoch that this process could not bring to its end
+	jobs    map[ID]*job   // open, known to this process
+	queue   []*job        // waiting for an epoch
+	running bool          // an epoch loop is running
+	began   time.Time     // the newest epoch
+	writing int           // requests that are being written down, and go into the next epoch
+	quiet   chan struct{} // closed when there are none; nil where nobody waits for that
+	ready   bool          // nothing is left of an earlier process
+	under   *underway     // an epoch that this process could not bring to its end
 	closed  bool
 	idle    sync.WaitGroup
 
@@ -202,6 +212,10 @@ func Open(ctx context.Context, tree *keystore.Tree, ledger Ledger, rows keystore
 	if o.MaxKeys == 0 {
 		o.MaxKeys = 10_000
 	}
+	if o.Pause == 0 {
+		o.Pause = defaultPause
+	}
+	o.wait = wait
 	if o.MaxRequests < 1 || o.MaxRequests > 1000 || o.MaxKeys < 1 || o.MaxKeys > 20_000 {
 		return nil, errors.New("opening the erasure engine: MaxRequests is 1 to 1,000, MaxKeys 1 to 20,000")
 	}

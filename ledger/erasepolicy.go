@@ -30,6 +30,10 @@ type ErasePolicy struct {
 	CoolingOff string `json:"cooling_off,omitempty"`
 	// SubjectsPerEpoch is how many people's keys one epoch destroys at most.
 	SubjectsPerEpoch int `json:"subjects_per_epoch,omitempty"`
+	// EpochPause is how many milliseconds apart two epochs begin at least while more than
+	// a thousand events a second are recorded: so long requests gather, and so much room
+	// appends have. 20 if 0, at most 10,000; -1 for none.
+	EpochPause int `json:"epoch_pause,omitempty"`
 	// Dependents are told of erasures before anything is destroyed.
 	Dependents []DependentCommand `json:"dependents,omitempty"`
 }
@@ -74,6 +78,9 @@ func (p *ErasePolicy) check() (approvers []merkle.Verifier, coolingOff event.Per
 	if p.SubjectsPerEpoch < 0 {
 		return nil, coolingOff, badConfig("erasing.subjects_per_epoch: %d", p.SubjectsPerEpoch)
 	}
+	if p.EpochPause < -1 || p.EpochPause > 10_000 {
+		return nil, coolingOff, badConfig("erasing.epoch_pause: %d", p.EpochPause)
+	}
 	names := make(map[string]bool)
 	for i, d := range p.Dependents {
 		if d.Name == "" || len(d.Command) == 0 || d.Seconds < 0 || names[d.Name] {
@@ -102,6 +109,7 @@ func (p *ErasePolicy) options(o *erasure.Options) error {
 		return err
 	}
 	o.Approvers, o.Approvals, o.MaxSubjects = approvers, p.need, p.SubjectsPerEpoch
+	o.Pause = time.Duration(p.EpochPause) * time.Millisecond
 	if !coolingOff.IsZero() {
 		o.NotBefore = coolingOff.After
 	}

@@ -389,6 +389,7 @@ func TestPolicyRefused(t *testing.T) {
 		"cooling_off":   {CoolingOff: "three days"},
 		"dependents[0]": {Dependents: []ledger.DependentCommand{{Name: "search"}}},
 		"subjects_per":  {SubjectsPerEpoch: -1},
+		"epoch_pause":   {EpochPause: -2},
 	} {
 		var c *ledger.ConfigError
 		if err := ledger.SetErasePolicy(w.dir, p); !errors.As(err, &c) || !strings.Contains(err.Error(), want) {

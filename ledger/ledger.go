@@ -132,6 +132,7 @@ type Ledger struct {
 	tree    *keystore.Tree
 	erasure *erasure.Engine
 
+	pace         pace
 	retireMost   int // keys in one epoch of a retention run
 	retirePeople int // people in it; 0: no bound of its own
 
@@ -498,7 +499,7 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 	}
 	l.keeper = newKeeper(l.tree)
 	go l.settle()
-	eo := erasure.Options{Now: o.Now, Order: &l.order, Progress: o.Erasing, MaxKeys: retireMost, Sweeper: l.sweeper, Unclaimed: func(c *erasure.Certificate) { l.keepUnclaimed(c, warn) }}
+	eo := erasure.Options{Now: o.Now, Order: &l.order, Busy: l.busy, Progress: o.Erasing, MaxKeys: retireMost, Sweeper: l.sweeper, Unclaimed: func(c *erasure.Certificate) { l.keepUnclaimed(c, warn) }}
 	if err := l.config.Erasing.options(&eo); err != nil {
 		l.stopSettling()
 		l.tree.Close()

@@ -110,7 +110,7 @@ func approvePolicyCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "policy",
 		Usage: "say what erasures of this ledger have to wait for",
-		Description: "Replaces the policy in lacuna.json; without flags it is taken away. Dependents that stand there stay. The ledger must not be open.\n" +
+		Description: "Replaces the policy in lacuna.json; without flags it is taken away. Dependents and epoch_pause that stand there stay. The ledger must not be open.\n" +
 			"The policy is as strong as that file: whoever can write it can erase. Certificates show who approved, to whoever knows the keys.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "ledger", Usage: "folder of the ledger", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
@@ -131,7 +131,7 @@ func approvePolicyCommand() *cli.Command {
 			p := ledger.ErasePolicy{Approvers: c.StringSlice("approver"), Approvals: c.Int("approvals"), Everything: c.Int("everything"),
 				CoolingOff: c.String("cooling-off"), SubjectsPerEpoch: c.Int("subjects-per-epoch")}
 			if config.Erasing != nil {
-				p.Dependents = config.Erasing.Dependents
+				p.Dependents, p.EpochPause = config.Erasing.Dependents, config.Erasing.EpochPause
 			}
 			return ledger.SetErasePolicy(c.String("ledger"), p)
 		},
