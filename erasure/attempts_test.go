@@ -172,3 +172,38 @@ func TestApproverGone(t *testing.T) {
 	}
 	w.settled("the approver is gone", certs, "s:ada")
 }
+
+// TestToldBeforeCrash stops while a dependent is told of a request that had waited: it is on its way then, and cannot
+// be taken back, whatever was not waited for.
+func TestToldBeforeCrash(t *testing.T) {
+	w := newWorld(t)
+	w.people()
+	told := false
+	w.o.Dependents = []Dependent{{Name: "search", Erase: func(context.Context, Told) error {
+		if !told {
+			told = true
+			w.stop()
+		}
+		return nil
+	}}}
+	if _, err := w.boot(); err != nil {
+		t.Fatal(err)
+	}
+	r := w.erasing("s:ada")
+	r.NotBefore = w.clock()
+	job, err := w.e.Submit(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if job, err = w.e.Start(job.ID()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := job.Wait(t.Context()); !errors.Is(err, errStopped) || !told {
+		t.Fatal(err)
+	}
+	certs, err := w.boot()
+	if err != nil || len(certs) != 1 || len(w.e.Waiting()) != 0 {
+		t.Fatalf("%d certificates, %d requests wait, %v", len(certs), len(w.e.Waiting()), err)
+	}
+	w.settled("told", certs, "s:ada")
+}

@@ -51,6 +51,12 @@ func (e *Engine) tellOf(ctx context.Context, j *job) error {
 	if len(j.who.Subject) == 0 {
 		return nil
 	}
+	if e.checked != nil && len(e.o.Dependents) > 0 {
+		// A request that had waited would wait again after a crash, and could be cancelled.
+		if err := e.checked(ctx); err != nil {
+			return fmt.Errorf("writing the state %s of an erasure: %w", Checked, err)
+		}
+	}
 	var reports []certificate.Dependent
 	for _, d := range e.o.Dependents {
 		r := certificate.Dependent{Name: d.Name}

@@ -27,8 +27,8 @@
 //	           names that place
 //
 // FENCED is remembered by the key pages, ROOTED and DESTROYED by the holders; what was COLLECTED is written
-// with PREPARED, and what DESTROYED says with SCRUBBED, whose rows go through the same sync as the record. CHECKED
-// and FENCED need none of their own: what they changed can be done again.
+// with PREPARED, and what DESTROYED says with SCRUBBED, whose rows go through the same sync as the record. FENCED
+// needs none of its own: what it changed can be done again. CHECKED needs one only where dependents are told.
 //
 //	REQUESTED  the request is written down, so that a crash cannot forget it
 //	CHECKED    the keys exist and are free
