@@ -32,6 +32,10 @@ type Publishing struct {
 	Cosigner *merkle.Cosigner
 	// Timeout is how long one witness may take. Default 10 s.
 	Timeout time.Duration
+	// Refresh is after how long Publish asks the witnesses for an unchanged head again,
+	// so that the time of the entry that comes next is bounded by a cosignature that is
+	// not older than that. Default 1 h; negative for never.
+	Refresh time.Duration
 	// Alarm is told when a witness stops or begins to answer, and when heads stop or
 	// begin to satisfy the policy: once for each change, not for each try. It must
 	// return soon. Nil: the Logger is told instead.
@@ -61,7 +65,10 @@ type Cosigner interface {
 	Cosign(ctx context.Context, signed []byte, old uint64, prove func(ctx context.Context, old uint64) ([]merkle.Hash, error)) (lines []byte, err error)
 }
 
-const defaultTimeout = 10 * time.Second
+const (
+	defaultTimeout = 10 * time.Second
+	defaultRefresh = time.Hour
+)
 
 // minPause is the shortest time between two heads that are signed to be published.
 const minPause = time.Second
@@ -87,6 +94,9 @@ func (o *Publishing) on() bool { return len(o.Policy) > 0 || o.Cosigner != nil }
 func (o *Publishing) fill() error {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
+	}
+	if o.Refresh == 0 {
+		o.Refresh = defaultRefresh
 	}
 	if o.Timeout < 0 {
 		return errors.New("a negative timeout for witnesses")
@@ -123,7 +133,7 @@ type publisher struct {
 	written []byte    // newest policy in the rows
 	known   []uint64  // for each witness, the size it cosigned last as far as is known
 	states  []string  // for each witness, and at the end for the policy, what was last told
-	signed  time.Time // when the pending head was signed
+	signed  time.Time // when the pending head was signed, or witnesses were asked for it again
 }
 
 // pending is a head that cosignatures are collected for.
@@ -132,7 +142,8 @@ type pending struct {
 	own      []byte // the same with no signatures but the log's own, for witnesses
 	answered []bool
 	archived bool
-	passed   bool // a witness says that it has gone on to a later head
+	again    []byte // own with the newest cosignatures, where the head was archived before they were asked for
+	passed   bool   // a witness says that it has gone on to a later head
 }
 
 func newPublisher(l *Log) (*publisher, error) {
@@ -256,6 +267,8 @@ func (p *publisher) round(ctx context.Context) error {
 		if err := p.begin(ctx); err != nil {
 			return err
 		}
+	} else {
+		p.askAgain()
 	}
 	if err := p.archiveIfSatisfied(ctx); err != nil {
 		return err
@@ -265,6 +278,9 @@ func (p *publisher) round(ctx context.Context) error {
 		return err
 	}
 	if p.pending.archived {
+		if err := p.archiveAgain(ctx); err != nil {
+			return err
+		}
 		p.tell(len(p.o.Witnesses), "", nil)
 		return nil
 	}
@@ -305,7 +321,7 @@ func (p *publisher) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p.pending.head.Signed = merged
+		p.pending.head.Signed, p.pending.again = merged, h.Signed
 	}
 	p.opts.seams.publishing("signed")
 	return nil

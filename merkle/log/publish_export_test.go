@@ -35,6 +35,7 @@ func ShowEarly(o *Options) {
 // Keys of the rows of published heads.
 var (
 	ArchiveKey = archiveKey
+	LatestKey  = latestKey
 	PolicyKey  = policyKey
 	AheadKey   = aheadKey
 )

@@ -197,13 +197,17 @@ func (p *publisher) take(a answer) error {
 	if err == nil && len(cs) == 0 {
 		err = errors.New("the answer has no cosignature of its keys")
 	}
+	again := p.pending.again
+	if err == nil && again != nil {
+		again, err = addLines(again, note, w.Verifiers...)
+	}
 	if err == nil {
 		note, err = addLines(p.pending.head.Signed, note, w.Verifiers...)
 	}
 	if err != nil {
 		return &RefusedError{Err: err}
 	}
-	p.pending.head.Signed = note
+	p.pending.head.Signed, p.pending.again = note, again
 	p.pending.answered[a.witness] = true
 	p.known[a.witness] = p.pending.head.Size
 	return nil

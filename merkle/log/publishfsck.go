@@ -17,7 +17,8 @@ func publishedPlace(size uint64) string { return fmt.Sprintf("published head %d"
 func isArchiveKey(key []byte) bool {
 	_, policy := parsePolicyKey(key)
 	_, err := parseIndexKey(key, spaceHead)
-	return policy || err == nil || bytes.Equal(key, aheadKey)
+	_, latest := parseLatestKey(key)
+	return policy || latest || err == nil || bytes.Equal(key, aheadKey)
 }
 
 // readArchive checks the signatures of every published head, and that it satisfied
@@ -44,6 +45,16 @@ func (f *fsck) readArchive(ctx context.Context) error {
 			return
 		}
 		policies[size] = p
+	})
+	if err != nil {
+		return err
+	}
+	// The policy may have changed since the head was published, and it was held to the
+	// one in force when its cosignatures came.
+	err = f.each(ctx, spaceHead, []byte{spaceHead, archiveLatestSpace}, func(key, v []byte) {
+		if size, ok := parseLatestKey(key); ok {
+			f.publishedHead(size, v, nil)
+		}
 	})
 	if err != nil {
 		return err

@@ -214,10 +214,10 @@ func (d rowReader) newestPolicy(size uint64) ([]byte, error) {
 }
 
 // Covering returns the published heads that bound the time of an entry: the
-// oldest that covers it, and the newest that does not. Cosignatures of the first
-// say when the entry was there already, those of the second when it was not yet
-// in any tree that the cosigner had seen. A head that there is none of has no
-// Signed.
+// oldest that covers it, with its first cosignatures, and the newest that does not,
+// with its last. Cosignatures of the first say when the entry was there already,
+// those of the second when it was not yet in any tree that the cosigner had seen. A
+// head that there is none of has no Signed.
 func (l *Log) Covering(ctx context.Context, index uint64) (covering, before Head, err error) {
 	s := l.Snapshot()
 	defer s.Close()
@@ -227,6 +227,9 @@ func (l *Log) Covering(ctx context.Context, index uint64) (covering, before Head
 	d := rowReader{s.v.snap}
 	if covering, _, err = l.archivedFrom(d, index+1); err == nil {
 		before, _, err = l.archivedBelow(d, index+1)
+	}
+	if err == nil {
+		before, err = l.latest(d, before)
 	}
 	if err != nil {
 		return Head{}, Head{}, fmt.Errorf("heads around entry %d: %w", index, err)
