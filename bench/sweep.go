@@ -3,12 +3,18 @@ package bench
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/lacunalog/lacuna/ledger"
 )
 
-// UnitSweep is how long a sweep takes for a million entries.
-const UnitSweep = "s/million"
+// Units of a sweep, each for a million entries.
+const (
+	UnitSweep    = "s/million"
+	UnitSweepCPU = "cpu-s/million"
+	UnitCut      = "cut-s/million"  // of that, until the lists of the living are written anew
+	UnitCopy     = "copy-s/million" // and from then on until every entry is copied
+)
 
 // Sweep erases so many people, from the last on, and sweeps; with a load, while so
 // many events are recorded in a second about the others. writes is how many bytes the
@@ -25,13 +31,22 @@ func (s *Sandbox) Sweep(ctx context.Context, erase, load int, writes int64) (*Re
 	r := &Result{Name: fmt.Sprintf("Sweep/entries=%d/people=%d", entries, s.People), N: 1}
 	sweep := func() error {
 		m := Start()
-		_, err := s.Ledger.Sweep(ctx, ledger.SweepOptions{Rate: writes})
+		var cut, copied time.Time
+		_, err := s.Ledger.Sweep(ctx, ledger.SweepOptions{Rate: writes, Progress: func(stage string, _, _ uint64) {
+			if stage == "events" {
+				if copied = time.Now(); cut.IsZero() {
+					cut = copied
+				}
+			}
+		}})
 		u := m.Stop()
 		millions := float64(entries) / 1e6
 		r.add("ns/op", float64(u.Elapsed.Nanoseconds()))
 		r.add(UnitSweep, u.Elapsed.Seconds()/millions)
+		r.add(UnitCut, cut.Sub(m.began).Seconds()/millions)
+		r.add(UnitCopy, copied.Sub(cut).Seconds()/millions)
 		if u.CPU > 0 {
-			r.add("cpu-s/million", u.CPU.Seconds()/millions)
+			r.add(UnitSweepCPU, u.CPU.Seconds()/millions)
 		}
 		r.during(u.Busy)
 		return err

@@ -37,6 +37,7 @@ var tables = map[string]block{
 	"open":    openTable,
 	"proof":   proofTable,
 	"erase":   eraseTable,
+	"sweep":   sweepTable,
 	"ways":    waysTable,
 	"profile": profileTable,
 	"seal":    sealTable,

@@ -85,6 +85,8 @@ func TestRender(t *testing.T) {
 	}
 	rs = append(rs, result("Proof/leaves=10000000", bench.UnitProveP50, 90.0, bench.UnitProveP99, 300.0, bench.UnitVerifyP50, 7.0, bench.UnitVerifyP99, 9.0),
 		result("Erase/people=1000/at-once=16", bench.UnitDestroyedP50, 9.0, bench.UnitDestroyedP99, 10.0, bench.UnitRecordedP50, 11.0, bench.UnitRecordedP99, 12.0))
+	rs = append(rs, result("Sweep/entries=1000000/people=100000", bench.UnitSweep, 8.0, bench.UnitCut, 3.0, bench.UnitCopy, 4.0, bench.UnitSweepCPU, 10.0),
+		result("Sweep/entries=1000000/people=99000/load=20000/rate=16000000", bench.UnitSweep, 45.0, bench.UnitCut, 9.0, bench.UnitCopy, 35.0, bench.UnitSweepCPU, 12.0, bench.UnitRate, 19_000.0, bench.UnitKept, 0.95))
 	for i, way := range []string{"lacuna", "flat", "postgres", "lacuna", "flat", "postgres"} {
 		rs = append(rs, result("EraseBy/way="+way+"/people=300000", bench.UnitDestroyedP50, 2.0+float64(i), bench.UnitDestroyedP99, 20.0))
 	}
@@ -101,6 +103,7 @@ func TestRender(t *testing.T) {
 		"open g.jsonl":            {"| cgo | a clean stop | 10,000,000 | 3 | 200 [100–400] |  | 90 |", "| cgo | `kill -9` | 10,200,000 | 3 | 2,000 [1,000–4,000] | 4,000 [2,000–8,000] | 90 |"},
 		"proof g.jsonl":           {"| cgo | 10,000,000 | 90.0 | 300 | 7.00 | 9.00 |"},
 		"erase g.jsonl":           {"| 1,000 | 16 | 9.00 | 10.0 | 11.0 | 12.0 |"},
+		"sweep g.jsonl":           {"| 1,000,000 | 100,000 |  | 8.00 | 3.00 | 4.00 | 10.0 |  |  |\n", "| 1,000,000 | 99,000 | 16.0 | 45.0 | 9.00 | 35.0 | 12.0 | 19,000 | 95 % |\n"},
 		"ways g.jsonl":            {"| Lacuna, the whole erasure | 300,000 | 3.50 [2.00–5.00] | 20.0 |  |  |\n", "| one table, sealed anew | 300,000 | 4.50 [3.00–6.00] | 20.0 | 1.35 [1.20–1.50] |  |\n", "| 1.70 [1.40–2.00] | 75 %, after `VACUUM FULL` and a checkpoint |\n"},
 		"targets a.jsonl g.jsonl": {
 			"| ÷ Tessera indexed, 1 caller | ≥ 6.00 × | 10.0 | reached |", "| ÷ Tessera indexed, 64 callers | ≥ 3.00 × | not measured | |",

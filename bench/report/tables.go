@@ -134,6 +134,29 @@ func eraseTable(b *bytes.Buffer, recs []bench.Record) error {
 	return nil
 }
 
+// sweepTable says how long sweeps take, and what is left of a load meanwhile.
+func sweepTable(b *bytes.Buffer, recs []bench.Record) error {
+	b.WriteString("| entries | people | may write MB/s | s per million entries | of that, listing | copying | CPU s per million | events/s meanwhile | of what there were before |\n" +
+		"| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	for _, r := range of(recs, "Sweep") {
+		f := r.Figures
+		number := func(label string) float64 {
+			n, _ := strconv.ParseFloat(r.Label(label), 64)
+			return n
+		}
+		writes, events, kept := "", "", ""
+		if rate := number("rate"); rate > 0 {
+			writes = figure(rate / 1e6)
+		}
+		if number("load") > 0 {
+			events, kept = group(f[bench.UnitRate]), fmt.Sprintf("%.0f %%", 100*f[bench.UnitKept])
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", group(number("entries")), group(number("people")), writes,
+			figure(f[bench.UnitSweep]), figure(f[bench.UnitCut]), figure(f[bench.UnitCopy]), figure(f[bench.UnitSweepCPU]), events, kept)
+	}
+	return nil
+}
+
 // waysTable compares ways to erase one of many people: the medians of all rounds, how
 // often ours goes into them, and what a search finds afterwards.
 func waysTable(b *bytes.Buffer, recs []bench.Record) error {

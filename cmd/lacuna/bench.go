@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -81,9 +83,9 @@ func benchCommand() *cli.Command {
 				Flags: append([]cli.Flag{
 					&cli.IntFlag{Name: "people", Usage: "people in the ledger", Value: 100_000},
 					&cli.IntFlag{Name: "events", Usage: "events about each of them", Value: 10},
-					&cli.IntFlag{Name: "erase", Usage: "people that are erased before", Value: 100},
-					&cli.Float64Flag{Name: "load", Usage: "events a second that are recorded meanwhile"},
-					&cli.Float64Flag{Name: "rate", Usage: "megabytes a second that the sweep may write"},
+					&cli.IntFlag{Name: "erase", Usage: "people that are erased before each sweep", Value: 100},
+					&cli.Float64SliceFlag{Name: "load", Usage: "events a second that are recorded meanwhile; several: a sweep with each", Value: cli.NewFloat64Slice(0)},
+					&cli.Float64SliceFlag{Name: "rate", Usage: "megabytes a second that the sweep may write, 0 for as fast as it can; several: a sweep with each", Value: cli.NewFloat64Slice(0)},
 				}, shared...),
 				Action: measure(benchSweep),
 			},
@@ -415,9 +417,14 @@ func benchKeys(m *measurement) error {
 }
 
 func benchSweep(m *measurement) error {
-	ctx, people := m.Context.Context, m.Int("people")
-	if m.Int("erase") >= people {
-		return usage(fmt.Errorf("erasing %d of %d people: somebody has to be left", m.Int("erase"), people))
+	ctx, people, loads, rates := m.Context.Context, m.Int("people"), m.Float64Slice("load"), m.Float64Slice("rate")
+	if gone := m.Int("erase") * len(loads) * len(rates); gone >= people {
+		return usage(fmt.Errorf("erasing %d of %d people: somebody has to be left", gone, people))
+	}
+	for _, n := range slices.Concat(loads, rates) {
+		if n < 0 || n > 1e6 || math.IsNaN(n) {
+			return usage(fmt.Errorf("--load or --rate %v: want 0 to a million", n))
+		}
 	}
 	s, err := bench.NewSandbox(ctx, m.dir, people)
 	if err != nil {
@@ -431,11 +438,18 @@ func benchSweep(m *measurement) error {
 		}
 	}
 	m.start()
-	r, err := s.Sweep(ctx, m.Int("erase"), int(m.Float64("load")), int64(m.Float64("rate")*1e6))
-	if err != nil {
-		return err
+	for _, load := range loads {
+		for _, rate := range rates {
+			r, err := s.Sweep(ctx, m.Int("erase"), int(load), int64(rate*1e6))
+			if err != nil {
+				return err
+			}
+			if err := m.print(r); err != nil {
+				return err
+			}
+		}
 	}
-	return m.print(r)
+	return nil
 }
 
 func benchProof(m *measurement) error {
