@@ -27,14 +27,17 @@ import (
 // BlockLeaves is the number of leaves in a block.
 const BlockLeaves = 4096
 
-// An ErasedSet is the commitment of one sweep. It keeps one node for each block; bits and blinds are asked
-// for again where something is proven.
+// An ErasedSet is the commitment of one sweep. It keeps one node for each block, and the hashes of one; bits and
+// blinds are asked for again where something is proven.
 type ErasedSet struct {
 	g      uint32
 	size   uint64
 	erased func(i uint64) bool
 	blind  func(i uint64) [32]byte
 	levels [][]SumNode
+
+	inside      [][]Digest // the hashes inside the block that was proven last
+	insideBlock uint64
 }
 
 // NewErasedSet commits to the bits of the leaves below size in generation g. Its functions are called by
@@ -57,7 +60,7 @@ func NewErasedSet(g uint32, size uint64, erased func(i uint64) bool, blind func(
 						blocks[b].Count++
 					}
 				}
-				blocks[b].Hash = fold(hashes, nil, 0)
+				blocks[b].Hash = fold(hashes)
 			}
 		})
 	}
@@ -99,15 +102,34 @@ func (s *ErasedSet) Root() Digest { return s.root().Hash }
 
 func (s *ErasedSet) root() SumNode { return s.levels[len(s.levels)-1][0] }
 
-// Prove shows the bit of one leaf.
+// Prove shows the bit of one leaf. Leaves that are proven in their order cost the hashes of each block once.
+// It is for one goroutine at a time.
 func (s *ErasedSet) Prove(i uint64) (*BitProof, error) {
 	if i >= s.size {
 		return nil, fmt.Errorf("proving the bit of leaf %d of %d: there is no such leaf", i, s.size)
 	}
 	b := i / BlockLeaves
 	p := &BitProof{Index: i, Erased: s.erased(i), Blind: s.blind(i), Count: s.levels[0][b].Count, Path: []Digest{}, Blocks: s.path(b)}
-	fold(s.bitHashes(b, nil), &p.Path, int(i%BlockLeaves))
+	at := int(i % BlockLeaves)
+	for _, level := range s.insideOf(b) {
+		if beside := at ^ 1; beside < len(level) {
+			p.Path = append(p.Path, level[beside])
+		}
+		at /= 2
+	}
 	return p, nil
+}
+
+// insideOf returns the hashes inside a block, level by level, and keeps them for the next proof.
+func (s *ErasedSet) insideOf(b uint64) [][]Digest {
+	if s.inside == nil || s.insideBlock != b {
+		s.inside, s.insideBlock = [][]Digest{s.bitHashes(b, nil)}, b
+		for level := s.inside[0]; len(level) > 1; {
+			level = foldOnce(make([]Digest, (len(level)+1)/2), level)
+			s.inside = append(s.inside, level)
+		}
+	}
+	return s.inside
 }
 
 // ProveBlock shows every bit of one block.
@@ -174,24 +196,24 @@ func innerHash(l, r Digest) Digest {
 	return sha256.Sum256(b[:])
 }
 
-// fold computes the root of the tree inside a block, in place. Where path is given it appends the hashes
-// beside the way from leaf at.
-func fold(hashes []Digest, path *[]Digest, at int) Digest {
+// fold computes the root of the tree inside a block, in place.
+func fold(hashes []Digest) Digest {
 	for len(hashes) > 1 {
-		if path != nil && at^1 < len(hashes) {
-			*path = append(*path, hashes[at^1])
-		}
-		n := (len(hashes) + 1) / 2
-		for i := range n {
-			if 2*i+1 == len(hashes) {
-				hashes[i] = hashes[2*i]
-			} else {
-				hashes[i] = innerHash(hashes[2*i], hashes[2*i+1])
-			}
-		}
-		hashes, at = hashes[:n], at/2
+		hashes = foldOnce(hashes[:(len(hashes)+1)/2], hashes)
 	}
 	return hashes[0]
+}
+
+// foldOnce computes the next level of the tree inside a block, half as many hashes. It may be in place.
+func foldOnce(up, hashes []Digest) []Digest {
+	for i := range up {
+		if 2*i+1 == len(hashes) {
+			up[i] = hashes[2*i]
+		} else {
+			up[i] = innerHash(hashes[2*i], hashes[2*i+1])
+		}
+	}
+	return up
 }
 
 // blocksOf is the number of blocks of size leaves.

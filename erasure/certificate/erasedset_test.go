@@ -99,13 +99,15 @@ func TestErasedSet(t *testing.T) {
 			}
 			return
 		}
-		i := rapid.Uint64Range(0, s.Size()-1).Draw(t, "leaf")
-		p, err := s.Prove(i)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := p.Verify(s.Generation(), s.Size(), s.Total(), s.Root()); err != nil || got != erased(i) {
-			t.Fatalf("leaf %d: %v, %v", i, got, err)
+		var i uint64
+		for _, i = range rapid.SliceOfN(rapid.Uint64Range(0, s.Size()-1), 1, 4).Draw(t, "leaves") {
+			p, err := s.Prove(i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := p.Verify(s.Generation(), s.Size(), s.Total(), s.Root()); err != nil || got != erased(i) {
+				t.Fatalf("leaf %d: %v, %v", i, got, err)
+			}
 		}
 		b, err := s.ProveBlock(i / BlockLeaves)
 		if err != nil {

@@ -96,7 +96,7 @@ func (p *BlockProof) Verify(g uint32, size, total uint64, root Digest) error {
 		i := p.Block*BlockLeaves + uint64(j)
 		hashes[j] = bitHash(g, i, p.Erased(i), [32]byte(p.Blinds[32*j:]))
 	}
-	return verifySum(SumNode{Count: p.Total(), Hash: fold(hashes, nil, 0)}, p.Block, p.Blocks, size, total, root)
+	return verifySum(SumNode{Count: p.Total(), Hash: fold(hashes)}, p.Block, p.Blocks, size, total, root)
 }
 
 // Erased reports the bit of leaf i, which must be one of the block.
