@@ -346,7 +346,7 @@ func (a *appender) one(q sent) error {
 
 func (a *appender) answer(line int, r ledger.Recorded) error {
 	if a.c.Bool("json") {
-		j := jsonv1.Recorded{Line: line, ID: r.ID, Type: r.Type, Purpose: r.Purpose, Time: r.Recorded.UTC(), Replayed: r.Replayed, Unchanged: r.Unchanged}
+		j := jsonv1.Recorded{Line: line, ID: r.ID, Type: r.Type, Purpose: r.Purpose, Time: event.FormatTime(r.Recorded), Replayed: r.Replayed, Unchanged: r.Unchanged}
 		if !r.Unchanged {
 			j.Index, j.LeafHash = &r.Index, r.Leaf.String()
 		}

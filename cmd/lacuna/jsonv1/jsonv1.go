@@ -6,15 +6,15 @@ import "time"
 
 // Recorded is one line of `lacuna append --json` for each event recorded.
 type Recorded struct {
-	Line     int       `json:"line,omitempty"`
-	ID       string    `json:"id"`
-	Type     string    `json:"type,omitempty"`
-	Purpose  string    `json:"purpose,omitempty"`
-	Index    *uint64   `json:"index,omitempty"`     // absent where nothing had to be recorded
-	LeafHash string    `json:"leaf_hash,omitempty"` // base64
-	Time     time.Time `json:"recorded_time"`
-	Replayed bool      `json:"replayed,omitempty"`
-	Warnings []Reason  `json:"warnings,omitempty"`
+	Line     int      `json:"line,omitempty"`
+	ID       string   `json:"id"`
+	Type     string   `json:"type,omitempty"`
+	Purpose  string   `json:"purpose,omitempty"`
+	Index    *uint64  `json:"index,omitempty"`     // absent where nothing had to be recorded
+	LeafHash string   `json:"leaf_hash,omitempty"` // base64
+	Time     string   `json:"recorded_time"`       // as _recorded in the sealed event
+	Replayed bool     `json:"replayed,omitempty"`
+	Warnings []Reason `json:"warnings,omitempty"`
 	// Unchanged: the register says this already, and nothing was recorded.
 	Unchanged bool `json:"unchanged,omitempty"`
 }
