@@ -13,7 +13,7 @@ import (
 
 // mayDisclose refuses a data.disclosed that May would not allow, with May's own
 // reasons: data is not passed on first and excused afterwards.
-func (l *Ledger) mayDisclose(state *consent.State, ev *event.Event, now time.Time) error {
+func mayDisclose(reg *event.Register, state *consent.State, ev *event.Event, now time.Time) error {
 	if ev.Type() != "data.disclosed" {
 		return nil
 	}
@@ -21,7 +21,7 @@ func (l *Ledger) mayDisclose(state *consent.State, ev *event.Event, now time.Tim
 	if v, ok := ev.Get("attributes"); ok {
 		_ = json.Unmarshal(v, &q.Categories) // the schema has checked that it is a list of strings
 	}
-	a := state.May(q, l.register.Load(), now)
+	a := state.May(q, reg, now)
 	if a.Decision == consent.Allow {
 		return nil
 	}

@@ -103,7 +103,7 @@ func (l *Ledger) submit(ctx context.Context, stripe *stripe, s *Submission, pers
 	if err != nil {
 		return err
 	}
-	full, warnings, state, err := l.fill(sub, short, s.at)
+	full, warnings, state, err := l.fill(l.register.Load(), sub.speculative, short, s.at)
 	if err != nil {
 		return l.noteDenied(ctx, stripe, sub, person, err, s.at)
 	}
@@ -117,39 +117,15 @@ func (l *Ledger) submit(ctx context.Context, stripe *stripe, s *Submission, pers
 	return nil
 }
 
-// Check returns the full form of a request as it would be sealed now, and
-// records nothing.
-func (l *Ledger) Check(ctx context.Context, short *event.Event) ([]*event.Event, []event.Warning, error) {
-	if err := l.gate.enter(); err != nil {
-		return nil, nil, err
-	}
-	defer l.gate.leave()
-	now := l.now()
-	person := short.Str("subject")
-	if isRegister(short) || person == "" {
-		return event.Fill(l.fillContext(now, nil), short)
-	}
-	stripe := l.subjects.stripe(person)
-	stripe.mu.Lock()
-	defer stripe.mu.Unlock()
-	sub, err := l.subject(ctx, stripe, person)
-	if err != nil {
-		return nil, nil, err
-	}
-	full, warnings, _, err := l.fill(sub, short, now)
-	return full, warnings, err
-}
-
-// fill fills the short form and applies the result to the person's speculative
-// state, which says whether the transition is allowed.
-func (l *Ledger) fill(sub *subject, short *event.Event, now time.Time) ([]*event.Event, []event.Warning, *consent.State, error) {
-	full, warnings, err := event.Fill(l.fillContext(now, sub.speculative), short)
+// fill fills the short form and applies the result to the person's state, which says
+// whether the transition is allowed.
+func (l *Ledger) fill(reg *event.Register, state *consent.State, short *event.Event, now time.Time) ([]*event.Event, []event.Warning, *consent.State, error) {
+	full, warnings, err := event.Fill(event.Context{Now: now, Register: reg, Actor: l.actor, Facts: state}, short)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	state := sub.speculative
 	for _, ev := range full {
-		if err := l.mayDisclose(state, ev, now); err != nil {
+		if err := mayDisclose(reg, state, ev, now); err != nil {
 			return nil, nil, nil, err
 		}
 		// The index is not known yet. It only breaks ties between equal times, and

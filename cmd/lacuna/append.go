@@ -24,7 +24,7 @@ func appendCommand() *cli.Command {
 		Description: "Each line is one event, in short or full form. The first refused line stops, with what was recorded before it recorded;\n" +
 			"the same file can be sent again: an event with an id is recorded once. Exit 16 where a line was refused.",
 		Flags: ledgerFlags(
-			&cli.BoolFlag{Name: "check", Usage: "record nothing; print the full form as it would be sealed"},
+			&cli.BoolFlag{Name: "check", Usage: "record nothing; print the full form as it would be sealed, as if the lines before had been recorded"},
 			&cli.BoolFlag{Name: "continue", Usage: "go on after a refused line"},
 		),
 		Action: func(c *cli.Context) error {
@@ -57,6 +57,7 @@ func appendCommand() *cli.Command {
 type appender struct {
 	c       *cli.Context
 	ledger  *ledger.Ledger
+	checker *ledger.Checker // of everything that --check is given
 	out     *bufio.Writer
 	queue   chan sent
 	printed chan error // what stopped the printing, nil at the end
@@ -79,7 +80,7 @@ const (
 )
 
 func newAppender(c *cli.Context, l *ledger.Ledger) *appender {
-	a := &appender{c: c, ledger: l, out: bufio.NewWriter(c.App.Writer), queue: make(chan sent, window), printed: make(chan error, 1)}
+	a := &appender{c: c, ledger: l, checker: l.Checker(), out: bufio.NewWriter(c.App.Writer), queue: make(chan sent, window), printed: make(chan error, 1)}
 	go a.print()
 	return a
 }
@@ -275,11 +276,14 @@ func (a *appender) submit(p parsed, q *sent) (err error) {
 		q.s, err = a.ledger.Submit(a.c.Context, p.ev)
 		return err
 	}
-	full, warnings, err := a.ledger.Check(a.c.Context, p.ev)
-	for _, w := range warnings {
+	r, err := a.checker.Check(a.c.Context, p.ev)
+	for _, w := range r.Warnings {
 		fmt.Fprintf(a.c.App.ErrWriter, "line %d: warning: %s %s: %s\n", p.line, w.Reason, w.Path, w.Text)
 	}
-	q.full = full
+	if r.Replayed {
+		fmt.Fprintf(a.c.App.ErrWriter, "line %d: recorded before, or further up\n", p.line)
+	}
+	q.full = r.Full
 	return err
 }
 

@@ -43,9 +43,12 @@ func recordOne(c *cli.Context, l *ledger.Ledger, text []byte) error {
 		ev, err = withFiles(ev, ".")
 	}
 	if err == nil && c.Bool("check") {
-		var full []*event.Event
-		if full, _, err = l.Check(c.Context, ev); err == nil {
-			for _, f := range full {
+		var r ledger.Checked
+		if r, err = l.Checker().Check(c.Context, ev); err == nil {
+			if r.Replayed {
+				fmt.Fprintln(c.App.ErrWriter, "recorded before")
+			}
+			for _, f := range r.Full {
 				fmt.Fprintf(c.App.Writer, "%s\n", f.Canonical())
 			}
 			return nil
