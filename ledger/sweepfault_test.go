@@ -223,5 +223,10 @@ func checkSwept(ctx context.Context, l *ledger.Ledger, erased uint64) error {
 	if len(r.Problems) > 0 || r.Swept != erased {
 		return fmt.Errorf("%d entries swept, %d erased: %s", r.Swept, erased, strings.Join(r.Problems, "; "))
 	}
-	return nil
+	return l.Log().Scan(ctx, []byte{'j'}, []byte{'j' + 1}, func(k, _ []byte) error {
+		if k[1] != 'e' && k[1] != 's' { // records and sweeps
+			return fmt.Errorf("a row %q of an erasure job is left", k[1])
+		}
+		return nil
+	})
 }
