@@ -238,3 +238,6 @@ func ListsByRow(ctx context.Context, l *Ledger) (map[keystore.Ref][]uint64, erro
 		})
 	})
 }
+
+// RaiseFeeds does what an erasure does when its keys are fenced.
+func RaiseFeeds(l *Ledger) error { return l.feeds.raise(l.log) }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/lacunalog/lacuna/ledger/event"
@@ -39,6 +40,7 @@ type feeds struct {
 	mu   sync.Mutex
 	seen map[string]uint64
 	mark map[string]uint64
+	kept map[string]uint64 // marks whose rows are queued
 }
 
 // feedAt is where in a feed a request stands.
@@ -70,7 +72,7 @@ var errFeedRow = errors.New("a row of a feed is malformed")
 
 // loadFeeds reads the marks.
 func loadFeeds(ctx context.Context, lg *log.Log) (*feeds, error) {
-	f := &feeds{seen: make(map[string]uint64), mark: make(map[string]uint64)}
+	f := &feeds{seen: make(map[string]uint64), mark: make(map[string]uint64), kept: make(map[string]uint64)}
 	err := lg.Scan(ctx, []byte{spaceFeeds}, []byte{spaceFeeds + 1}, func(k, v []byte) error {
 		if len(k) < 3 || len(v) != 8 {
 			return errFeedRow
@@ -79,7 +81,7 @@ func loadFeeds(ctx context.Context, lg *log.Log) (*feeds, error) {
 		case feedSeen:
 			f.seen[string(k[2:])] = n
 		case feedMark:
-			f.mark[string(k[2:])] = n
+			f.mark[string(k[2:])], f.kept[string(k[2:])] = n, n
 		default:
 			return errFeedRow
 		}
@@ -123,14 +125,18 @@ func (f *feeds) see(lg *log.Log, at *feedAt) error {
 	return nil
 }
 
-// raise makes the newest number of each feed its mark, and queues that.
+// raise makes the newest number of each feed its mark, and queues that. Where it
+// cannot be queued, what is in memory forbids more than what is written: that is the
+// safe side, and the next erasure queues it.
 func (f *feeds) raise(lg *log.Log) error {
 	f.mu.Lock()
 	var rows []log.Row
+	raised := make(map[string]uint64)
 	for feed, seq := range f.seen {
-		if mark, ok := f.mark[feed]; !ok || seq > mark {
-			rows = append(rows, feedRow(feedMark, feed, seq))
-			f.mark[feed] = seq
+		f.mark[feed] = max(f.mark[feed], seq)
+		if kept, ok := f.kept[feed]; !ok || f.mark[feed] > kept {
+			raised[feed] = f.mark[feed]
+			rows = append(rows, feedRow(feedMark, feed, raised[feed]))
 		}
 	}
 	f.mu.Unlock()
@@ -138,9 +144,11 @@ func (f *feeds) raise(lg *log.Log) error {
 		return nil
 	}
 	if _, err := enqueueChange(lg, log.Change{Set: rows, CanWait: true}); err != nil {
-		// What is in memory forbids more than what is written: that is the safe side.
 		return fmt.Errorf("writing the marks of feeds: %w", err)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	maps.Copy(f.kept, raised)
 	return nil
 }
 

@@ -1,11 +1,13 @@
 package ledger_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/lacunalog/lacuna/ledger"
+	"github.com/lacunalog/lacuna/merkle/log"
 )
 
 const fed = `{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer","feed":"crm","feed_seq":%d}`
@@ -97,5 +99,29 @@ func TestFeedRefused(t *testing.T) {
 		if !refusedWith(err, reason) {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+// TestMarkOnFullDisk lets an erasure begin that cannot write the marks of feeds down, and then another that can: no
+// queue brings back whom that erased, also after a restart.
+func TestMarkOnFullDisk(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	must(t, l, fed, "p", 1)
+	w.disk.SetFree(100 << 20)
+	must(t, l, fed, "q", 2) // the log looks behind each group
+	if err := ledger.RaiseFeeds(l); !errors.Is(err, log.ErrDiskFull) {
+		t.Fatal(err)
+	}
+	w.disk.SetFree(1 << 40)
+	if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"}); err != nil {
+		t.Fatal(err)
+	}
+	w.close(l)
+	l = w.open()
+	w.clock.move(25 * time.Hour)
+	if _, err := l.Record(t.Context(), mustParse(fed, "p", 1)); !refusedWith(err, "replayed_source") {
+		t.Errorf("the erased are back: %v", err)
 	}
 }
