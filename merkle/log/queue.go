@@ -70,6 +70,7 @@ func (q *queue) put(es []Entry, c *Change, bytes int, o *Options) (*group, int, 
 		if q.room == nil {
 			q.room = make(chan struct{})
 		}
+		q.push(q.groups[0]) // what can wait does not while it takes up the room
 		return nil, 0, ErrBusy
 	}
 	g := q.groups[len(q.groups)-1]
@@ -99,6 +100,11 @@ func (q *queue) put(es []Entry, c *Change, bytes int, o *Options) (*group, int, 
 func (q *queue) hurry(g *group) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.push(g)
+}
+
+// push is hurry for who holds mu.
+func (q *queue) push(g *group) {
 	if g.due {
 		return
 	}

@@ -467,3 +467,33 @@ func TestCanWait(t *testing.T) {
 		t.Error("closing left a change out")
 	}
 }
+
+// TestCanWaitFull: a queue that is full of changes that can wait does not wait for
+// somebody to come for whom there is no room.
+func TestCanWaitFull(t *testing.T) {
+	o := options(t)
+	o.FS = logtest.NewDisk().FS()
+	o.MaxQueueBytes = 4096
+	l := create(t, "log", o)
+	defer l.Close()
+	change := func(n int, canWait bool) log.Change {
+		return log.Change{Set: []log.Row{{Key: []byte("k"), Value: make([]byte, n)}}, CanWait: canWait}
+	}
+	if _, err := l.EnqueueChange(change(3000, true)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for {
+		err := l.Apply(ctx, change(3000, false))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, log.ErrBusy) {
+			t.Fatal(err)
+		}
+		if err := l.Room(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
