@@ -260,23 +260,6 @@ func TestSignedNonsense(t *testing.T) {
 	if ed.Verifier().Verify([]byte(c.Text()), signEd(1<<63, c.Text())) || pq.Verifier().Verify([]byte(c.Text()), signPQ(1<<63, 0, 300)) {
 		t.Error("a time of 2^63 verifies")
 	}
-	line := func(name string, hash uint32, sig []byte) []byte {
-		return []byte("— " + name + " " + base64.StdEncoding.EncodeToString(append(binary.BigEndian.AppendUint32(nil, hash), sig...)) + "\n")
-	}
-	for name, x := range map[string]struct {
-		start, end uint64
-		line       []byte
-		valid      bool
-	}{
-		"control":                  {256, 300, line(testWitness, pq.KeyHash(), signPQ(0, 256, 300)), true},
-		"an inner part and a time": {256, 300, line(testWitness, pq.KeyHash(), signPQ(1, 256, 300)), false},
-		"no subtree":               {255, 300, line(testWitness, pq.KeyHash(), signPQ(0, 255, 300)), false},
-		"another name":             {256, 300, line("w", pq.KeyHash(), signPQ(0, 256, 300)), false},
-		"another key id":           {256, 300, line(testWitness, 0, signPQ(0, 256, 300)), false},
-	} {
-		_, err := merkle.VerifySubtreeSignature(x.line, testOrigin, x.start, x.end, c.Root, pq.Verifier())
-		expect(t, x.valid, name, err)
-	}
 }
 
 // One public key under two names, or for two algorithms, is two keys.

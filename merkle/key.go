@@ -180,9 +180,6 @@ type verifier struct {
 	key
 	// verify checks a signature of the text of a note.
 	verify func(text, sig []byte) bool
-	// subtree checks a signature of a subtree and returns its time; nil for
-	// keys that sign none.
-	subtree func(sig []byte, origin string, start, end uint64, root Hash) (time uint64, ok bool)
 }
 
 func (v *verifier) Name() string                 { return v.name }
@@ -236,9 +233,6 @@ func (k key) verifier() (*verifier, error) {
 			return nil, fmt.Errorf("reading public key: %w", err)
 		}
 		v.verify = func(text, sig []byte) bool { return verifyCheckpoint(public, k.name, text, sig) }
-		v.subtree = func(sig []byte, origin string, start, end uint64, root Hash) (uint64, bool) {
-			return verifySubtreeSig(public, k.name, sig, origin, start, end, root)
-		}
 	}
 	return v, nil
 }

@@ -41,59 +41,11 @@ func verifyCheckpoint(public *mldsa.PublicKey, cosigner string, text, sig []byte
 	if err != nil || len(c.Extensions) > 0 {
 		return false
 	}
-	_, ok := verifySubtreeSig(public, cosigner, sig, c.Origin, 0, c.Size, c.Root)
-	return ok
-}
-
-// verifySubtreeSig checks a timestamped signature of a subtree, or of a
-// checkpoint, which is the subtree that begins with the first entry.
-func verifySubtreeSig(public *mldsa.PublicKey, cosigner string, sig []byte, origin string, start, end uint64, root Hash) (time uint64, ok bool) {
-	time, sig, ok = splitTime(sig, mldsa.MLDSA44SignatureSize)
+	time, sig, ok := splitTime(sig, mldsa.MLDSA44SignatureSize)
 	if !ok {
-		return 0, false
+		return false
 	}
-	message, err := subtreeMessage(cosigner, time, origin, start, end, root)
-	return time, err == nil && mldsa.Verify(public, message, sig, nil) == nil
-}
-
-// VerifySubtreeSignature checks one signature line, as [Cosigner.SignSubtree]
-// writes it or a witness answers it, and returns what it states of the subtree
-// [start, end) of the log with that origin. The line of a checkpoint does for
-// the subtree that the checkpoint is; only then may there be a time. The error
-// is a *[SignatureError] if the line is well formed.
-func VerifySubtreeSignature(line []byte, origin string, start, end uint64, root Hash, v Verifier) (Cosignature, error) {
-	c, err := verifySubtreeSignature(line, origin, start, end, root, v)
-	if err != nil {
-		return Cosignature{}, fmt.Errorf("verifying the signature of the subtree from %d to %d: %w", start, end, err)
-	}
-	return c, nil
-}
-
-func verifySubtreeSignature(line []byte, origin string, start, end uint64, root Hash, v Verifier) (Cosignature, error) {
-	k, ok := v.(*verifier)
-	if !ok || k.subtree == nil {
-		return Cosignature{}, errors.New("only ML-DSA-44 keys sign subtrees")
-	}
-	if err := CheckSubtree(start, end, end); err != nil {
-		return Cosignature{}, err
-	}
-	lines, err := parseSignatureLines(line)
-	if err != nil {
-		return Cosignature{}, err
-	}
-	if len(lines) > 1 {
-		return Cosignature{}, fmt.Errorf("%d signature lines, want one", len(lines))
-	}
-	l := lines[0]
-	if l.name != k.name || l.hash != k.hash {
-		return Cosignature{}, &SignatureError{Reason: fmt.Sprintf("signed by %s+%08x, not by %s+%08x", l.name, l.hash, k.name, k.hash)}
-	}
-	time, ok := k.subtree(l.sig, origin, start, end, root)
-	if !ok {
-		return Cosignature{}, &SignatureError{
-			Reason:  fmt.Sprintf("the signature of key %s+%08x does not match the subtree", k.name, k.hash),
-			Invalid: true,
-		}
-	}
-	return Cosignature{k.name, k.hash, k.algorithm, time}, nil
+	// A checkpoint is the subtree that begins with the first entry.
+	message, err := subtreeMessage(cosigner, time, c.Origin, 0, c.Size, c.Root)
+	return err == nil && mldsa.Verify(public, message, sig, nil) == nil
 }

@@ -164,14 +164,13 @@ func TestCosignaturesOfOthers(t *testing.T) {
 	}
 }
 
-// A subtree that we sign they verify, and the other way round.
+// A subtree that we sign they verify.
 func TestSubtreeSignatures(t *testing.T) {
 	c, skey := ourCosigner(t, merkle.CosignatureMLDSA44)
 	s, err := formats.NewMLDSASigner(skey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := c.Verifier()
 	for _, x := range []struct{ start, end uint64 }{{256, 300}, {0, 300}} {
 		root := merkle.LeafHash([]byte{byte(x.start >> 8)})
 		line, err := c.SignSubtree(origin, x.start, x.end, root)
@@ -185,17 +184,6 @@ func TestSubtreeSignatures(t *testing.T) {
 		}
 		if s.Verifier().VerifySubtree(0, origin, x.start, x.end+1, root[:], sig) {
 			t.Errorf("%+v: they accept another end", x)
-		}
-		sig, err = s.SignSubtree(0, origin, x.start, x.end, root[:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		theirs := signatureLine(s.Name(), s.KeyHash(), sig)
-		if got, err := merkle.VerifySubtreeSignature(theirs, origin, x.start, x.end, root, v); err != nil || got.Time != 0 {
-			t.Errorf("%+v: theirs: %+v, %v", x, got, err)
-		}
-		if _, err := merkle.VerifySubtreeSignature(theirs, origin, x.start, x.end-1, root, v); err == nil {
-			t.Errorf("%+v: another end is accepted", x)
 		}
 	}
 }
