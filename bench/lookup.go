@@ -47,7 +47,7 @@ func Lookups(ctx context.Context, dir string, people, n int) (*Result, error) {
 	}{
 		{UnitLookupCached, keystore.Options{}, min(people, 1000), true},
 		{UnitLookupPage, keystore.Options{CacheKeys: 32, CachePages: 1 << 20}, people, true},
-		{UnitLookupCold, keystore.Options{CacheKeys: 32}, people, false},
+		{UnitLookupCold, keystore.Options{CacheKeys: 32, CachePages: pagesAbove(people) + 64}, people, false},
 	} {
 		err := withTree(ctx, lg, root, keystore.Open, c.o, func(t *keystore.Tree) error {
 			one, err := lookUp(ctx, t, c.of, n, c.warm)
@@ -60,6 +60,16 @@ func Lookups(ctx context.Context, dir string, people, n int) (*Result, error) {
 	}
 	r.during(m.Stop().Busy)
 	return r, nil
+}
+
+// pagesAbove is how many pages a tree of so many people has above those with keys, the
+// system page among them.
+func pagesAbove(people int) int {
+	n := 2
+	for level, below := 1, people/48; below > level*64; level *= 64 {
+		n += level * 64
+	}
+	return n
 }
 
 type treeMaker func(context.Context, keystore.Rows, []keystore.Holder, keystore.Options) (*keystore.Tree, error)
