@@ -179,10 +179,8 @@ func (f *File) read() (*[slots]reading, error) {
 }
 
 func (f *File) readAll(held *[slots]reading) error {
-	for i := range held {
-		if err := f.readSlot(i, &held[i]); err != nil {
-			return err
-		}
+	if err := f.look(held); err != nil {
+		return err
 	}
 	for i := range held {
 		r := &held[i]
@@ -206,19 +204,28 @@ func (f *File) readAll(held *[slots]reading) error {
 	return nil
 }
 
-// readSlot reads what can be read without a key.
-func (f *File) readSlot(i int, r *reading) error {
-	if err := f.dev.Read(i, r.raw[:]); err != nil {
+// look reads what can be read without a key, with one read, which goes to the medium.
+func (f *File) look(held *[slots]reading) error {
+	raw := make([]byte, slots*block.Size)
+	defer clear(raw)
+	if err := f.dev.Read(0, raw); err != nil {
 		return err
 	}
+	for i := range held {
+		copy(held[i].raw[:], raw[i*block.Size:])
+		held[i].look()
+	}
+	return nil
+}
+
+func (r *reading) look() {
 	l, err := r.parseSealed(r.raw[:])
 	if r.sealed = err == nil; r.sealed {
 		r.lock, r.found = l, true
-		return nil
+		return
 	}
 	r.slot = slot{}
 	r.found = r.parse(r.raw[:]) == nil
-	return nil
 }
 
 // by reports whether a share lies there in one way of sealing, nil for none.
@@ -246,11 +253,11 @@ func (f *File) unseal(keys *keyring) error {
 	defer wipe(held)
 	var plain bool
 	var failed error
+	if err := f.look(held); err != nil {
+		return err
+	}
 	for i := range held {
 		r := &held[i]
-		if err := f.readSlot(i, r); err != nil {
-			return err
-		}
 		if !r.sealed {
 			plain = plain || r.found
 			continue

@@ -16,7 +16,7 @@ const (
 // A Device is Count blocks that are overwritten in place. Write returns when the
 // block is durable; if it is interrupted, any of the block's 512-byte sectors may
 // be the old or the new one, and other blocks are untouched. b has Size bytes, and
-// is not kept.
+// is not kept; for Read it may have several times that, for blocks that follow.
 type Device interface {
 	Read(block int, b []byte) error
 	Write(block int, b []byte) error

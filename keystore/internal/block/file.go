@@ -75,9 +75,10 @@ func createOn(path string) (*File, error) {
 
 // empty refuses a partition that has something in front.
 func (d *File) empty() error {
+	buf := d.buf[:Size]
 	for at := int64(0); at < emptyLen; at += Size {
-		n, err := d.f.ReadAt(d.buf, at)
-		if slices.ContainsFunc(d.buf[:n], func(b byte) bool { return b != 0 }) {
+		n, err := d.f.ReadAt(buf, at)
+		if slices.ContainsFunc(buf[:n], func(b byte) bool { return b != 0 }) {
 			return ErrInUse
 		}
 		if err == io.EOF {
@@ -151,11 +152,11 @@ func (d *File) fits() error {
 	return err
 }
 
-// aligned returns a buffer that starts where O_DIRECT needs it.
+// aligned returns a buffer for all blocks that starts where O_DIRECT needs it.
 func aligned() []byte {
-	b := make([]byte, 2*Size)
+	b := make([]byte, (Count+1)*Size)
 	skip := int(-uintptr(unsafe.Pointer(&b[0])) & (Size - 1))
-	return b[skip : skip+Size : skip+Size]
+	return b[skip : skip+Count*Size : skip+Count*Size]
 }
 
 // Read implements [Device].
@@ -163,11 +164,12 @@ func (d *File) Read(block int, b []byte) error {
 	if d.f == nil {
 		return fs.ErrClosed
 	}
-	defer clear(d.buf)
-	if _, err := d.f.ReadAt(d.buf, int64(block)*Size); err != nil {
+	buf := d.buf[:len(b)]
+	defer clear(buf)
+	if _, err := d.f.ReadAt(buf, int64(block)*Size); err != nil {
 		return fmt.Errorf("reading the root holder's file: %w", err)
 	}
-	copy(b, d.buf)
+	copy(b, buf)
 	return nil
 }
 
@@ -176,9 +178,10 @@ func (d *File) Write(block int, b []byte) error {
 	if d.f == nil {
 		return fs.ErrClosed
 	}
-	defer clear(d.buf)
-	copy(d.buf, b)
-	if _, err := d.f.WriteAt(d.buf, int64(block)*Size); err != nil {
+	buf := d.buf[:Size]
+	defer clear(buf)
+	copy(buf, b)
+	if _, err := d.f.WriteAt(buf, int64(block)*Size); err != nil {
 		return fmt.Errorf("writing the root holder's file: %w", err)
 	}
 	if err := flush(d.f); err != nil {

@@ -73,7 +73,9 @@ func (m *Memory) Read(block int, b []byte) error {
 	if m.down {
 		return ErrCrashed
 	}
-	copy(b, m.blocks[block][:])
+	for ; len(b) > 0; block++ {
+		b = b[copy(b, m.blocks[block][:]):]
+	}
 	return nil
 }
 
