@@ -17,7 +17,7 @@ import (
 //
 // The keys must be fenced. From now on they cannot be leased at all; Begin
 // waits until the last lease ends. If we stop here, recovery removes the pages,
-// and the keys stay fenced.
+// and the keys stay fenced if that was durable.
 func (t *Tree) Begin(ctx context.Context, refs []Ref) (*Epoch, error) {
 	return t.begin(ctx, &Epoch{ids: refIDs(refs)})
 }

@@ -381,7 +381,7 @@ work:
 	rows[last] = DURABLE;
 	STEP;
 #endif
-#ifndef EPOCH_ONLY
+#if HOLDERS > 1 && !defined(EPOCH_ONLY)			/* one that is alone refuses */
 	if
 	:: !ALL_HAVE(last) -> goto restart		/* looked for once more */
 	:: else
