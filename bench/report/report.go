@@ -31,17 +31,20 @@ import (
 type block func(b *bytes.Buffer, recs []bench.Record) error
 
 var tables = map[string]block{
-	"machine": machineTable,
-	"append":  appendTable,
-	"grow":    growTable,
-	"open":    openTable,
-	"proof":   proofTable,
-	"erase":   eraseTable,
-	"sweep":   sweepTable,
-	"ways":    waysTable,
-	"profile": profileTable,
-	"seal":    sealTable,
-	"targets": targetTable,
+	"machine":    machineTable,
+	"append":     appendTable,
+	"grow":       growTable,
+	"open":       openTable,
+	"proof":      proofTable,
+	"erase":      eraseTable,
+	"erase-load": eraseLoadTable,
+	"together":   togetherTable,
+	"keys":       keysTable,
+	"sweep":      sweepTable,
+	"ways":       waysTable,
+	"profile":    profileTable,
+	"seal":       sealTable,
+	"targets":    targetTable,
 }
 
 var (

@@ -84,7 +84,11 @@ func TestRender(t *testing.T) {
 		rs = append(rs, result("Open/after=clean/leaves=10000000", bench.UnitOpen, ms, bench.UnitMemory, 90.0), result("Open/after=kill/leaves=10200000", bench.UnitOpen, ms*10, bench.UnitFirst, ms*20, bench.UnitMemory, 90.0))
 	}
 	rs = append(rs, result("Proof/leaves=10000000", bench.UnitProveP50, 90.0, bench.UnitProveP99, 300.0, bench.UnitVerifyP50, 7.0, bench.UnitVerifyP99, 9.0),
-		result("Erase/people=1000/at-once=16", bench.UnitDestroyedP50, 9.0, bench.UnitDestroyedP99, 10.0, bench.UnitRecordedP50, 11.0, bench.UnitRecordedP99, 12.0))
+		result("Erase/people=1000/at-once=16", bench.UnitDestroyedP50, 9.0, bench.UnitDestroyedP99, 10.0, bench.UnitRecordedP50, 11.0, bench.UnitRecordedP99, 12.0),
+		result("Erase/people=2000/at-once=1/load=20000", bench.UnitDestroyedP50, 3.0, bench.UnitDestroyedP99, 4.0, bench.UnitAlone, 19_000.0, bench.UnitRate, 18_000.0, bench.UnitKept, 0.95),
+		result("EraseTogether/people=300000/epoch=10000", bench.UnitTogether, 60.0, bench.UnitTogetherIn, 700.0),
+		result("Lookup/people=100000", bench.UnitLookupCached, 0.5, bench.UnitLookupPage, 2.5, bench.UnitLookupCold, 33.0),
+		result("Creation/people=49152/window=4096", bench.UnitFirstEvent, 48.0, bench.UnitNextEvent, 25.0, bench.UnitCreate, 1.92))
 	rs = append(rs, result("Sweep/entries=1000000/people=100000", bench.UnitSweep, 8.0, bench.UnitCut, 3.0, bench.UnitCopy, 4.0, bench.UnitSweepCPU, 10.0),
 		result("Sweep/entries=1000000/people=99000/load=20000/rate=16000000", bench.UnitSweep, 45.0, bench.UnitCut, 9.0, bench.UnitCopy, 35.0, bench.UnitSweepCPU, 12.0, bench.UnitRate, 19_000.0, bench.UnitKept, 0.95))
 	for i, way := range []string{"lacuna", "flat", "postgres", "lacuna", "flat", "postgres"} {
@@ -104,6 +108,9 @@ func TestRender(t *testing.T) {
 		"proof g.jsonl":           {"| cgo | 10,000,000 | 90.0 | 300 | 7.00 | 9.00 |"},
 		"erase g.jsonl":           {"| 1,000 | 16 | 9.00 | 10.0 | 11.0 | 12.0 |"},
 		"sweep g.jsonl":           {"| 1,000,000 | 100,000 |  | 8.00 | 3.00 | 4.00 | 10.0 |  |  |\n", "| 1,000,000 | 99,000 | 16.0 | 45.0 | 9.00 | 35.0 | 12.0 | 19,000 | 95 % |\n"},
+		"erase-load g.jsonl":      {"| 2,000 | 1 | 20,000 | 19,000 | 18,000 | 95 % | 3.00 | 4.00 |\n"},
+		"together g.jsonl":        {"| 300,000 | 10,000 | 60.0 | 700 |\n"},
+		"keys g.jsonl":            {"| 100,000 | 0.50 | 2.50 | 33.0 |\n", "| 49,152 | 48.0 | 25.0 | 1.92 |\n"},
 		"ways g.jsonl":            {"| Lacuna, the whole erasure | 300,000 | 3.50 [2.00–5.00] | 20.0 |  |  |\n", "| one table, sealed anew | 300,000 | 4.50 [3.00–6.00] | 20.0 | 1.35 [1.20–1.50] |  |\n", "| 1.70 [1.40–2.00] | 75 %, after `VACUUM FULL` and a checkpoint |\n"},
 		"targets a.jsonl g.jsonl": {
 			"| ÷ Tessera indexed, 1 caller | ≥ 6.00 × | 10.0 | reached |", "| ÷ Tessera indexed, 64 callers | ≥ 3.00 × | not measured | |",

@@ -123,17 +123,6 @@ func proofTable(b *bytes.Buffer, recs []bench.Record) error {
 	return nil
 }
 
-func eraseTable(b *bytes.Buffer, recs []bench.Record) error {
-	b.WriteString("| people | at once | destroyed p50 ms | p99 | recorded p50 ms | p99 |\n| --- | --- | --- | --- | --- | --- |\n")
-	for _, r := range of(recs, "Erase") {
-		f := r.Figures
-		people, _ := strconv.ParseFloat(r.Label("people"), 64)
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", group(people), r.Label("at-once"),
-			figure(f[bench.UnitDestroyedP50]), figure(f[bench.UnitDestroyedP99]), figure(f[bench.UnitRecordedP50]), figure(f[bench.UnitRecordedP99]))
-	}
-	return nil
-}
-
 // sweepTable says how long sweeps take, and what is left of a load meanwhile.
 func sweepTable(b *bytes.Buffer, recs []bench.Record) error {
 	b.WriteString("| entries | people | may write MB/s | s per million entries | of that, listing | copying | CPU s per million | events/s meanwhile | of what there were before |\n" +
