@@ -56,28 +56,6 @@ type RequestError struct{ Why string }
 
 func (e *RequestError) Error() string { return "erasure request: " + e.Why }
 
-// A Plan is what a request would do.
-type Plan struct {
-	Erased     []Part
-	Kept       []Stay
-	Recipients []Recipient // who must be told
-	NotCovered []string
-	Level      string // what the holders of the root reach
-}
-
-// Preview says what a request would do. It changes nothing.
-func (e *Engine) Preview(ctx context.Context, r Request) (*Plan, error) {
-	if err := e.check(ctx, &r); err != nil {
-		return nil, err
-	}
-	info := e.tree.Info()
-	p := &Plan{Erased: parts(r.Keys), Kept: stays(r.Kept), Level: info.Level.String()}
-	p.NotCovered = certificate.NotCovered(p.Level, info.SecretMode)
-	var err error
-	p.Recipients, err = e.ledger.Recipients(ctx, r.Subject, r.Keys)
-	return p, err
-}
-
 // wellFormed checks what can be checked without the tree.
 func (e *Engine) wellFormed(r *Request) error {
 	switch {
