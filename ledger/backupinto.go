@@ -28,18 +28,24 @@ func (l *Ledger) BackupInto(ctx context.Context, into string, options ...BackupO
 	default:
 		options = append(options, Since(since))
 	}
-	// The folder whose name comes last was begun last.
-	begun, err := filepath.Glob(filepath.Join(into, "*"+partial))
-	if err != nil {
+	if out, err = begunIn(into); err != nil {
 		return "", m, err
 	}
-	if len(begun) > 0 {
-		out = strings.TrimSuffix(begun[len(begun)-1], partial)
-	} else {
+	if out == "" {
 		out = filepath.Join(into, time.Now().UTC().Format("2006-01-02T150405.000Z"))
 	}
 	m, err = l.Backup(ctx, out, options...)
 	return out, m, err
+}
+
+// begunIn returns the folder of the backup that was interrupted last in a folder of
+// backups, "" for none: the one whose name comes last.
+func begunIn(into string) (string, error) {
+	begun, err := filepath.Glob(filepath.Join(into, "*"+partial))
+	if err != nil || len(begun) == 0 {
+		return "", err
+	}
+	return strings.TrimSuffix(begun[len(begun)-1], partial), nil
 }
 
 // BackupsDir is the folder that receives a backup behind each sweep; "" for none.
@@ -51,7 +57,7 @@ func (l *Ledger) BackupsDir() string {
 }
 
 // BackUpBehind makes a backup into [Ledger.BackupsDir] where the newest one is older than
-// the last sweep, and otherwise returns "". A sweep keeps the mask of the newest backup
+// the last sweep, finishes one that was interrupted there, and otherwise returns "". A sweep keeps the mask of the newest backup
 // for as long as that is the newest, so nothing is lost before it was made: only when it
 // is there does the next sweep destroy the earlier mask.
 func (l *Ledger) BackUpBehind(ctx context.Context, options ...BackupOption) (out string, err error) {
@@ -60,7 +66,13 @@ func (l *Ledger) BackUpBehind(ctx context.Context, options ...BackupOption) (out
 		return "", nil
 	}
 	g, err := l.backedUp(ctx)
-	if err != nil || g == l.tree.Generation() {
+	if err != nil {
+		return "", err
+	}
+	// A backup is written down just before it gets its name, so one that was interrupted
+	// in between is written down and there is none.
+	begun, err := begunIn(dir)
+	if err != nil || g == l.tree.Generation() && begun == "" {
 		return "", err
 	}
 	// It was given by name. Where it is not there a disk is missing, and what would be
@@ -88,7 +100,7 @@ func (l *Ledger) backedUp(ctx context.Context) (uint32, error) {
 
 // examineBackups says whether the newest backup is as new as the last sweep.
 func (l *Ledger) examineBackups(ctx context.Context, add func(s Severity, hint, text string, args ...any)) {
-	hint := "lacuna backup --into FOLDER-ON-ANOTHER-DISK"
+	hint, begun := "lacuna backup --into FOLDER-ON-ANOTHER-DISK", ""
 	if dir := l.BackupsDir(); dir != "" {
 		hint = "lacuna backup"
 		_, err := os.Stat(dir)
@@ -99,6 +111,7 @@ func (l *Ledger) examineBackups(ctx context.Context, add func(s Severity, hint, 
 			add(Warning, "", "the folder for backups cannot be reached: %v", err)
 		default:
 			add(Fine, "", "a backup is made behind each sweep into %s", dir)
+			begun, _ = begunIn(dir) // of which the pattern is right
 		}
 	}
 	backup, err := l.backedUp(ctx)
@@ -108,6 +121,8 @@ func (l *Ledger) examineBackups(ctx context.Context, add func(s Severity, hint, 
 		add(Warning, "", "%v", err)
 	case backup == 0:
 		add(Remark, hint, "no backup was made of this ledger: whoever loses its disk has lost the log and everybody's events")
+	case backup == now && begun != "":
+		add(Warning, hint, "a backup was interrupted and not finished: %s", begun+partial)
 	case backup == now:
 		add(Fine, "", "the newest backup is as new as the last sweep")
 	case backup == earlier:

@@ -64,6 +64,16 @@ func TestBackUpBehind(t *testing.T) {
 	behind(false)
 	says(ledger.Fine, "as new as the last sweep")
 
+	// A power cut between writing down that there is a backup and giving it its name.
+	if err := os.Rename(o.path(first), o.path(first+".partial")); err != nil {
+		t.Fatal(err)
+	}
+	says(ledger.Warning, "was interrupted")
+	if again := behind(true); again != first {
+		t.Errorf("the interrupted backup %s is not finished, but %s made", first, again)
+	}
+	behind(false)
+
 	sweep("p-1")
 	says(ledger.Warning, "the only one that can still be restored")
 	if err := os.Rename(o.path("kept"), o.path("away")); err != nil {
