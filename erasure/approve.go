@@ -157,8 +157,10 @@ func (j *job) approve(a Approval) {
 	j.what.Approvals = as
 }
 
-// Start puts a request that has waited into the next epoch.
-func (e *Engine) Start(id ID) (*Job, error) {
+// Start puts a request that has waited into the next epoch. keep, which may be nil, receives the certificate
+// before the request is over, and makes it durable: where we stop behind that, nobody writes its opening again. It
+// must return soon. Where we stop before, or fail, [Options].Unclaimed receives the certificate.
+func (e *Engine) Start(id ID, keep func(*Certificate)) (*Job, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.usableLocked(); err != nil {
@@ -176,7 +178,7 @@ func (e *Engine) Start(id ID) (*Job, error) {
 	if j.finished() {
 		j.done, j.err = make(chan struct{}), nil
 	}
-	j.resumed, j.unawaited = j.state >= Checked, false
+	j.resumed, j.unawaited, j.keep = j.state >= Checked, false, keep
 	e.enqueue(j)
 	return &Job{e, j}, nil
 }

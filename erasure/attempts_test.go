@@ -79,7 +79,7 @@ func TestCollectedAnew(t *testing.T) {
 		}
 		begin := func() (*Certificate, error) {
 			t.Helper()
-			job, err := w.e.Start(waiting.ID())
+			job, err := w.e.Start(waiting.ID(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -160,7 +160,7 @@ func TestApproverGone(t *testing.T) {
 		}
 		return nil
 	}
-	if job, err = w.e.Start(job.ID()); err != nil {
+	if job, err = w.e.Start(job.ID(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := job.Wait(t.Context()); !errors.Is(err, errStopped) {
@@ -195,7 +195,7 @@ func TestToldBeforeCrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if job, err = w.e.Start(job.ID()); err != nil {
+	if job, err = w.e.Start(job.ID(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := job.Wait(t.Context()); !errors.Is(err, errStopped) || !told {

@@ -543,7 +543,7 @@ func TestRestOfRequest(t *testing.T) {
 	}
 	run := func(subject string) {
 		t.Helper()
-		job, err := w.e.Start(whole[subject])
+		job, err := w.e.Start(whole[subject], nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -566,7 +566,7 @@ func TestRestOfRequest(t *testing.T) {
 	if rs, _ := w.records(); len(rs) != 4 {
 		t.Errorf("%d records", len(rs))
 	}
-	job, err := w.e.Start(nothing)
+	job, err := w.e.Start(nothing, nil)
 	if err == nil {
 		_, err = job.Wait(t.Context())
 	}

@@ -358,13 +358,13 @@ func (e *Engine) conclude(ctx context.Context, b *epoch, jobs []*job, statements
 		}
 	}
 
-	// RECORDED. If we stop between the log and the row, Resume finds the statement in the log. What nobody
-	// waits for is given away before the row: nobody does it behind it.
+	// RECORDED. If we stop between the log and the row, Resume finds the statement in the log. Certificates are
+	// given away before the row: nobody writes their openings again behind it.
 	if b.state < Recorded {
 		if err := e.publish(ctx, b); err != nil {
 			return nil, err
 		}
-		if err := e.giveUnclaimed(b, jobs); err != nil {
+		if err := e.giveAway(b, jobs); err != nil {
 			return nil, err
 		}
 		wait, err := e.queueEpoch(ctx, Recorded, b, jobs)
@@ -388,10 +388,17 @@ func (e *Engine) conclude(ctx context.Context, b *epoch, jobs []*job, statements
 	return certs, nil
 }
 
-// giveUnclaimed gives away the certificates of jobs that nobody waits for. If we stop behind it, Resume does it
-// again.
-func (e *Engine) giveUnclaimed(b *epoch, jobs []*job) error {
-	if e.o.Unclaimed == nil || !slices.ContainsFunc(jobs, func(j *job) bool { return j.unawaited }) {
+// receiver is who keeps the certificate of a job before it is over, nil for nobody.
+func (e *Engine) receiver(j *job) func(*Certificate) {
+	if j.unawaited {
+		return e.o.Unclaimed
+	}
+	return j.keep
+}
+
+// giveAway gives certificates to whoever keeps them. If we stop behind it, Resume gives them to Unclaimed.
+func (e *Engine) giveAway(b *epoch, jobs []*job) error {
+	if !slices.ContainsFunc(jobs, func(j *job) bool { return e.receiver(j) != nil }) {
 		return nil
 	}
 	certs, err := certificates(e.ledger.Origin(), b, jobs)
@@ -399,8 +406,8 @@ func (e *Engine) giveUnclaimed(b *epoch, jobs []*job) error {
 		return err
 	}
 	for i, j := range jobs {
-		if j.unawaited {
-			e.o.Unclaimed(certs[i])
+		if keep := e.receiver(j); keep != nil {
+			keep(certs[i])
 		}
 	}
 	return nil

@@ -99,7 +99,7 @@ func preservedMeanwhile(t *testing.T, deferred bool, resume func(*world) ([]*Cer
 	}
 	job, err := w.e.Submit(t.Context(), r)
 	if err == nil && deferred {
-		job, err = w.e.Start(job.ID())
+		job, err = w.e.Start(job.ID(), nil)
 	}
 	if err != nil {
 		t.Fatal(err)

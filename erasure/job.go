@@ -82,6 +82,7 @@ type job struct {
 	// In memory only.
 	resumed   bool // read from rows: its keys may be fenced already
 	unawaited bool // whoever asked does not wait any more: a crash or a failure came first
+	keep      func(*Certificate)
 	cancelled bool
 	taken     bool // by an epoch that will not give it back
 	told      bool // dependents know of it

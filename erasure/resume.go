@@ -38,7 +38,7 @@ func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
 	if u := e.under; u != nil {
 		e.mu.Lock()
 		for _, j := range u.jobs {
-			j.done, j.unawaited = make(chan struct{}), true // whoever waited was told of the failure
+			j.done, j.unawaited, j.keep = make(chan struct{}), true, nil // whoever waited was told of the failure
 		}
 		e.mu.Unlock()
 		cs, err := e.push(ctx, u)

@@ -45,8 +45,9 @@ func (l *Ledger) CancelErasure(ctx context.Context, id erasure.ID) error {
 
 // StartErasure begins a request that has waited, and returns as Erase does. It
 // erases what was asked for then: what was recorded under other keys since is not
-// part of the request. One that meets a hold goes on waiting.
-func (l *Ledger) StartErasure(ctx context.Context, id erasure.ID) (*erasure.Certificate, error) {
+// part of the request. One that meets a hold goes on waiting. keep, which may be nil,
+// receives the certificate before the request is over: see [erasure.Engine.Start].
+func (l *Ledger) StartErasure(ctx context.Context, id erasure.ID, keep func(*erasure.Certificate)) (*erasure.Certificate, error) {
 	if err := l.writable(); err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func (l *Ledger) StartErasure(ctx context.Context, id erasure.ID) (*erasure.Cert
 	if _, err := l.withdrawForErasure(ctx, EraseRequest{Subject: person, Everything: waiting.Scope == erasure.ScopeEverything}); err != nil {
 		return nil, err
 	}
-	job, err := l.erasure.Start(id)
+	job, err := l.erasure.Start(id, keep)
 	if err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func TestApproval(t *testing.T) {
 		_, err = l.ApproveErasure(t.Context(), id, a)
 		return err
 	}
-	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrNotApproved) {
+	if _, err := l.StartErasure(t.Context(), id, nil); !errors.Is(err, erasure.ErrNotApproved) {
 		t.Errorf("without approval: %v", err)
 	}
 	if err := approve(eve, commitment); !errors.Is(err, erasure.ErrNotApprover) {
@@ -116,7 +116,7 @@ func TestApproval(t *testing.T) {
 	if n := len(l.WaitingErasures()); n != 2 {
 		t.Fatalf("%d requests wait after a restart", n)
 	}
-	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrNotApproved) {
+	if _, err := l.StartErasure(t.Context(), id, nil); !errors.Is(err, erasure.ErrNotApproved) {
 		t.Errorf("one approver twice: %v", err)
 	}
 	a, err := l.May(t.Context(), "p", question("partner-mail", "email"))
@@ -128,7 +128,7 @@ func TestApproval(t *testing.T) {
 	}
 	w.close(l)
 	l = w.open()
-	cert, err := l.StartErasure(t.Context(), id)
+	cert, err := l.StartErasure(t.Context(), id, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestApproval(t *testing.T) {
 	if a, err := l.May(t.Context(), "p", question("partner-mail", "email")); err != nil || len(a.Reasons) == 0 {
 		t.Errorf("consent goes on after the erasure: %v, %v", a, err)
 	}
-	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrNotWaiting) {
+	if _, err := l.StartErasure(t.Context(), id, nil); !errors.Is(err, erasure.ErrNotWaiting) {
 		t.Errorf("begun twice: %v", err)
 	}
 
@@ -193,13 +193,13 @@ func TestCoolingOff(t *testing.T) {
 	if err := l.CancelErasure(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.StartErasure(t.Context(), first); !errors.Is(err, erasure.ErrNotWaiting) {
+	if _, err := l.StartErasure(t.Context(), first, nil); !errors.Is(err, erasure.ErrNotWaiting) {
 		t.Errorf("a request that was taken back: %v", err)
 	}
 	_, _, err = l.Erase(t.Context(), erase)
 	id := waitingID(t, err)
 	w.clock.move(71 * time.Hour)
-	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrCoolingOff) {
+	if _, err := l.StartErasure(t.Context(), id, nil); !errors.Is(err, erasure.ErrCoolingOff) {
 		t.Errorf("before its day: %v", err)
 	}
 	must(t, l, chatted) // what is recorded under the same key meanwhile goes with it
@@ -208,13 +208,13 @@ func TestCoolingOff(t *testing.T) {
 	}
 	w.clock.move(2 * time.Hour)
 	must(t, l, held, "h-1", "chat")
-	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrHeld) {
+	if _, err := l.StartErasure(t.Context(), id, nil); !errors.Is(err, erasure.ErrHeld) {
 		t.Errorf("a hold that was placed meanwhile: %v", err)
 	}
 	w.close(l)
 	l = w.open()
 	must(t, l, release, "h-1")
-	cert, err := l.StartErasure(t.Context(), id)
+	cert, err := l.StartErasure(t.Context(), id, nil)
 	if err != nil || cert.Entries != 2 {
 		t.Fatalf("%v, %v", cert, err)
 	}
@@ -227,7 +227,7 @@ func TestCoolingOff(t *testing.T) {
 	_, _, err = l.Erase(t.Context(), ledger.EraseRequest{Subject: "q", NotBefore: w.clock.now().Add(time.Hour)})
 	id = waitingID(t, err)
 	w.clock.move(time.Hour + time.Second) // its day is written down in seconds
-	if _, err := l.StartErasure(t.Context(), id); err != nil {
+	if _, err := l.StartErasure(t.Context(), id, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -264,14 +264,14 @@ func TestCoolingOffLater(t *testing.T) {
 	if err := ready(ledger.ErasePolicy{CoolingOff: "P3D"}); !errors.Is(err, erasure.ErrCoolingOff) {
 		t.Errorf("a cooling-off that came later: %v", err)
 	}
-	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrCoolingOff) {
+	if _, err := l.StartErasure(t.Context(), id, nil); !errors.Is(err, erasure.ErrCoolingOff) {
 		t.Errorf("started before its day: %v", err)
 	}
 	w.clock.move(73 * time.Hour)
 	if err := ready(ledger.ErasePolicy{CoolingOff: "P3D"}); err != nil {
 		t.Errorf("on its day: %v", err)
 	}
-	if _, err := l.StartErasure(t.Context(), id); err != nil {
+	if _, err := l.StartErasure(t.Context(), id, nil); err != nil {
 		t.Error(err)
 	}
 	// The other way round.
@@ -280,7 +280,7 @@ func TestCoolingOffLater(t *testing.T) {
 	_, _, err = l.Erase(t.Context(), ledger.EraseRequest{Subject: "q"})
 	id = waitingID(t, err)
 	l = w.policy(l, ledger.ErasePolicy{})
-	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrCoolingOff) {
+	if _, err := l.StartErasure(t.Context(), id, nil); !errors.Is(err, erasure.ErrCoolingOff) {
 		t.Errorf("without the policy that it was written down under: %v", err)
 	}
 }
@@ -301,7 +301,7 @@ func TestKeepErasing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var begun []erasure.ID
 	l.KeepErasing(ctx, func(waiting erasure.Waiting) {
-		if _, err := l.StartErasure(t.Context(), waiting.ID); err != nil {
+		if _, err := l.StartErasure(t.Context(), waiting.ID, nil); err != nil {
 			t.Error(err)
 		}
 		if begun = append(begun, waiting.ID); len(begun) == 2 {
@@ -351,7 +351,7 @@ func TestLaterPolicy(t *testing.T) {
 	w.clock.move(time.Hour + time.Second)
 	ada, bob := newApprover(t, "ada.example"), newApprover(t, "bob.example")
 	l = w.policy(l, ledger.ErasePolicy{Approvers: []string{ada.vkey, bob.vkey}, Approvals: 1})
-	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrNotApproved) {
+	if _, err := l.StartErasure(t.Context(), id, nil); !errors.Is(err, erasure.ErrNotApproved) {
 		t.Fatalf("a policy that came later: %v", err)
 	}
 	waiting := l.WaitingErasures()
@@ -365,7 +365,7 @@ func TestLaterPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cert, err := l.StartErasure(t.Context(), id); err != nil || len(cert.Terms.Approvals) != 1 {
+	if cert, err := l.StartErasure(t.Context(), id, nil); err != nil || len(cert.Terms.Approvals) != 1 {
 		t.Fatalf("%+v, %v", cert, err)
 	}
 
@@ -373,7 +373,7 @@ func TestLaterPolicy(t *testing.T) {
 	_, _, err = l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"})
 	id = waitingID(t, err)
 	l = w.policy(l, ledger.ErasePolicy{})
-	if _, err := l.StartErasure(t.Context(), id); !errors.Is(err, erasure.ErrNotApproved) {
+	if _, err := l.StartErasure(t.Context(), id, nil); !errors.Is(err, erasure.ErrNotApproved) {
 		t.Errorf("a policy that went away: %v", err)
 	}
 }

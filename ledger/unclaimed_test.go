@@ -1,11 +1,15 @@
 package ledger_test
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/ledger"
 )
@@ -89,4 +93,41 @@ func TestUnclaimedCrash(t *testing.T) {
 	if n := len(copies()); whole != 1 || n != 2 {
 		t.Errorf("%d whole copies of %d", whole, n)
 	}
+}
+
+// TestStartedCopy: who begins a request that has waited has its certificate before it
+// counts as recorded, because nobody writes the opening again behind that.
+func TestStartedCopy(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	must(t, l, chatted)
+	_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p", NotBefore: w.clock.now().Add(time.Hour)})
+	id := waitingID(t, err)
+	w.clock.move(time.Hour + time.Second)
+	var kept []*erasure.Certificate
+	var before, after int
+	w.mu.Lock()
+	w.onStep = func(step string, _ int) {
+		switch step {
+		case "erasure SCRUBBED":
+			before = len(kept)
+		case "erasure RECORDED":
+			after = len(kept)
+		}
+	}
+	w.mu.Unlock()
+	cert, err := l.StartErasure(t.Context(), id, func(c *erasure.Certificate) { kept = append(kept, c) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before != 0 || after != 1 || len(kept) != 1 {
+		t.Errorf("%d certificates at SCRUBBED, %d at RECORDED, %d in the end", before, after, len(kept))
+	}
+	one, err1 := cert.Marshal()
+	other, err2 := kept[0].Marshal()
+	if err := errors.Join(err1, err2); err != nil || !bytes.Equal(one, other) || cert.Opening == nil {
+		t.Errorf("%v: what is kept is another certificate than the answer", err)
+	}
+	w.close(l)
 }
