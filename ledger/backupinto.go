@@ -98,8 +98,12 @@ func (l *Ledger) backedUp(ctx context.Context) (uint32, error) {
 	return binary.BigEndian.Uint32(v), nil
 }
 
-// examineBackups says whether the newest backup is as new as the last sweep.
+// examineBackups says whether the newest backup is as new as the last sweep. An old copy of
+// a ledger makes none, and does not know which were made since.
 func (l *Ledger) examineBackups(ctx context.Context, add func(s Severity, hint, text string, args ...any)) {
+	if l.readOnly != nil {
+		return
+	}
 	hint, begun := "lacuna backup --into FOLDER-ON-ANOTHER-DISK", ""
 	if dir := l.BackupsDir(); dir != "" {
 		hint = "lacuna backup"

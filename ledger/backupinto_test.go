@@ -104,6 +104,17 @@ func TestBackUpBehind(t *testing.T) {
 	says(ledger.Fine, "as new as the last sweep")
 	o.close(l)
 	o.burn()
+	if _, err := o.restore(second, nil); err != nil {
+		t.Fatal(err)
+	}
+	l = o.open("restored")
+	if fs := l.Examine(); found(fs, ledger.Warning, "nobody can restore it") || found(fs, ledger.Warning, "older than the last sweep") {
+		t.Errorf("a copy from before the sweep speaks of backups: %+v", fs)
+	}
+	o.close(l)
+	if err := os.RemoveAll(o.path("restored")); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := o.restore(third, nil); err != nil {
 		t.Fatal(err)
 	}
