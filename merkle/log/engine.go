@@ -32,9 +32,10 @@ type noRecycle struct {
 
 // engine is the database with what it tells us on the side.
 type engine struct {
-	db   *pebble.DB
-	lock *pebble.Lock
-	ears *ears
+	db      *pebble.DB
+	lock    *pebble.Lock
+	ears    *ears
+	descent *descent
 }
 
 // ears hears what the engine says. It never calls the engine.
@@ -80,7 +81,7 @@ func (e *ears) Fatalf(format string, args ...any) {
 // fatal is the panic of Fatalf.
 type fatal struct{ error }
 
-func (o *Options) pebble(dir string, e *ears, lock *pebble.Lock) *pebble.Options {
+func (o *Options) pebble(dir string, e *ears, lock *pebble.Lock, d *descent) *pebble.Options {
 	p := &pebble.Options{
 		FS:        guardFS{tableFS{o.FS}, dir, e},
 		Lock:      lock,
@@ -115,6 +116,7 @@ func (o *Options) pebble(dir string, e *ears, lock *pebble.Lock) *pebble.Options
 		Logger: e,
 		EventListener: &pebble.EventListener{
 			BackgroundError: e.hearError,
+			FlushEnd:        d.flushed,
 			// Without a listener the engine's answer to a damaged file is Fatalf.
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
 				e.hearError(fmt.Errorf("%w: file %s", ErrCorrupt, i.Path))
@@ -157,7 +159,7 @@ func keepKindsApart(p *pebble.Options) {
 	}
 	// A compaction out of level 0 takes along what lies beside it, up to 25 tables of
 	// the level that it goes to. One large table out of a flush is more than that, so
-	// it stays behind and is moved when its turn comes.
+	// it is left alone until it is moved (see descent).
 	p.TargetFileSizes = [...]int64{16 << 20, 512 << 10, 2 << 20, 8 << 20, 8 << 20, 8 << 20, 8 << 20}
 }
 
@@ -187,7 +189,8 @@ func openEngine(ctx context.Context, dir string, o *Options, create bool, onFata
 		return nil, fmt.Errorf("%s: %w (%w)", dir, ErrLocked, oneLine(err))
 	}
 	e := &ears{log: o.Logger, fatal: onFatal, halted: make(chan error, 1)}
-	po := o.pebble(dir, e, lock)
+	d := newDescent()
+	po := o.pebble(dir, e, lock, d)
 
 	// The engine retries a failing flush for ever while it opens, so the opening
 	// runs beside us and is left behind when the context ends.
@@ -232,7 +235,10 @@ func openEngine(ctx context.Context, dir string, o *Options, create bool, onFata
 		return nil, fmt.Errorf("opening %s: %w", dir, err)
 	}
 	e.opened.Store(true)
-	return &engine{db: r.db, lock: lock, ears: e}, nil
+	if !o.ReadOnly {
+		d.start(r.db, onFatal)
+	}
+	return &engine{db: r.db, lock: lock, ears: e, descent: d}, nil
 }
 
 // damagedTable recognises the engine's complaint about a table that is missing
@@ -245,6 +251,7 @@ func damagedTable(err error) bool {
 // close closes the database. Not after a failed commit.
 func (e *engine) close() error {
 	e.ears.closing.Store(true)
+	e.descent.close()
 	err := e.db.Close()
 	return errors.Join(oneLine(err), oneLine(e.lock.Close()))
 }

@@ -10,7 +10,7 @@ type Stats struct {
 	// QueuedEntries and QueuedBytes wait for a commit.
 	QueuedEntries, QueuedBytes int
 	// L0Sublevels and CompactionDebt (in bytes) say how far the engine lags
-	// behind with sorting what it has written. Writes stop at 24 sublevels.
+	// behind with sorting what it has written. Writes stop at 48 sublevels.
 	L0Sublevels    int
 	CompactionDebt uint64
 	// DiskBytes is what the database takes on disk, WALBytes the part of it that
