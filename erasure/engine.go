@@ -120,7 +120,7 @@ func (e *Engine) newJob(r *Request) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &job{id: newID(), who: new(identity), done: make(chan struct{}), what: particulars{
+	j := &job{id: newID(), who: new(identity), keep: r.Keep, done: make(chan struct{}), what: particulars{
 		Reason: r.Reason, Scope: r.scope(), RequestedAt: asked, Erased: parts(r.Keys), Kept: stays(r.Kept),
 		Subjects: subjects(r.Keys), Opening: opening.Withhold(certificate.MemberSubject),
 		Recipients: []Recipient{}, RowsKeys: [][]byte{},

@@ -33,6 +33,11 @@ type Request struct {
 	Approvals int
 	// Everything says that what has a declared reason to stay was not spared.
 	Everything bool
+	// Keep, which may be nil, receives the certificate before the request counts as recorded. What it
+	// keeps has to be durable when it returns: behind RECORDED nobody makes the opening again. An error
+	// after it was called means that the request will be resumed, and its certificate then is unclaimed.
+	// A request that waits is begun by [Engine.Start], which has one of its own.
+	Keep func(*Certificate)
 }
 
 // ScopeEverything is the scope of a request that spares nothing.

@@ -29,6 +29,9 @@ type EraseRequest struct {
 	// Suppress also records that the person asks to be left alone for good, and
 	// keeps nothing but that.
 	Suppress bool
+	// Keep, which may be nil, receives the certificate before the erasure is over: see
+	// [erasure.Request].
+	Keep func(*erasure.Certificate)
 }
 
 // PlanLine is one compartment (and cohort, where several differ in their fate) of
@@ -273,7 +276,7 @@ func (l *Ledger) eraseOnce(ctx context.Context, r EraseRequest) (*Plan, *erasure
 func (l *Ledger) request(r EraseRequest, p *Plan, need int, notBefore time.Time) erasure.Request {
 	return erasure.Request{
 		Subject: personKey(r.Subject), Name: r.Subject, Keys: slices.Clone(p.erase), Kept: p.kept, Reason: erasure.ReasonRequest, Everything: r.Everything,
-		Approvals: need, NotBefore: notBefore,
+		Approvals: need, NotBefore: notBefore, Keep: r.Keep,
 	}
 }
 

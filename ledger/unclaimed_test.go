@@ -95,16 +95,31 @@ func TestUnclaimedCrash(t *testing.T) {
 	}
 }
 
-// TestStartedCopy: who begins a request that has waited has its certificate before it
-// counts as recorded, because nobody writes the opening again behind that.
-func TestStartedCopy(t *testing.T) {
+// TestKeptCopy: who asks for an erasure, or begins one that has waited, has its
+// certificate before it counts as recorded, because nobody writes the opening again
+// behind that.
+func TestKeptCopy(t *testing.T) {
+	t.Run("at once", func(t *testing.T) {
+		testKeptCopy(t, func(_ *world, l *ledger.Ledger, keep func(*erasure.Certificate)) (*erasure.Certificate, error) {
+			_, cert, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p", Keep: keep})
+			return cert, err
+		})
+	})
+	t.Run("waited", func(t *testing.T) {
+		testKeptCopy(t, func(w *world, l *ledger.Ledger, keep func(*erasure.Certificate)) (*erasure.Certificate, error) {
+			_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p", NotBefore: w.clock.now().Add(time.Hour)})
+			id := waitingID(t, err)
+			w.clock.move(time.Hour + time.Second)
+			return l.StartErasure(t.Context(), id, keep)
+		})
+	})
+}
+
+func testKeptCopy(t *testing.T, erase func(*world, *ledger.Ledger, func(*erasure.Certificate)) (*erasure.Certificate, error)) {
 	w := newWorld(t)
 	l := w.open()
 	declare(t, l)
 	must(t, l, chatted)
-	_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p", NotBefore: w.clock.now().Add(time.Hour)})
-	id := waitingID(t, err)
-	w.clock.move(time.Hour + time.Second)
 	var kept []*erasure.Certificate
 	var before, after int
 	w.mu.Lock()
@@ -117,7 +132,7 @@ func TestStartedCopy(t *testing.T) {
 		}
 	}
 	w.mu.Unlock()
-	cert, err := l.StartErasure(t.Context(), id, func(c *erasure.Certificate) { kept = append(kept, c) })
+	cert, err := erase(w, l, func(c *erasure.Certificate) { kept = append(kept, c) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,6 +73,10 @@ func eraseCommand() *cli.Command {
 					return fmt.Errorf("nothing was erased: %w", err)
 				}
 				start := time.Now()
+				kept, written := false, error(nil)
+				if out.f != nil {
+					r.Keep = func(cert *erasure.Certificate) { kept, written = true, out.write(c.App.ErrWriter, cert) }
+				}
 				// Whoever interrupts now does not stop an erasure that is written down:
 				// its certificate is waited for.
 				p, cert, err := l.Erase(context.WithoutCancel(c.Context), r)
@@ -81,11 +85,13 @@ func eraseCommand() *cli.Command {
 					// What was asked for is done: the request waits for the day that it named.
 					return errors.Join(printWaitingError(c, waiting), out.discard())
 				}
-				if err != nil {
+				switch {
+				case err != nil && kept:
+					return err // it is finished later, by this certificate
+				case err != nil:
 					return errors.Join(err, out.discard())
-				}
-				if err := out.write(c.App.ErrWriter, cert); err != nil {
-					return err
+				case written != nil:
+					return written
 				}
 				if out.f != nil {
 					name := out.f.Name() + besidesCertificate
