@@ -3,6 +3,8 @@ package ledger
 import (
 	"os"
 	"runtime/debug"
+	"runtime/metrics"
+	"time"
 )
 
 // gcPercent is how much garbage may gather, in percent of what is alive, while there
@@ -11,7 +13,7 @@ const gcPercent = 400
 
 // TuneMemory is for programs whose business is a ledger: it lets garbage gather
 // until the heap is five times what is alive, or Go's part of the memory is at its
-// limit. A ledger makes about 4 KB of garbage with each event, and full caches of
+// limit, which is higher only while more than that is alive. A ledger makes about 4 KB of garbage with each event, and full caches of
 // people kept 60 to 80 MB alive (a million people, two million events). Less would be
 // collected all the time, more would make the collector a little rarer: GOGC and
 // GOMEMLIMIT in the environment are obeyed, see docs/explanation/performance.md.
@@ -25,5 +27,32 @@ func TuneMemory() {
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
+		go holdLimit()
+	}
+}
+
+// limitFor is the limit for a heap of which so much is alive. Full caches fit below
+// memoryLimit. What is alive beyond them is events that wait for the disk, tens of
+// thousands of them, and a collector that had to stay below it all the same would do
+// little else (measured with 16,384 on their way: half of the CPU time).
+func limitFor(live uint64) int64 {
+	const caches = 80 << 20
+	if live <= caches {
+		return memoryLimit
+	}
+	return memoryLimit + 3*int64(live-caches)
+}
+
+// holdLimit moves the limit with what is alive. To set it stops all goroutines for a
+// moment, so it is left alone where it is about right. It ends with the program.
+func holdLimit() {
+	limit := int64(memoryLimit)
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	for range time.Tick(time.Second) {
+		metrics.Read(live)
+		if next := limitFor(live[0].Value.Uint64()); next > limit || next < limit-limit/8 {
+			limit = next
+			debug.SetMemoryLimit(limit)
+		}
 	}
 }
