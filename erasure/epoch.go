@@ -172,24 +172,31 @@ func (e *Engine) exist(ctx context.Context, j *job) ([]keystore.KeyInfo, error) 
 	return keys, e.ledger.Guard(ctx, keys)
 }
 
-// doomed lists the keys that die in a job's epoch: those of the person that are still there (whether they may
-// be missing, exist has decided), and the one that seals whose they are.
-func (e *Engine) doomed(ctx context.Context, j *job) ([]keystore.Ref, error) {
-	all, err := j.refs()
+// eachKey calls f with the keys of a job that are still there. Whether some may be missing, exist has decided.
+func (e *Engine) eachKey(ctx context.Context, j *job, f func(*keystore.Lease)) error {
+	refs, err := j.refs()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	refs := make([]keystore.Ref, 0, len(all)+1)
-	for _, ref := range all {
+	for _, ref := range refs {
 		l, err := e.tree.LeaseOf(ctx, ref)
 		if errors.Is(err, keystore.ErrNoKey) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
+		f(l)
 		l.Done()
-		refs = append(refs, ref)
+	}
+	return nil
+}
+
+// doomed lists the keys that die in a job's epoch: those of the person, and the one that seals whose they are.
+func (e *Engine) doomed(ctx context.Context, j *job) ([]keystore.Ref, error) {
+	var refs []keystore.Ref
+	if err := e.eachKey(ctx, j, func(l *keystore.Lease) { refs = append(refs, l.Ref()) }); err != nil {
+		return nil, err
 	}
 	own, err := e.refOf(ctx, j.id, compartmentIdentity)
 	if err != nil {
@@ -200,23 +207,14 @@ func (e *Engine) doomed(ctx context.Context, j *job) ([]keystore.Ref, error) {
 
 // collect notes what will be needed when the keys are gone.
 func (e *Engine) collect(ctx context.Context, j *job) error {
-	refs, err := j.refs()
-	if err != nil {
-		return err
-	}
-	j.what.RowsKeys = make([][]byte, 0, len(refs))
-	keys := make([]keystore.KeyInfo, 0, len(refs))
-	for _, ref := range refs {
-		l, err := e.tree.LeaseOf(ctx, ref)
-		if errors.Is(err, keystore.ErrNoKey) {
-			continue // as in doomed
-		}
-		if err != nil {
-			return fmt.Errorf("collecting what must be known of a key: %w", err)
-		}
+	j.what.RowsKeys = [][]byte{}
+	var keys []keystore.KeyInfo
+	err := e.eachKey(ctx, j, func(l *keystore.Lease) {
 		j.what.RowsKeys = append(j.what.RowsKeys, l.RowsKey().Bytes())
 		keys = append(keys, l.Info())
-		l.Done()
+	})
+	if err != nil {
+		return fmt.Errorf("collecting what must be known of a key: %w", err)
 	}
 	if len(j.who.Subject) == 0 {
 		return nil // retention: what recipients may keep, the contract with them says
