@@ -73,10 +73,7 @@ func eraseCommand() *cli.Command {
 					return fmt.Errorf("nothing was erased: %w", err)
 				}
 				start := time.Now()
-				kept, written := false, error(nil)
-				if out.f != nil {
-					r.Keep = func(cert *erasure.Certificate) { kept, written = true, out.write(c.App.ErrWriter, cert) }
-				}
+				r.Keep = out.keep(c.App.ErrWriter)
 				// Whoever interrupts now does not stop an erasure that is written down:
 				// its certificate is waited for.
 				p, cert, err := l.Erase(context.WithoutCancel(c.Context), r)
@@ -85,13 +82,11 @@ func eraseCommand() *cli.Command {
 					// What was asked for is done: the request waits for the day that it named.
 					return errors.Join(printWaitingError(c, waiting), out.discard())
 				}
-				switch {
-				case err != nil && kept:
-					return err // it is finished later, by this certificate
-				case err != nil:
-					return errors.Join(err, out.discard())
-				case written != nil:
-					return written
+				if err != nil {
+					return out.unfinished(err)
+				}
+				if out.failed != nil {
+					return out.failed
 				}
 				if out.f != nil {
 					name := out.f.Name() + besidesCertificate
@@ -109,43 +104,47 @@ func eraseCommand() *cli.Command {
 
 // certificate is the file that the subject's certificate goes into. It is made
 // before anything is erased, because the opening in it is handed out once.
-type certificate struct{ f *os.File }
+type certificate struct {
+	f      *os.File // nil where nobody asked for one
+	kept   bool     // the certificate was handed over
+	failed error    // and the file did not take it
+}
 
-func certificateFile(name string) (certificate, error) {
+func certificateFile(name string) (*certificate, error) {
 	if name == "" {
-		return certificate{}, nil
+		return new(certificate), nil
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return certificate{}, fmt.Errorf("%s exists already", name)
+		return nil, fmt.Errorf("%s exists already", name)
 	}
 	if err != nil {
-		return certificate{}, err
+		return nil, err
 	}
-	c := certificate{f}
+	c := &certificate{f: f}
 	// Its name has to last before the keys die: a power cut afterwards would take the
 	// certificate with the name.
 	if err := c.sync(); err != nil {
-		return certificate{}, errors.Join(err, c.discard())
+		return nil, errors.Join(err, c.discard())
 	}
 	return c, nil
 }
 
 // takenOver is certificateFile, except that it takes an empty file, which a run that
 // was interrupted before it erased has left.
-func takenOver(name string) (certificate, error) {
+func takenOver(name string) (*certificate, error) {
 	info, err := os.Lstat(name)
 	if err == nil && info.Mode().IsRegular() && info.Size() == 0 {
 		err = os.Remove(name)
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return certificate{}, err
+		return nil, err
 	}
 	return certificateFile(name)
 }
 
 // sync makes the file and its name last.
-func (c certificate) sync() error {
+func (c *certificate) sync() error {
 	if err := c.f.Sync(); err != nil {
 		return err
 	}
@@ -156,11 +155,26 @@ func (c certificate) sync() error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// write writes the certificate of what is erased.
-func (c certificate) write(stderr io.Writer, cert *erasure.Certificate) error {
+// keep is what receives the certificate before the erasure is over; nil where nobody
+// asked for one.
+func (c *certificate) keep(stderr io.Writer) func(*erasure.Certificate) {
 	if c.f == nil {
 		return nil
 	}
+	return func(cert *erasure.Certificate) { c.kept, c.failed = true, c.write(stderr, cert) }
+}
+
+// unfinished answers for an erasure that did not come to its end: one whose certificate
+// was handed over is finished later, by that certificate, and of the others nothing stays.
+func (c *certificate) unfinished(err error) error {
+	if c.kept {
+		return err
+	}
+	return errors.Join(err, c.discard())
+}
+
+// write writes the certificate of what is erased.
+func (c *certificate) write(stderr io.Writer, cert *erasure.Certificate) error {
 	text, err := cert.Marshal()
 	if err != nil {
 		return errors.Join(err, c.f.Close())
@@ -170,7 +184,7 @@ func (c certificate) write(stderr io.Writer, cert *erasure.Certificate) error {
 
 // put writes the text of a certificate. Where the file does not take it, it goes to
 // stderr: nobody can make its opening again.
-func (c certificate) put(stderr io.Writer, text []byte) error {
+func (c *certificate) put(stderr io.Writer, text []byte) error {
 	_, err := c.f.Write(text)
 	if err == nil {
 		err = c.sync()
@@ -183,7 +197,7 @@ func (c certificate) put(stderr io.Writer, text []byte) error {
 }
 
 // discard removes the file where nothing was erased.
-func (c certificate) discard() error {
+func (c *certificate) discard() error {
 	if c.f == nil {
 		return nil
 	}

@@ -160,19 +160,13 @@ func carryOut(c *cli.Context, l *ledger.Ledger, id erasure.ID, folder string) (*
 	if err != nil {
 		return nil, fmt.Errorf("request %s has not begun: %w", id, err)
 	}
-	var kept bool
-	var written error
 	// Whoever interrupts now does not stop an erasure that has begun.
-	cert, err := l.StartErasure(context.WithoutCancel(c.Context), id, func(cert *erasure.Certificate) {
-		kept, written = true, out.write(c.App.ErrWriter, cert)
-	})
-	switch {
-	case err != nil && kept:
-		return nil, fmt.Errorf("request %s: %w", id, err) // it is finished later, by this certificate
-	case err != nil:
-		return nil, errors.Join(fmt.Errorf("request %s: %w", id, err), out.discard())
-	case written != nil:
-		return cert, fmt.Errorf("request %s: %w: %w", id, errNotWritten, written)
+	cert, err := l.StartErasure(context.WithoutCancel(c.Context), id, out.keep(c.App.ErrWriter))
+	if err != nil {
+		return nil, out.unfinished(fmt.Errorf("request %s: %w", id, err))
+	}
+	if out.failed != nil {
+		return cert, fmt.Errorf("request %s: %w: %w", id, errNotWritten, out.failed)
 	}
 	return cert, proveRecord(c, l, cert, out.f.Name()+besidesCertificate)
 }
