@@ -3,7 +3,6 @@ package log
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,16 +20,7 @@ import (
 
 const archiveLatestSpace = 'l' // the second byte of the key of a head with its newest cosignatures
 
-func latestKey(size uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{spaceHead, archiveLatestSpace}, size)
-}
-
-func parseLatestKey(key []byte) (size uint64, ok bool) {
-	if len(key) != 10 || key[0] != spaceHead || key[1] != archiveLatestSpace {
-		return 0, false
-	}
-	return binary.BigEndian.Uint64(key[2:]), true
-}
+func latestKey(size uint64) []byte { return archiveSubkey(archiveLatestSpace, size) }
 
 // askAgain begins a new round of questions for a head that is archived, when the last
 // is long ago.

@@ -15,9 +15,9 @@ func publishedPlace(size uint64) string { return fmt.Sprintf("published head %d"
 
 // isArchiveKey knows the rows of published heads and of what belongs to them.
 func isArchiveKey(key []byte) bool {
-	_, policy := parsePolicyKey(key)
+	_, policy := parseArchiveSubkey(key, archivePolicySpace)
 	_, err := parseIndexKey(key, spaceHead)
-	_, latest := parseLatestKey(key)
+	_, latest := parseArchiveSubkey(key, archiveLatestSpace)
 	return policy || latest || err == nil || bytes.Equal(key, aheadKey)
 }
 
@@ -31,7 +31,7 @@ func (f *fsck) readArchive(ctx context.Context) error {
 	policies := map[uint64]*merkle.Policy{}
 	var from []uint64
 	err := f.each(ctx, spaceHead, []byte{spaceHead, archivePolicySpace}, func(key, v []byte) {
-		size, ok := parsePolicyKey(key)
+		size, ok := parseArchiveSubkey(key, archivePolicySpace)
 		if !ok {
 			return
 		}
@@ -52,7 +52,7 @@ func (f *fsck) readArchive(ctx context.Context) error {
 	// The policy may have changed since the head was published, and it was held to the
 	// one in force when its cosignatures came.
 	err = f.each(ctx, spaceHead, []byte{spaceHead, archiveLatestSpace}, func(key, v []byte) {
-		if size, ok := parseLatestKey(key); ok {
+		if size, ok := parseArchiveSubkey(key, archiveLatestSpace); ok {
 			f.publishedHead(size, v, nil)
 		}
 	})

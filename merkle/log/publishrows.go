@@ -22,11 +22,16 @@ func archiveKey(size uint64) []byte { return appendIndexKey(nil, spaceHead, size
 
 // policyKey is the row of the policy that holds for heads from a size on.
 func policyKey(size uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{spaceHead, archivePolicySpace}, size)
+	return archiveSubkey(archivePolicySpace, size)
 }
 
-func parsePolicyKey(key []byte) (size uint64, ok bool) {
-	if len(key) != 10 || key[0] != spaceHead || key[1] != archivePolicySpace {
+// archiveSubkey is the key of what is kept of a size beside the head itself.
+func archiveSubkey(space byte, size uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{spaceHead, space}, size)
+}
+
+func parseArchiveSubkey(key []byte, space byte) (size uint64, ok bool) {
+	if len(key) != 10 || key[0] != spaceHead || key[1] != space {
 		return 0, false
 	}
 	return binary.BigEndian.Uint64(key[2:]), true
@@ -201,7 +206,7 @@ func (d rowReader) newestPolicy(size uint64) ([]byte, error) {
 	}
 	defer it.Close()
 	for ok := it.Last(); ok; ok = it.Prev() {
-		if _, ok := parsePolicyKey(it.Key()); !ok {
+		if _, ok := parseArchiveSubkey(it.Key(), archivePolicySpace); !ok {
 			continue
 		}
 		v, err := it.ValueAndErr()
