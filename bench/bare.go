@@ -102,17 +102,8 @@ func (b *Bare) create(ctx context.Context, person int) error {
 	defer lease.Done()
 	b.order.Lock()
 	defer b.order.Unlock()
-	var c log.Change
-	for _, kv := range lease.TakePending() {
-		c.Set = append(c.Set, log.Row{Key: kv.Key, Value: kv.Value})
-	}
-	for {
-		_, err := b.log.EnqueueChange(c)
-		if !errors.Is(err, log.ErrBusy) {
-			return err
-		}
-		time.Sleep(200 * time.Microsecond)
-	}
+	_, err = enqueueNew(b.log, lease)
+	return err
 }
 
 // Name implements [Path].
@@ -241,8 +232,22 @@ func (l *Leaves) Close() error { return l.log.Close() }
 
 // enqueue waits while the queue is full.
 func enqueue(l *log.Log, e log.Entry) (*log.Ticket, error) {
+	return whileBusy(func() (*log.Ticket, error) { return l.Enqueue([]log.Entry{e}) })
+}
+
+// enqueueNew queues what a new key changed, and waits while the queue is full. Nobody
+// else may take a key meanwhile.
+func enqueueNew(l *log.Log, lease *keystore.Lease) (*log.Ticket, error) {
+	var c log.Change
+	for _, kv := range lease.TakePending() {
+		c.Set = append(c.Set, log.Row{Key: kv.Key, Value: kv.Value})
+	}
+	return whileBusy(func() (*log.Ticket, error) { return l.EnqueueChange(c) })
+}
+
+func whileBusy(enqueue func() (*log.Ticket, error)) (*log.Ticket, error) {
 	for {
-		t, err := l.Enqueue([]log.Entry{e})
+		t, err := enqueue()
 		if !errors.Is(err, log.ErrBusy) {
 			return t, err
 		}

@@ -121,11 +121,7 @@ func fillTree(ctx context.Context, lg *log.Log, t *keystore.Tree, people int) er
 		if err != nil {
 			return err
 		}
-		c := log.Change{}
-		for _, kv := range lease.TakePending() { // nobody else takes
-			c.Set = append(c.Set, log.Row{Key: kv.Key, Value: kv.Value})
-		}
-		if last, err = lg.EnqueueChange(c); err != nil {
+		if last, err = enqueueNew(lg, lease); err != nil {
 			return err
 		}
 		lease.Done()
