@@ -57,9 +57,10 @@ func (l *Ledger) BackupsDir() string {
 }
 
 // BackUpBehind makes a backup into [Ledger.BackupsDir] where the newest one is older than
-// the last sweep, finishes one that was interrupted there, and otherwise returns "". A sweep keeps the mask of the newest backup
-// for as long as that is the newest, so nothing is lost before it was made: only when it
-// is there does the next sweep destroy the earlier mask.
+// the last sweep, finishes one that was interrupted there, and otherwise returns "". A
+// sweep keeps the mask of the newest backup for as long as that is the newest, so nothing
+// is lost before it was made: only when it is there does the next sweep destroy the
+// earlier mask.
 func (l *Ledger) BackUpBehind(ctx context.Context, options ...BackupOption) (out string, err error) {
 	dir := l.BackupsDir()
 	if dir == "" || l.readOnly != nil {
