@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -69,6 +70,63 @@ func TestFailingDisk(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// TestSettlingWhileTheDiskFails lets the log break while the settler is behind: it
+// finds a request that is durable, and beside it one that is not and never will be.
+func TestSettlingWhileTheDiskFails(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	const text = `{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"x"}`
+	people := ledger.OnStripesOfTheirOwn(l, 4)
+	submit := func(person string) *ledger.Submission {
+		t.Helper()
+		s, err := l.Submit(ctx, mustParse(text, person))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+
+	reached, release := w.disk.HoldSyncs(".log")
+	first := submit(people[0])
+	<-reached
+	unlock := sync.OnceFunc(ledger.LockStripe(l, people[0])) // for which the settler is going to wait
+	defer unlock()
+	release()
+	if _, err := first.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	must(t, l, text, people[1])
+	busy, full := make(chan struct{}, 1), make(chan struct{})
+	w.disk.Before(func(logtest.Op) error {
+		select {
+		case busy <- struct{}{}:
+		default:
+		}
+		<-full
+		return syscall.ENOSPC
+	})
+	second := submit(people[2])
+	<-busy
+	third := submit(people[3]) // never gets an index
+	close(full)
+	for _, s := range []*ledger.Submission{second, third} {
+		if _, err := s.Wait(ctx); !errors.Is(err, log.ErrBroken) {
+			t.Fatalf("told %v", err)
+		}
+	}
+	unlock()
+	done := make(chan error, 1)
+	go func() { done <- l.Close() }() // returns when everything is settled
+	select {
+	case <-done:
+	case <-ctx.Done():
+		t.Fatal("closing hangs")
 	}
 }
 

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/lacunalog/lacuna/erasure"
@@ -241,3 +242,26 @@ func ListsByRow(ctx context.Context, l *Ledger) (map[keystore.Ref][]uint64, erro
 
 // RaiseFeeds does what an erasure does when its keys are fenced.
 func RaiseFeeds(l *Ledger) error { return l.feeds.raise(l.log) }
+
+// OnStripesOfTheirOwn returns the names of n people whose requests do not wait for
+// each other.
+func OnStripesOfTheirOwn(l *Ledger, n int) []string {
+	var people []string
+	taken := map[*stripe]bool{}
+	for i := 0; len(people) < n; i++ {
+		person := fmt.Sprintf("person-%d", i)
+		if st := l.subjects.stripe(person); !taken[st] {
+			taken[st] = true
+			people = append(people, person)
+		}
+	}
+	return people
+}
+
+// LockStripe keeps requests of a person, and what is done when they are durable,
+// from going on until unlock is called.
+func LockStripe(l *Ledger, person string) (unlock func()) {
+	st := l.subjects.stripe(person)
+	st.mu.Lock()
+	return st.mu.Unlock
+}

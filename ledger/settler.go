@@ -81,10 +81,10 @@ func (l *Ledger) settle() {
 			return
 		}
 		for rest := all; len(rest) > 0; {
-			// One group of the log at a time.
-			err := rest[0].ticket.Wait(context.Background())
-			n := 1
-			for n < len(rest) && rest[n].ticket.Done() {
+			// What became durable together is settled together. A log that breaks
+			// fails everything behind some group.
+			n, err := 1, rest[0].ticket.Wait(context.Background())
+			for n < len(rest) && err == nil && rest[n].durable() {
 				n++
 			}
 			if err == nil {

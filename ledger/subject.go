@@ -210,7 +210,7 @@ func (st *stripe) forget(id string) {
 func (s *subject) settle() {
 	n := 0
 	for _, q := range s.inflight {
-		if !q.ticket.Done() || q.ticket.Wait(context.Background()) != nil {
+		if !q.durable() {
 			break // on its way, or the log is broken and the process is about to end
 		}
 		s.committed = q.commit(s.committed)

@@ -70,6 +70,11 @@ func (s *Submission) Wait(ctx context.Context) ([]Recorded, error) {
 	return out, nil
 }
 
+// durable reports whether a request that was queued is durable. It does not wait.
+func (s *Submission) durable() bool {
+	return s.ticket.Done() && s.ticket.Wait(context.Background()) == nil
+}
+
 // again is the answer to the same request, sent once more while it is on its way.
 func (s *Submission) again() *Submission {
 	answer := append([]Recorded(nil), s.answer...)
