@@ -13,7 +13,8 @@ import (
 // destroys the keys that masked the old one. It is an epoch of its own, and the last that the jobs of the
 // erasures before it see: their own keys die in it.
 //
-//	OPENED     the next generation has masks; what is recorded is listed under both from now on
+//	OPENED     it is fixed which epochs the sweep covers; then the next generation gets masks, and what is
+//	           recorded is listed under both from now on
 //	CUT        it is fixed which entries are erased, and agrees with what erasures account for
 //	COPIED     every row lies in the next generation, too, and what is recorded is written under both
 //	PREPARED   the pages of a new tree, without the keys of the jobs, are durable beside the old ones
@@ -156,7 +157,7 @@ func (e *Engine) cut(ctx context.Context) (*sweepRow, error) {
 	if w.Size, w.Erased, err = c.Keep(ctx, covered); err != nil {
 		return nil, err
 	}
-	// If we stop here, the next sweep makes a new cut. What this one listed stays, for nobody.
+	// If we stop here, the next sweep makes a new cut, which covers the same epochs.
 	return w, e.advanceSweep(ctx, w, sweepCut)
 }
 
@@ -168,12 +169,6 @@ func (e *Engine) beginCut(ctx context.Context, w *sweepRow) (Cut, error) {
 		return nil, err
 	}
 	s := e.o.Sweeper
-	if e.tree.Opened() == 0 {
-		// Rows of the next generation may be there from before the key pages were restored.
-		if err := s.Clean(ctx, e.tree.Generation()+1); err != nil {
-			return nil, err
-		}
-	}
 	last, err := e.sweptLast(ctx)
 	if err != nil {
 		return nil, err
@@ -183,6 +178,27 @@ func (e *Engine) beginCut(ctx context.Context, w *sweepRow) (Cut, error) {
 		w.EpochsFrom, w.PreviousSweep = last.EpochsTo+1, &last.Leaf
 	}
 	w.EpochsTo = e.tree.Info().Epoch
+	if g := e.tree.Opened(); g != 0 {
+		// A try that was interrupted before its cut has listed people who may have been erased since. They count
+		// as alive, as those do who are erased behind a cut: were they left out, then the rows that this sweep
+		// has written would be more than it has living entries, by as many as were theirs.
+		begun, err := e.sweepOf(ctx, g)
+		if err != nil {
+			return nil, err
+		}
+		if begun != nil {
+			w.EpochsTo = begun.EpochsTo
+		}
+	} else {
+		// Rows of the next generation may be there from before the key pages were restored.
+		w.Generation = e.tree.Generation() + 1
+		if err := s.Clean(ctx, w.Generation); err != nil {
+			return nil, err
+		}
+		if err := e.advanceSweep(ctx, w, sweepOpened); err != nil {
+			return nil, err
+		}
+	}
 	if w.Generation, err = e.tree.OpenGeneration(ctx); err != nil {
 		return nil, err
 	}

@@ -10,12 +10,13 @@ import (
 	"github.com/lacunalog/lacuna/keystore"
 )
 
-// A sweepState is how far a sweep is. OPENED, COPIED and ROOTED have no row: the key tree, the rows themselves
-// and the holders remember them.
+// A sweepState is how far a sweep is. COPIED and ROOTED have no row: the rows themselves and the holders
+// remember them.
 type sweepState uint8
 
 const (
-	sweepCut sweepState = 1 + iota
+	sweepOpened sweepState = iota
+	sweepCut
 	sweepPrepared
 	sweepRooted
 	sweepDestroyed
@@ -24,7 +25,7 @@ const (
 )
 
 func (s sweepState) String() string {
-	return [...]string{"NONE", "CUT", "PREPARED", "ROOTED", "DESTROYED", "WORDED", "RECORDED"}[s]
+	return [...]string{"OPENED", "CUT", "PREPARED", "ROOTED", "DESTROYED", "WORDED", "RECORDED"}[s]
 }
 
 // A sweepRow is everything that a crash must not forget about a sweep. It names nobody and is not sealed:
@@ -143,7 +144,11 @@ func (e *Engine) cutOf(ctx context.Context, g uint32) (*sweepRow, error) {
 	if g == 0 {
 		return nil, nil
 	}
-	return e.sweepOf(ctx, g) // one that was prepared did not get its root, or g would be the tree's own
+	w, err := e.sweepOf(ctx, g) // one that was prepared did not get its root, or g would be the tree's own
+	if w == nil || w.state < sweepCut {
+		return nil, err
+	}
+	return w, nil
 }
 
 // sweptAt returns the sweep that led to the tree's own generation; nil if there was none. The rows may tell of

@@ -113,7 +113,9 @@ func (c *cut) note(row *listed, n namer, seq, index uint64) error {
 	return nil
 }
 
-// flush writes the rows under the next generation.
+// flush writes the rows under the next generation that are not there yet. An earlier try
+// of this sweep may have written some. To write those again that still have a key would
+// show which of them were of somebody who was erased since.
 func (c *cut) flush(ctx context.Context) error {
 	slices.SortFunc(c.rows, func(a, b listed) int {
 		if x, y := a.first(), b.first(); x != y {
@@ -121,6 +123,9 @@ func (c *cut) flush(ctx context.Context) error {
 		}
 		return bytes.Compare(a.name[8:], b.name[8:])
 	})
+	if err := c.leaveOut(ctx); err != nil {
+		return err
+	}
 	w := writer{s: c.s}
 	prefix := binary.BigEndian.AppendUint32([]byte{spaceList}, c.next.Generation())
 	for i := range c.rows {
@@ -131,6 +136,27 @@ func (c *cut) flush(ctx context.Context) error {
 	}
 	c.rows = nil
 	return w.flush(ctx)
+}
+
+// leaveOut takes from the rows, which are sorted, those that were there at the cut.
+func (c *cut) leaveOut(ctx context.Context) error {
+	rest, at := c.rows[:0], 0
+	there := generations(spaceList, c.next.Generation(), c.next.Generation()+1)
+	err := c.v.Scan(ctx, there[0], there[1], func(k, _ []byte) error {
+		for at < len(c.rows) {
+			order := bytes.Compare(c.rows[at].name[:], k[len(there[0]):])
+			if order > 0 {
+				break
+			}
+			if order < 0 {
+				rest = append(rest, c.rows[at])
+			}
+			at++
+		}
+		return nil
+	})
+	c.rows = append(rest, c.rows[at:]...)
+	return err
 }
 
 // Spare lists what died since the cut, from what the erasures kept, and those keys
