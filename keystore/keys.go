@@ -9,8 +9,15 @@ type key struct {
 	derived derived
 	leases  int32
 	facts   keyFacts
+	route   route // where its page is
 	state   State
 	untaken bool // made by Use, and not yet taken
+}
+
+// A route says where the keys of a tag lie, and of which generation of the tree that is true.
+type route struct {
+	to  uint64
+	gen uint32
 }
 
 // keyFacts are what an entry says beside what it is called, its state and its DEK.
@@ -75,7 +82,7 @@ func (k *keys) lease(id keyID, fenced bool) (_ *key, ok bool, err error) {
 
 // load brings an entry's key into the cache, with a lease. The caller holds the
 // lock of the entry's page.
-func (k *keys) load(e *entry, fresh bool) (*key, error) {
+func (k *keys) load(e *entry, r route, fresh bool) (*key, error) {
 	id := e.id()
 	s := k.shard(id)
 	s.mu.Lock()
@@ -85,7 +92,7 @@ func (k *keys) load(e *entry, fresh bool) (*key, error) {
 	}
 	q := s.m[id]
 	if q == nil {
-		q = &key{id: id, state: e.state, untaken: fresh, facts: e.facts()}
+		q = &key{id: id, state: e.state, untaken: fresh, facts: e.facts(), route: r}
 		q.derived.load(&e.dek)
 		if len(s.m) >= k.max {
 			s.evict(max(len(s.m)/16, 1))
@@ -159,6 +166,20 @@ func (s *keyShard) evict(n int) {
 			}
 		}
 	}
+}
+
+// routeOf says where a key lies as sys has it. Of one that is loaded that is known, and
+// need not be computed again whenever its page is looked for.
+func (k *keys) routeOf(sys *system, id keyID) uint64 {
+	s := k.shard(id)
+	s.mu.Lock()
+	q := s.m[id]
+	if q != nil && q.route.gen == sys.generation() {
+		defer s.mu.Unlock()
+		return q.route.to
+	}
+	s.mu.Unlock()
+	return sys.routeOf(&id.tag)
 }
 
 // with runs f on a key if it is loaded, under the lock.

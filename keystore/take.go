@@ -68,7 +68,7 @@ func (k *taking) round(exclusive bool) {
 	}
 	k.page(t.cur.sys, exclusive)
 	for _, id := range k.ids {
-		k.page(t.resident(t.cur, sys.routeOf(&id.tag)), exclusive)
+		k.page(t.resident(t.cur, t.keys.routeOf(sys, id)), exclusive)
 	}
 	if t.next == nil {
 		return
@@ -77,7 +77,7 @@ func (k *taking) round(exclusive bool) {
 	// same group: then it does not matter where an epoch is interrupted.
 	k.page(t.next.sys, exclusive)
 	for _, id := range k.ids {
-		k.page(t.resident(t.next, next.routeOf(&id.tag)), exclusive)
+		k.page(t.resident(t.next, t.keys.routeOf(next, id)), exclusive)
 	}
 }
 

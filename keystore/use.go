@@ -52,7 +52,8 @@ func (t *Tree) acquireSlow(ctx context.Context, id keyID, create, fenced bool) (
 	if sys == nil {
 		return nil, ErrClosed
 	}
-	p, err := t.lockLeaf(ctx, t.cur, sys.routeOf(&id.tag))
+	r := route{sys.routeOf(&id.tag), sys.generation()}
+	p, err := t.lockLeaf(ctx, t.cur, r.to)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func (t *Tree) acquireSlow(ctx context.Context, id keyID, create, fenced bool) (
 	case e.state == Erasing && !fenced:
 		return nil, ErrErasing
 	}
-	k, err := t.keys.load(e, made)
+	k, err := t.keys.load(e, r, made)
 	if err != nil {
 		return nil, err
 	}

@@ -104,7 +104,7 @@ func (t *Tree) changeOne(ctx context.Context, id keyID, image, dry bool, f func(
 	if sys == nil {
 		return ErrClosed
 	}
-	p, err := t.lockLeaf(ctx, t.cur, sys.routeOf(&id.tag))
+	p, err := t.lockLeaf(ctx, t.cur, t.keys.routeOf(sys, id))
 	if err != nil {
 		return err
 	}

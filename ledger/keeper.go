@@ -36,7 +36,36 @@ func lastDay(rule event.Retention, cohort string, state *consent.State, purposes
 }
 
 // dayFor is lastDay by the rule that the register has for a key.
-func dayFor(reg *event.Register, k chainKey, state *consent.State) uint16 {
+func (l *Ledger) dayFor(reg *event.Register, k chainKey, state *consent.State) uint16 {
+	if k.cohort == 0 {
+		return ruledDay(reg, k, state)
+	}
+	return l.days.of(reg, k)
+}
+
+// cohortDays remember the last days of keys with a cohort, which follow from the register
+// alone: each new key asks, and there are as many answers as periods.
+type cohortDays struct {
+	mu    sync.Mutex
+	reg   *event.Register
+	known map[chainKey]uint16
+}
+
+func (d *cohortDays) of(reg *event.Register, k chainKey) uint16 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.reg != reg {
+		d.reg, d.known = reg, make(map[chainKey]uint16)
+	}
+	day, ok := d.known[k]
+	if !ok {
+		day = ruledDay(reg, k, nil)
+		d.known[k] = day
+	}
+	return day
+}
+
+func ruledDay(reg *event.Register, k chainKey, state *consent.State) uint16 {
 	rule, purposes, ok := ruleOf(reg, k.compartment, k.cohort)
 	if !ok {
 		return 0
@@ -135,7 +164,7 @@ func (l *Ledger) keepDays(sub *subject, state *consent.State) {
 		if k.cohort != 0 && c.day != 0 {
 			continue
 		}
-		if day := dayFor(reg, k, state); day != c.day {
+		if day := l.dayFor(reg, k, state); day != c.day {
 			c.day = day
 			l.keeper.set(c.ref, day)
 		}

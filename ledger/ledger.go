@@ -154,6 +154,7 @@ type Ledger struct {
 	backingUp sync.Mutex
 
 	keeper  *keeper
+	days    cohortDays
 	settler *settler
 	sweeper *sweeper
 	life    context.Context // ends when Close begins

@@ -150,7 +150,7 @@ func (l *Ledger) due(ctx context.Context, at time.Time) (due, wrong []keystore.K
 		if k.Cohort != 0 && (k.Expiry == 0 || k.Expiry <= today) {
 			// The day could not be written, or a purpose that keeps longer has come to
 			// share the compartment since.
-			k.Expiry = max(k.Expiry, dayFor(reg, chainKey{k.Compartment, k.Cohort}, nil))
+			k.Expiry = max(k.Expiry, l.dayFor(reg, chainKey{k.Compartment, k.Cohort}, nil))
 		}
 		switch {
 		case k.Expiry == 0 || k.Expiry > today:
@@ -190,7 +190,7 @@ func (l *Ledger) due(ctx context.Context, at time.Time) (due, wrong []keystore.K
 				continue
 			}
 			written := k.Expiry
-			k.Expiry = dayFor(reg, chainKey{k.Compartment, 0}, state)
+			k.Expiry = l.dayFor(reg, chainKey{k.Compartment, 0}, state)
 			switch {
 			case k.Expiry != 0 && k.Expiry <= today:
 				due = append(due, k)

@@ -81,7 +81,7 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		if fresh {
 			// Where an epoch of the key tree has just made the key durable, it is not
 			// pending any more, and keepDays writes the day.
-			if day := dayFor(reg, chain, after); lease.Expire(day) {
+			if day := l.dayFor(reg, chain, after); lease.Expire(day) {
 				end.day = day
 			}
 			if holds := after.Holds(); len(holds) > 0 {
