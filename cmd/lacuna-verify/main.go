@@ -1,6 +1,6 @@
 // Lacuna-verify checks offline what a Lacuna log has handed out: receipts
-// (.tlog-proof files), erasure certificates, paired openings, audit samples and signed
-// heads.
+// (.tlog-proof files), erasure certificates, paired openings, audit samples, openings
+// of a loss and signed heads.
 //
 //	lacuna-verify (--key VKEYFILE | --policy FILE) [--seed TEXT] [--lang de|en] FILE…
 //	lacuna-verify consistency (--key VKEYFILE | --policy FILE) --old HEAD --new HEAD (--proof FILE | --tiles FOLDER)

@@ -19,7 +19,7 @@ const (
 	ClaimOpened = "opened" // the receipt is there
 	ClaimLiving = "living" // a key opens it; it is not shown
 	ClaimErased = "erased" // no key opens it
-	ClaimLost   = "lost"   // it was not erased, and does not open
+	ClaimLost   = "lost"   // no key opens it, and no erasure accounts for that
 )
 
 // Most that one sample has.
@@ -52,6 +52,8 @@ type SampleLeaf struct {
 	Claim   string    `json:"claim"`
 	Receipt *string   `json:"receipt"` // .tlog-proof under the head of the sample, only with ClaimOpened
 	Bit     *BitProof `json:"bit"`     // null for a leaf that is younger than the sweep
+	// Lost is there if it was publicly stated that the leaf is lost, only with ClaimLost.
+	Lost *LostOpening `json:"lost,omitzero"`
 }
 
 // ParseSample reads a sample, strictly.
@@ -113,6 +115,13 @@ func (s *Sample) check() error {
 			return errors.New("a leaf that is opened has a receipt, and no other has one")
 		case l.Bit != nil && (s.Sweep == nil || l.Bit.Index != l.Index):
 			return errors.New("the bit of another leaf, or of no sweep")
+		case l.Lost != nil && (l.Claim != ClaimLost || l.Lost.Entry.Index != l.Index):
+			return errors.New("the opening of a loss, of another leaf or beside another claim")
+		}
+		if l.Lost != nil {
+			if err := l.Lost.check(); err != nil {
+				return err
+			}
 		}
 	}
 	return CheckSeed(s.Seed)

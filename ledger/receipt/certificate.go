@@ -17,6 +17,7 @@ const (
 	KindHead        envelope.Kind = "head"        // about a signed head that came alone
 	KindPaired      envelope.Kind = "paired"      // about paired openings of two sweeps
 	KindSample      envelope.Kind = "sample"      // about an audit sample
+	KindLost        envelope.Kind = "lost"        // about the opening of a loss
 )
 
 // ErrNoCertificate is wrapped by the error of [RecordOf] for a file that is no erasure
@@ -24,7 +25,7 @@ const (
 var ErrNoCertificate = errors.New("no erasure certificate")
 
 // PaperOf returns the kind of a file that is a JSON object rather than a receipt: a certificate, paired
-// openings or an audit sample; what is none of these is to be read as a certificate. It is empty for
+// openings, an audit sample or the opening of a loss; what is none of these is to be read as a certificate. It is empty for
 // everything else. It only looks at the type that the file says it has.
 func PaperOf(file []byte) envelope.Kind {
 	if len(file) == 0 || file[0] != '{' {
@@ -39,6 +40,8 @@ func PaperOf(file []byte) envelope.Kind {
 			return KindPaired
 		case certificate.SampleType:
 			return KindSample
+		case certificate.LostOpeningType:
+			return KindLost
 		}
 	}
 	return KindCertificate

@@ -28,7 +28,7 @@ func CheckChain(reports []*Report) []Finding {
 	}
 	var chain []link
 	for i, r := range reports {
-		if slices.Contains([]envelope.Kind{KindHead, KindCertificate, KindPaired, KindSample}, r.Kind) {
+		if slices.Contains([]envelope.Kind{KindHead, KindCertificate, KindPaired, KindSample, KindLost}, r.Kind) {
 			continue // no event, so no part of any chain
 		}
 		if !r.Verified {

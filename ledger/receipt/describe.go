@@ -57,6 +57,9 @@ func (r *Report) describe() {
 	if r.Sweep != nil {
 		r.describeSweep()
 	}
+	if r.Lost != nil {
+		r.describeLost()
+	}
 	r.say(OK, Proven, "entry %d of %d under the head signed by %s", r.Index, r.Size, printable(r.Origin))
 	r.say(OK, Proven, "golang.org/x/mod/sumdb/tlog agrees (not our code)")
 	r.Head.attest(r.say, "this head", "the entry was in the log")

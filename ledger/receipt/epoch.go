@@ -5,8 +5,8 @@ import (
 	"github.com/lacunalog/lacuna/ledger/envelope"
 )
 
-// readRecord reads the record of an epoch or of a sweep: a public statement that says it is one, and
-// is none, is refused, as the specification wants it.
+// readRecord reads the record of an epoch or of a sweep, or a statement of loss: a public statement that
+// says it is one, and is none, is refused, as the specification wants it.
 func (r *Report) readRecord() *Failure {
 	if r.Kind != envelope.Public {
 		return nil
@@ -23,6 +23,14 @@ func (r *Report) readRecord() *Failure {
 			return fail(StageRecord, err, "record: it says that it is the record of a sweep, and is none: %v", err)
 		}
 		passed(&r.Checks, StageRecord, "the statement has the one form of a sweep record, schema %d", r.Sweep.Schema)
+	case certificate.LostType:
+		if r.Lost, err = certificate.ParseLostRecord(r.statement); err != nil {
+			return fail(StageRecord, err, "record: it says that it is a statement of loss, and is none: %v", err)
+		}
+		if r.Lost.Size > r.Index {
+			return fail(StageRecord, nil, "record: entry %d is a statement of loss about %s: about some that were not there yet", r.Index, count(r.Lost.Size, "entry", "entries"))
+		}
+		passed(&r.Checks, StageRecord, "the statement has the one form of a statement of loss, schema %d", r.Lost.Schema)
 	}
 	return nil
 }
@@ -60,7 +68,7 @@ func (r *Report) record() (e epochRecord, ok bool) {
 
 // CheckErasures looks for contradictions between epoch and sweep records, certificates and audit samples:
 // two records of one epoch, two that follow the same one, two certificates with different terms for one
-// request, sweeps whose totals are not those of the certificates, a leaf that was erased and opens.
+// request, sweeps whose totals are not those of the certificates, a leaf that was erased or lost and opens.
 func CheckErasures(reports []*Report) []Finding {
 	type epoch struct {
 		origin string
@@ -120,7 +128,7 @@ func CheckErasures(reports []*Report) []Finding {
 		}
 	}
 	findings = append(findings, checkSweeps(reports)...)
-	return findings
+	return append(findings, checkLost(reports)...)
 }
 
 func sameTerms(a, b *certificate.Certificate) bool {

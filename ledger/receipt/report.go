@@ -38,7 +38,9 @@ type Report struct {
 	// Sweep is what the entry says if it is the record of a sweep; of a certificate, the sweep that
 	// removed its traces, nil where none is known.
 	Sweep *certificate.SweepRecord
-	// Leaves are the verdicts of an audit sample.
+	// Lost is what the entry says if it is a statement of loss.
+	Lost *certificate.LostRecord
+	// Leaves are the verdicts of an audit sample, or of the opening of a loss.
 	Leaves []Leaf
 	// Certificate is what was verified if it was no receipt but an erasure
 	// certificate; the rest is then about the epoch record that it hangs on.
@@ -146,6 +148,7 @@ const (
 	StageApproval    Stage = "approval"    // not approved by whom the reader asks for
 	StagePaired      Stage = "paired"      // no paired openings, or not those of the sweeps
 	StageSample      Stage = "sample"      // no audit sample, or one that does not hold
+	StageLost        Stage = "lost"        // no opening of a loss, or one that does not hold
 	StageRollback    Stage = "rollback"    // the newer head is the smaller one
 	StageFork        Stage = "fork"        // one log, two histories
 	StageConsistency Stage = "consistency" // the proof belongs to other heads

@@ -15,18 +15,21 @@ const (
 	Erased   Verdict = "valid, erased"                     // by the bit that a sweep committed to
 	Withheld Verdict = "not opened (operator says living)" // no sweep has erased it
 	Unproven Verdict = "not opened (operator says erased)" // since the last sweep, if at all
-	Lost     Verdict = "lost"                              // by the operator's own word
+	Missing  Verdict = "not opened (operator says lost)"   // and has not stated it in public
+	Lost     Verdict = "lost"                              // by a public statement
 	invalid  Verdict = "invalid"                           // what is shown does not hold
 )
 
 // MaxSample is the longest file that can be an audit sample.
 const MaxSample = 256 << 20
 
-// A Leaf is the verdict on one leaf of a sample.
+// A Leaf is the verdict on one leaf.
 type Leaf struct {
 	Index   uint64
 	Verdict Verdict
 	Text    string // one line
+
+	stated uint64 // entry of the statement of loss
 }
 
 // VerifySample checks an audit sample. The error is a [*Failure].
@@ -110,8 +113,11 @@ func (r *Report) verifySample(file []byte, t *Trust) *Failure {
 
 // judge checks what is shown of one leaf.
 func judge(t *Trust, l certificate.SampleLeaf, head *Head, set certificate.SetRef) Leaf {
+	is := func(v Verdict, format string, args ...any) Leaf {
+		return Leaf{Index: l.Index, Verdict: v, Text: fmt.Sprintf(format, args...)}
+	}
 	refuse := func(format string, args ...any) Leaf {
-		return Leaf{l.Index, invalid, printable(fmt.Sprintf(format, args...))}
+		return is(invalid, "%s", printable(fmt.Sprintf(format, args...)))
 	}
 	erased := false
 	if l.Bit != nil {
@@ -138,16 +144,28 @@ func judge(t *Trust, l certificate.SampleLeaf, head *Head, set certificate.SetRe
 		if t := o.text("type"); t != "" {
 			text += ", " + shorten(printable(t))
 		}
-		return Leaf{l.Index, Valid, text}
+		return is(Valid, "%s", text)
 	case certificate.ClaimErased:
 		if erased {
-			return Leaf{l.Index, Erased, fmt.Sprintf("erased since the sweep to generation %d", set.Generation)}
+			return is(Erased, "erased since the sweep to generation %d", set.Generation)
 		}
-		return Leaf{l.Index, Unproven, "the operator says that it is erased, and no sweep has committed to that"}
+		return is(Unproven, "the operator says that it is erased, and no sweep has committed to that")
 	case certificate.ClaimLiving:
-		return Leaf{l.Index, Withheld, "the operator says that it opens, and does not show it"}
+		return is(Withheld, "the operator says that it opens, and does not show it")
 	}
-	return Leaf{l.Index, Lost, "the operator says that it is lost"}
+	if l.Lost == nil {
+		return is(Missing, "the operator says that it is lost, and has not stated that in public")
+	}
+	statement, fault := t.openLost(l.Lost)
+	switch {
+	case fault != nil:
+		return refuse("its loss: %s", fault.Text)
+	case statement.Origin != head.Origin:
+		return refuse("its loss: stated in another log")
+	}
+	lost := is(Lost, "lost, by the statement in entry %d", statement.Index)
+	lost.stated = statement.Index
+	return lost
 }
 
 func (r *Report) describeSample(s *certificate.Sample, inBlocks uint64) {
@@ -178,8 +196,11 @@ func (r *Report) describeSample(s *certificate.Sample, inBlocks uint64) {
 	if n[Unproven] > 0 {
 		r.say(Note, Asserted, "not opened (the operator says that they are erased, and no sweep has committed to that): %s", entries(Unproven))
 	}
+	if n[Missing] > 0 {
+		r.say(Note, Asserted, "not opened (the operator says that they are lost, and has not stated that in public): %s", entries(Missing))
+	}
 	if n[Lost] > 0 {
-		r.say(Note, Asserted, "LOST (the operator says that they were not erased, and do not open): %s", entries(Lost))
+		r.say(OK, Proven, "LOST, by public statements in the log: %s", entries(Lost))
 	}
 	if r.Sweep == nil {
 		r.say(Note, Asserted, "there was no sweep yet, so nothing shows which entries are erased")

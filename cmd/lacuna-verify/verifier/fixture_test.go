@@ -41,7 +41,7 @@ func fixture(tb testing.TB) map[string][]byte {
 	for _, f := range a.Files {
 		m[f.Name] = f.Data
 		// A member of a txtar file ends in a newline; a paper in JSON does not.
-		if slices.Contains([]string{"cert", "cert-officer", "paired", "sample"}, f.Name) {
+		if slices.Contains([]string{"cert", "cert-officer", "paired", "sample", "lost", "lost-erased"}, f.Name) {
 			m[f.Name] = bytes.TrimSuffix(f.Data, []byte("\n"))
 		}
 	}
@@ -78,11 +78,15 @@ func drawFixture(tb testing.TB) *txtar.Archive {
 	add("sweep2", l.Receipt(sweep2.Index, nil))
 	add("paired", sweep2.Paired)
 	add("sample", l.Sample("00112233445566778899aabbccddeeff", 3, 1, []uint64{1, 2, 3}, sweep2, nil))
+	loss := l.Lose([]uint64{0, 3, 5}, nil)
+	add("loss", l.Receipt(loss.Index, nil))
+	add("lost", receipttest.MarshalLost(l.LostOpening(loss, 5)))
+	add("lost-erased", receipttest.MarshalLost(l.LostOpening(loss, 3)))
 	add("old", l.Checkpoint())
 	fork := l.Fork()
 	fork.Rewrite(0, []byte("another entry"))
 	add("fork", fork.Checkpoint())
-	old := sweep2.Index + 1
+	old := loss.Index + 1
 	l.Fill(6)
 	l.Witnesses = []merkle.Signer{press.At(noon + 60)}
 	add("new", l.Checkpoint())
@@ -140,6 +144,8 @@ func TestFixture(t *testing.T) {
 		"--policy policy paired cert.sweep.tlog-proof sweep2":                                          exitOK,
 		"--key key paired sweep2":                                                                      exitFailed,
 		"--key key sample paired cert cert-officer cert.sweep.tlog-proof cert.tlog-proof sweep2 first": exitOK,
+		"--policy policy lost sample loss":                                                             exitOK,
+		"--key key lost fork":                                                                          exitFailed,
 		"--key key cert-officer":                                                                       exitFailed,
 		"--key key - first":                                                                            exitFailed,
 		"--key key nowhere first":                                                                      exitUsage,

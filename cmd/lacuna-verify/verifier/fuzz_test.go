@@ -33,7 +33,7 @@ func FuzzRun(f *testing.F) {
 	f.Add("--key\x00key\x00a", byte(255), uint16(0), byte(0), []byte("c2sp.org/tlog-proof@v1\n"), []byte("{}"))
 	// The entries that the heads of the fixture prove.
 	proven := map[uint64]string{}
-	for _, name := range []string{"first", "second", "cert.tlog-proof", "cert.sweep.tlog-proof", "sweep2"} {
+	for _, name := range []string{"first", "second", "cert.tlog-proof", "cert.sweep.tlog-proof", "sweep2", "loss"} {
 		var out, errs bytes.Buffer
 		if code := run("v", []string{"--key", "key", "--json", name}, memory(nil, known), &out, &errs); code != exitOK {
 			f.Fatalf("%s: exit %d, %s", name, code, &errs)

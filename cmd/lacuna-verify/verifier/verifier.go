@@ -29,8 +29,8 @@ const usage = `usage: %[1]s (--key VKEYFILE | --policy FILE) [--chain] [--seed T
                      [--proof FILE | --tiles FOLDER [-o FILE]] [--explain] [--json]
 
 Checks receipts (.tlog-proof files) and the papers of erasures (certificates, paired
-openings, audit samples) against the public key of the log, offline. A FILE of - is
-standard input.
+openings, audit samples) and of losses against the public key of the log, offline. A
+FILE of - is standard input.
 
   --key VKEYFILE  file with public keys of the log, one to a line as name+id+base64;
                   every one of them must have signed

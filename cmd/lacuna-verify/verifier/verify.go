@@ -38,6 +38,8 @@ func verify(o options, t *receipt.Trust, f *files, complain func(error)) ([]byte
 		switch kind := receipt.PaperOf(file); {
 		case kind == receipt.KindSample:
 			check = t.VerifySample
+		case kind == receipt.KindLost:
+			check = t.VerifyLost
 		case kind != "":
 			papers = append(papers, paper{len(reports), kind, file})
 			reports = append(reports, &receipt.Report{File: name})

@@ -994,6 +994,26 @@ function verifyPaired (x) {
   }
 }
 
+function parseLostRecord (text) {
+  const r = canonical(Buffer.from(text))
+  exactly(r, ['type', 'schema', 'size', 'lost', 'lost_root', 'stated_at'])
+  need(r.type === 'entries.lost' && r.schema === 1, 'type')
+  need(whole(r.size) && whole(r.lost) && r.lost > 0 && r.lost <= r.size, 'lost')
+  b32(r.lost_root)
+  need(instant(r.stated_at), 'time')
+  return r
+}
+
+// verifyLostOpening takes the statement beside the opening for the one that its proof file proves.
+function verifyLostOpening (x) {
+  const r = parseLostRecord(x.statement)
+  const o = canonical(Buffer.from(x.opening))
+  exactly(o, ['type', 'schema', 'origin', 'statement', 'entry'])
+  need(o.type === 'entries.lost-opening' && o.schema === 1, 'type')
+  exactly(o.entry, ['index', 'blind', 'path', 'count', 'blocks'])
+  verifyBit({ ...o.entry, erased: true }, { generation: 0, size: r.size, erased: r.lost, root: r.lost_root })
+}
+
 // ---- the vectors ----
 
 let passed = 0
@@ -1505,6 +1525,15 @@ const files = {
     for (const x of v.blocks) verdict(x.valid)('block, ' + x.name, () => verifyBlock(x.proof, x.set))
     for (const x of v.draws) check(`draw of ${x.n} from ${x.size}`, () => equal(draw(b32(x.seed), x.size, x.n), x.drawn, 'draw'))
     for (const x of v.paired) verdict(x.valid)('paired openings, ' + x.name, () => verifyPaired(x))
+  },
+  'lost-entries.json': (v) => {
+    for (const x of v.statements) {
+      verdict(x.valid)(x.name, () => {
+        parseLostRecord(x.statement)
+        if (x.valid) equal(b64url(statementHash(x.statement)), x.leaf_hash, 'leaf hash')
+      })
+    }
+    for (const x of v.openings) verdict(x.valid)('opening, ' + x.name, () => verifyLostOpening(x))
   },
   'sweep-record.json': (v) => {
     for (const x of v.records) {
