@@ -50,6 +50,9 @@ func (l *Ledger) Backup(ctx context.Context, out string, options ...BackupOption
 		return Manifest{}, err
 	}
 	defer l.gate.leave()
+	if inside(l.dir, out) {
+		return Manifest{}, badConfig("the backup %s would lie inside the ledger: it would be lost with it", out)
+	}
 	if _, err := os.Lstat(out); !errors.Is(err, fs.ErrNotExist) {
 		return Manifest{}, fmt.Errorf("%s exists already", out)
 	}

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -46,13 +47,25 @@ func TestBackUpBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	configured := strings.Replace(string(text), `"suite": 1,`, `"suite": 1, "backups": "../kept",`, 1)
-	writeTo(t, o.path("crm/lacuna.json"), strings.Replace(configured, "../kept", "kept", 1))
-	if _, err := ledger.Open(t.Context(), ledger.Options{Dir: o.path("crm")}); err == nil {
-		t.Error("a folder for backups inside the ledger")
+	for link, to := range map[string]string{"ledger": "crm", "later": "crm/not-made-yet"} {
+		if err := os.Symlink(to, o.path(link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, bad := range []string{"kept", "../crm", "../crm/kept", o.path("crm/kept"), "../ledger/kept", "../later", "../later/kept"} {
+		writeTo(t, o.path("crm/lacuna.json"), strings.Replace(configured, "../kept", bad, 1))
+		if _, err := ledger.Open(t.Context(), ledger.Options{Dir: o.path("crm")}); !errors.As(err, new(*ledger.ConfigError)) || !strings.Contains(err.Error(), "inside the ledger") {
+			t.Errorf("%q is a folder for backups inside the ledger: %v", bad, err)
+		}
 	}
 	writeTo(t, o.path("crm/lacuna.json"), configured)
 	l = o.open("crm")
 
+	for _, bad := range []string{"crm/kept", "later"} {
+		if _, err := l.Backup(t.Context(), o.path(bad)); !errors.As(err, new(*ledger.ConfigError)) {
+			t.Errorf("a backup in %s, inside the ledger: %v", bad, err)
+		}
+	}
 	says(ledger.Warning, "the folder for backups is not there")
 	if out, err := l.BackUpBehind(t.Context()); err == nil || out != "" {
 		t.Errorf("a folder that is not mounted: %q, %v", out, err)

@@ -197,18 +197,37 @@ func checkRoot(dir, root string) error {
 	return nil
 }
 
-// inside reports whether name lies in dir, as no token does.
+// inside reports whether name lies in dir, or would if it were made, also through
+// symbolic links; no token does.
 func inside(dir, name string) bool {
 	if holder.IsToken(name) {
 		return false
 	}
-	d, err1 := filepath.Abs(dir)
-	n, err2 := filepath.Abs(name)
-	if err1 != nil || err2 != nil {
-		return false
-	}
-	rel, err := filepath.Rel(d, n)
+	rel, err := filepath.Rel(resolved(dir), resolved(name))
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// resolved is where a name leads, as far as that can be told: its end need not be there.
+func resolved(name string) string {
+	name, err := filepath.Abs(name)
+	if err != nil {
+		return name
+	}
+	there, end := name, ""
+	for {
+		path, err := filepath.EvalSymlinks(there)
+		if err == nil {
+			return filepath.Join(path, end)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return name
+		}
+		if to, err := os.Readlink(there); err == nil { // to where nothing is yet
+			there = absoluteIn(filepath.Dir(there), to)
+			continue
+		}
+		there, end = filepath.Dir(there), filepath.Join(filepath.Base(there), end)
+	}
 }
 
 // relativeTo writes name as seen from dir, so that a ledger and its root can be

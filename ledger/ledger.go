@@ -318,6 +318,9 @@ func ReadConfig(dir string) (Config, error) {
 	if c, err = parseConfig(text); err != nil {
 		return c, fmt.Errorf("%s: %w", filepath.Join(dir, configFile), err)
 	}
+	if c.Backups != "" && inside(dir, absoluteIn(dir, c.Backups)) {
+		return c, fmt.Errorf("%s: %w", filepath.Join(dir, configFile), badConfig("backups %q lies inside the ledger", c.Backups))
+	}
 	return c, nil
 }
 
@@ -327,9 +330,6 @@ func parseConfig(text []byte) (c Config, err error) {
 	}
 	if c.Format != format {
 		return c, badConfig("format %q, this program reads %q", c.Format, format)
-	}
-	if filepath.IsLocal(c.Backups) {
-		return c, badConfig("backups %q lies inside the ledger", c.Backups)
 	}
 	if err := c.checkSweeps(); err != nil {
 		return c, err

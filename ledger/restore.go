@@ -103,8 +103,8 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 	for _, root := range o.Root {
 		c.Root = append(c.Root, relativeTo(o.Dir, root))
 	}
-	if !filepath.IsAbs(c.Backups) {
-		c.Backups = "" // it lay relative to another folder
+	if !filepath.IsAbs(c.Backups) || inside(o.Dir, c.Backups) {
+		c.Backups = "" // it lay relative to another folder, or beside the one where the ledger was
 	}
 	if err := c.write(tmp); err != nil {
 		return nil, err

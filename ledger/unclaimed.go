@@ -16,10 +16,8 @@ import (
 // people, so it lies where no backup of the ledger takes it along.
 func (l *Ledger) UnclaimedDir() string {
 	folder := l.CertificatesDir()
-	dir, err := filepath.Abs(l.dir)
-	abs, aerr := filepath.Abs(folder)
-	if rel, rerr := filepath.Rel(dir, abs); errors.Join(err, aerr, rerr) == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
-		folder = dir + ".certificates"
+	if inside(l.dir, folder) {
+		folder = filepath.Clean(l.dir) + ".certificates"
 	}
 	return filepath.Join(folder, "unclaimed")
 }
