@@ -182,6 +182,8 @@ func classify(err error) (code int, hint string) {
 		return exitFailure, "the head beside the root is not this log's: name this ledger's root with --root"
 	case errors.Is(err, log.ErrDiskFull), errors.Is(err, syscall.ENOSPC):
 		return exitFailure, "free some disk space and send the same events again; nothing acknowledged is lost"
+	case errors.Is(err, holder.ErrShortPassphrase):
+		return exitUsage, ""
 	case errors.Is(err, holder.ErrPassphrase):
 		return exitNotAllowed, "give the passphrase with which the root was made"
 	case errors.Is(err, keystore.ErrHolderMissing):

@@ -30,6 +30,9 @@ type Passphrase func() ([]byte, error)
 // given, if any was.
 var ErrPassphrase = errors.New("the passphrase does not open the root")
 
+// ErrShortPassphrase says that a new passphrase has too few bytes.
+var ErrShortPassphrase = errors.New("the passphrase is too short")
+
 // ErrNotFiles says that a root without a file cannot have a passphrase.
 var ErrNotFiles = errors.New("only files can be sealed by a passphrase")
 
@@ -92,19 +95,8 @@ func (r *keyring) sealing(l lock) (*sealing, error) {
 	if s := r.keys[l]; s != nil {
 		return s, nil
 	}
-	if r.ask == nil {
-		return nil, keystore.Hinted("give the passphrase, see docs/howto/protect-the-root.md", "a passphrase is needed: %w", ErrPassphrase)
-	}
-	if r.words == nil {
-		words, err := r.ask()
-		if err != nil {
-			return nil, fmt.Errorf("asking for the passphrase: %w", err)
-		}
-		if len(words) < minPassBytes {
-			clear(words)
-			return nil, keystore.Hinted("several words that are not a quotation are better than one", "a passphrase has at least %d bytes: %w", minPassBytes, ErrPassphrase)
-		}
-		r.words = words
+	if err := r.read(ErrPassphrase); err != nil {
+		return nil, err
 	}
 	s := &sealing{lock: l}
 	key := argon2.IDKey(r.words, l.salt[:], l.passes, l.memory, l.lanes, 32)
@@ -114,8 +106,31 @@ func (r *keyring) sealing(l lock) (*sealing, error) {
 	return s, nil
 }
 
+// read asks for the passphrase once; one that no file can have is refused as is said.
+func (r *keyring) read(short error) error {
+	if r.ask == nil {
+		return keystore.Hinted("give the passphrase, see docs/howto/protect-the-root.md", "a passphrase is needed: %w", ErrPassphrase)
+	}
+	if r.words != nil {
+		return nil
+	}
+	words, err := r.ask()
+	if err != nil {
+		return fmt.Errorf("asking for the passphrase: %w", err)
+	}
+	if len(words) < minPassBytes {
+		clear(words)
+		return keystore.Hinted("several words that are not a quotation are better than one", "a passphrase has at least %d bytes: %w", minPassBytes, short)
+	}
+	r.words = words
+	return nil
+}
+
 // fresh draws a lock for new files.
 func (r *keyring) fresh() (*sealing, error) {
+	if err := r.read(ErrShortPassphrase); err != nil {
+		return nil, err
+	}
 	l := lock{cost: recommended}
 	rand.Read(l.salt[:])
 	return r.sealing(l)
