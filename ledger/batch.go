@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"runtime"
 	"sync"
 
 	"github.com/lacunalog/lacuna/ledger/event"
@@ -55,7 +54,7 @@ func (l *Ledger) SubmitAll(ctx context.Context, requests []*event.Event) []Submi
 		for to < len(requests) && !isRegister(requests[to]) {
 			to++
 		}
-		l.each(requests, from, to, submit)
+		l.each(ctx, requests, from, to, submit, func(i int) { out[i].Err = context.Cause(ctx) })
 		from = to
 	}
 	return out
@@ -66,8 +65,16 @@ const worthWorkers = 32
 
 // each calls f for the requests of a range, at once where they are about different
 // people. Whose stripe is the same, one worker has, so that order is kept.
-func (l *Ledger) each(requests []*event.Event, from, to int, f func(i int)) {
-	workers := min(runtime.GOMAXPROCS(0), (to-from)/worthWorkers)
+//
+// Workers take turns: where many batches come at once, no more of them are at work
+// than there are processors. To work on all of them at the same time would end none
+// of them earlier, and everything that is begun of every one would lie in memory,
+// where the garbage collector has to walk it (with 16 batches of 1,024 it used a
+// third of the CPU time).
+//
+// skip is called instead of f for what had not had its turn when the context ended.
+func (l *Ledger) each(ctx context.Context, requests []*event.Event, from, to int, f, skip func(i int)) {
+	workers := min(cap(l.workers), (to-from)/worthWorkers)
 	if workers < 2 {
 		for i := from; i < to; i++ {
 			f(i)
@@ -85,8 +92,15 @@ func (l *Ledger) each(requests []*event.Event, from, to int, f func(i int)) {
 	var wg sync.WaitGroup
 	for _, lot := range lots {
 		wg.Go(func() {
+			do := f
+			select {
+			case l.workers <- struct{}{}:
+				defer func() { <-l.workers }()
+			case <-ctx.Done():
+				do = skip
+			}
 			for _, i := range lot {
-				f(i)
+				do(i)
 			}
 		})
 	}

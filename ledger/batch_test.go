@@ -1,8 +1,11 @@
 package ledger_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -100,4 +103,34 @@ func idsOf(t *testing.T, l *ledger.Ledger, person int) (ids []string) {
 		ids = append(ids, e.Event.Str("id"))
 	}
 	return ids
+}
+
+// TestRecordAllTurns: a batch whose context ends before it has its turn is not begun,
+// and says so for each of its requests; one that may wait is recorded afterwards.
+func TestRecordAllTurns(t *testing.T) {
+	if runtime.GOMAXPROCS(0) < 2 {
+		t.Skip("one processor works without turns")
+	}
+	l := newWorld(t).open()
+	declare(t, l)
+	var requests []*event.Event
+	for i := range 100 {
+		requests = append(requests, parse(t, fmt.Sprintf(`{"type":"processing.performed","subject":"p-%d","id":"e-%d","purpose":"chat-service","operation":"answer"}`, i, i)))
+	}
+	give := ledger.TakeTurns(l)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i, o := range l.RecordAll(gone, requests) {
+		if !errors.Is(o.Err, context.Canceled) {
+			t.Fatalf("request %d of a batch without a turn: %v", i, o.Err)
+		}
+	}
+	waited := make(chan []ledger.Outcome)
+	go func() { waited <- l.RecordAll(t.Context(), requests) }()
+	give()
+	for i, o := range <-waited {
+		if o.Err != nil || o.Recorded[0].Replayed {
+			t.Fatalf("request %d: %+v, %v", i, o.Recorded, o.Err)
+		}
+	}
 }

@@ -265,3 +265,15 @@ func LockStripe(l *Ledger, person string) (unlock func()) {
 	st.mu.Lock()
 	return st.mu.Unlock
 }
+
+// TakeTurns keeps workers of batches from going on until they are given back.
+func TakeTurns(l *Ledger) (give func()) {
+	for range cap(l.workers) {
+		l.workers <- struct{}{}
+	}
+	return func() {
+		for range cap(l.workers) {
+			<-l.workers
+		}
+	}
+}

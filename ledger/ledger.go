@@ -43,6 +43,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -153,6 +154,7 @@ type Ledger struct {
 
 	backingUp sync.Mutex
 
+	workers chan struct{} // of batches, one for each processor
 	keeper  *keeper
 	days    cohortDays
 	settler *settler
@@ -367,7 +369,7 @@ func Open(ctx context.Context, o Options) (_ *Ledger, err error) {
 	l := &Ledger{
 		dir: o.Dir, config: c, origin: c.Origin, originHash: envelope.Origin(c.Origin), suite: envelope.Suite(c.Suite),
 		actor: o.Actor, subjects: newSubjects(),
-		settler: newSettler(), gate: newGate(),
+		settler: newSettler(), gate: newGate(), workers: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	l.sweeper = &sweeper{l: l, lists: listRowsMost}
 	l.life, l.end = context.WithCancel(context.Background())

@@ -61,6 +61,10 @@ func (l *Ledger) Submit(ctx context.Context, short *event.Event) (*Submission, e
 
 // submitPerson submits a request about a person.
 func (l *Ledger) submitPerson(ctx context.Context, short *event.Event) (*Submission, error) {
+	// Where the queue is full, what is sealed would be sealed in vain.
+	if err := l.log.Room(ctx); err != nil {
+		return nil, err
+	}
 	now := l.now()
 	id := short.Str("id")
 	mac := l.tree.ContentMAC(short.Canonical())

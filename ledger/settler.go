@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -131,7 +132,14 @@ func (l *Ledger) forgetTags(now time.Time) {
 // follow puts a request about a person behind the others of that person. The
 // caller holds the stripe's lock, and has queued it.
 func (l *Ledger) follow(st *stripe, sub *subject, s *Submission, after *consent.State) {
-	s.stripe, s.sub, s.before, s.after = st, sub, sub.speculative, after
+	s.stripe, s.sub, s.after = st, sub, after
+	known := sub.speculative == sub.committed
+	if n := len(sub.inflight); n > 0 {
+		known = sub.inflight[n-1].exact
+	}
+	if s.exact = known && !slices.ContainsFunc(s.events, consent.Placed); s.exact {
+		s.forgetEvents() // nobody will ask for them, and a caller may hold on to s for long
+	}
 	sub.speculative = after
 	sub.inflight = append(sub.inflight, s)
 	l.settler.put(s)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
-	"slices"
 	"sort"
 	"sync"
 
@@ -214,6 +213,8 @@ func (s *subject) settle() {
 			break // on its way, or the log is broken and the process is about to end
 		}
 		s.committed = q.commit(s.committed)
+		q.after = nil
+		q.forgetEvents()
 		n++
 	}
 	rest := copy(s.inflight, s.inflight[n:])
@@ -227,8 +228,8 @@ func (s *subject) settle() {
 
 // commit returns the state after the request, which is durable now.
 func (q *Submission) commit(state *consent.State) *consent.State {
-	if state == q.before && !slices.ContainsFunc(q.events, consent.Placed) {
-		return q.after // the index makes no difference
+	if q.exact {
+		return q.after
 	}
 	for i, ev := range q.events {
 		if next, err := state.ApplyRecorded(ev, q.ticket.Index(i), q.at); err == nil {

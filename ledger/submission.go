@@ -16,13 +16,14 @@ type Submission struct {
 	ticket *log.Ticket // nil where nothing had to be queued
 	answer []Recorded  // index and leaf hash are filled in by Wait
 
-	// Of whom the request is, and their state before and after it; nil where it is
-	// the organisation's.
-	stripe        *stripe
-	sub           *subject
-	before, after *consent.State
+	// Of whom the request is, and their state after it; nil where it is the
+	// organisation's.
+	stripe *stripe
+	sub    *subject
+	after  *consent.State
+	exact  bool // the index makes no difference to after
 
-	events []*event.Event // as the fold of the person's state takes them
+	events []*event.Event // as the fold of the person's state takes them, where it does
 	tags   [][16]byte
 	mac    [16]byte
 	at     time.Time
@@ -91,6 +92,12 @@ func (s *Submission) tagOf(t *tags, id string) [16]byte {
 		return s.tag
 	}
 	return t.of(id)
+}
+
+// forgetEvents lets go of the events, which are most of what a request holds.
+func (s *Submission) forgetEvents() {
+	clear(s.events)
+	s.events = nil
 }
 
 // release ends the leases.

@@ -51,7 +51,9 @@ type Options struct {
 	// write buffer, which costs a flush each.
 	MaxGroupBytes int
 	// MaxQueueBytes and MaxQueueEntries limit what waits for a commit; beyond,
-	// Enqueue returns ErrBusy. Defaults 32 MiB and 65,536.
+	// Enqueue returns ErrBusy. Defaults 4 MiB, which is one full group behind the one
+	// that is being committed: what waits behind that is only memory that the garbage
+	// collector has to walk; and 65,536.
 	MaxQueueBytes, MaxQueueEntries int
 	// Linger is the longest time a group waits for more, which only happens
 	// while many callers append at once. Default 1 ms; negative for none.
@@ -93,7 +95,7 @@ type HeadCopy interface {
 
 const (
 	defaultMaxGroupBytes   = 4 << 20
-	defaultMaxQueueBytes   = 32 << 20
+	defaultMaxQueueBytes   = defaultMaxGroupBytes
 	defaultMaxQueueEntries = 1 << 16
 	defaultLinger          = time.Millisecond
 	defaultMinFree         = 512 << 20

@@ -353,20 +353,22 @@ func (l *Log) put(es []Entry, c *Change, bytes int, urgent bool) (*Ticket, error
 	return t, nil
 }
 
-// Room waits until it is worth trying again what was refused with ErrBusy: the
-// sequencer has taken a group since, or nothing will be accepted any more.
+// Room waits while what is enqueued would be refused with ErrBusy: until the
+// sequencer has taken a group since the last refusal, or nothing will be accepted
+// any more. Of many who wait, those who came too late again wait on.
 func (l *Log) Room(ctx context.Context) error {
-	l.queue.mu.Lock()
-	room := l.queue.room
-	l.queue.mu.Unlock()
-	if room == nil {
-		return nil
-	}
-	select {
-	case <-room:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for room in the queue: %w", context.Cause(ctx))
+	for {
+		l.queue.mu.Lock()
+		room := l.queue.room
+		l.queue.mu.Unlock()
+		if room == nil {
+			return nil
+		}
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for room in the queue: %w", context.Cause(ctx))
+		}
 	}
 }
 
