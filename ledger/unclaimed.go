@@ -84,6 +84,12 @@ func findUnclaimed(folder, base string, c *erasure.Certificate) (name string, er
 		if err != nil {
 			return "", err
 		}
+		if len(text) == 0 { // from before a crash
+			if err := os.Remove(name); err != nil {
+				return "", err
+			}
+			continue
+		}
 		// One that a crash tore does not count.
 		if there, err := certificate.Parse(text); err == nil && there.Commitment == c.Commitment && there.Record == c.Record && there.Opening != nil {
 			return name, syncDir(folder)

@@ -75,23 +75,32 @@ func TestUnclaimedCrash(t *testing.T) {
 		c.world.close(l)
 	}
 
-	// A copy that the crash tore is none.
-	if err := os.Truncate(copies()[0], 100); err != nil {
-		t.Fatal(err)
-	}
-	again.close(again.open())
-	whole := 0
-	for _, name := range copies() {
-		text, err := os.ReadFile(name)
-		if err != nil {
+	// A copy that the crash tore is none, and nothing of one that was not begun stays.
+	for _, torn := range []int64{100, 0} {
+		once := again.crashNow(100, nil)
+		if err := os.Truncate(copies()[0], torn); err != nil {
 			t.Fatal(err)
 		}
-		if c, err := certificate.Parse(text); err == nil && c.Opening != nil {
-			whole++
+		once.close(once.open())
+		whole, want := 0, 1
+		if torn > 0 {
+			want = 2
 		}
-	}
-	if n := len(copies()); whole != 1 || n != 2 {
-		t.Errorf("%d whole copies of %d", whole, n)
+		for _, name := range copies() {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c, err := certificate.Parse(text); err == nil && c.Opening != nil {
+				whole++
+			} else if err := os.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+			want--
+		}
+		if whole != 1 || want != 0 {
+			t.Errorf("torn behind %d bytes: %d whole copies, and %d files less than there should be", torn, whole, want)
+		}
 	}
 }
 

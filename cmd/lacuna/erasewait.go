@@ -174,6 +174,9 @@ func carryOut(c *cli.Context, l *ledger.Ledger, id erasure.ID, folder string) (*
 // keepErased carries out the requests whose day comes while a server runs. Nobody waits
 // for a subject's copy, so it goes to the others that nobody waited for.
 func keepErased(ctx context.Context, c *cli.Context, l *ledger.Ledger) {
+	if err := dropEmpty(l.UnclaimedDir()); err != nil {
+		fmt.Fprintf(c.App.ErrWriter, "lacuna: tidying up certificates: %v\n", err)
+	}
 	l.KeepErasing(ctx, func(w erasure.Waiting) {
 		folder := l.UnclaimedDir()
 		err := os.MkdirAll(folder, 0o700)
@@ -189,6 +192,19 @@ func keepErased(ctx context.Context, c *cli.Context, l *ledger.Ledger) {
 			fmt.Fprintf(c.App.ErrWriter, "lacuna: erasing: %v\n", err)
 		}
 	})
+}
+
+// dropEmpty removes the files in a folder that a server made for certificates and was
+// killed before it had them: what was begun is finished when the ledger is opened, and its
+// certificate has another name then.
+func dropEmpty(folder string) error {
+	names, err := filepath.Glob(filepath.Join(folder, "erasure-*.json"))
+	for _, name := range names {
+		if info, serr := os.Lstat(name); serr == nil && info.Mode().IsRegular() && info.Size() == 0 {
+			err = errors.Join(err, os.Remove(name))
+		}
+	}
+	return err
 }
 
 // printWaitingError says that a request is written down.

@@ -243,6 +243,13 @@ func TestServeErases(t *testing.T) {
 	if code, said := runCode(t, "erase", "--ledger", crm, "--subject", "c-3", "--yes"); code != exitHeld {
 		t.Fatalf("the erasure does not wait: exit %d, %s", code, said)
 	}
+	// One that was killed has left a file without a certificate, and one with.
+	left := filepath.Join(crm+".certificates", "unclaimed", "erasure-00112233445566778899aabbccddeeff.json")
+	whole := strings.Replace(left, "erasure-00", "erasure-01", 1)
+	err := errors.Join(os.MkdirAll(filepath.Dir(left), 0o700), os.WriteFile(left, nil, 0o600), os.WriteFile(whole, []byte("{}"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd, _, talk := startServe(t, "--ledger", crm, "--listen", "127.0.0.1:0", "--accept-l0")
 	for {
 		line, err := talk.ReadString('\n')
@@ -258,6 +265,9 @@ func TestServeErases(t *testing.T) {
 	}
 	if code := stop(t, cmd, talk); code != 0 && code != exitInterrupted {
 		t.Errorf("exit %d", code)
+	}
+	if err := os.Remove(whole); err != nil {
+		t.Errorf("a certificate was taken away: %v", err)
 	}
 	copies, err := filepath.Glob(crm + ".certificates/unclaimed/erasure-*.json")
 	if err != nil || len(copies) != 1 {
