@@ -20,8 +20,8 @@ func approveCommand() *cli.Command {
 		Name:      "approve",
 		Usage:     "agree to an erasure that waits for approval",
 		ArgsUsage: "ID",
-		Description: "Shows what would be erased, asks for the subject id, and signs. Nothing is destroyed: lacuna erase run does that. The signature stands in\n" +
-			"the certificate, where whoever knows the approver's verifier key verifies it.",
+		Description: "Shows what would be erased, asks for the subject id, and signs. Nothing is destroyed: lacuna erase run does that, and lacuna serve, which\n" +
+			"is stopped while somebody approves. The signature stands in the certificate, where whoever knows the approver's verifier key verifies it.",
 		Flags: ledgerFlagsOptional(
 			&cli.StringFlag{Name: "key", Usage: "file with the approver's key, made by lacuna approve key", EnvVars: []string{"LACUNA_APPROVER_KEY"}},
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask (for scripts)"},

@@ -171,7 +171,7 @@ func classify(err error) (code int, hint string) {
 	case errors.Is(err, witness.ErrLocked):
 		return exitBusy, "two witnesses with one memory would contradict each other; wait for the other to end"
 	case errors.Is(err, log.ErrLocked):
-		return exitBusy, "another lacuna process has this ledger open; wait for it to end"
+		return exitBusy, "another lacuna process has this ledger open: wait for it to end; lacuna serve has to be stopped for this, and started again"
 	case errors.Is(err, keystore.ErrLocked):
 		return exitBusy, "wait for the other process to end"
 	case errors.Is(err, log.ErrCorrupt):

@@ -250,7 +250,14 @@ func TestServeErases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	key := filepath.Join(dir, "dpo.key")
+	if code, said := runCode(t, "approve", "key", "--name", "dpo.example.test", "-o", key); code != 0 {
+		t.Fatalf("exit %d, %s", code, said)
+	}
 	cmd, _, talk := startServe(t, "--ledger", crm, "--listen", "127.0.0.1:0", "--accept-l0")
+	if code, said := runCode(t, "approve", "--ledger", crm, "--key", key, "--yes", strings.Repeat("0", 32)); code != exitBusy || !strings.Contains(said, "lacuna serve has to be stopped") {
+		t.Errorf("approving beside a server: exit %d, %s", code, said)
+	}
 	for {
 		line, err := talk.ReadString('\n')
 		if err != nil {
