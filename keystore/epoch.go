@@ -230,7 +230,6 @@ func (t *Tree) supersede(old *view, f func(*page)) {
 		t.table.remove(p) // after what is below it
 	}
 	leave(old.top)
-	t.table.tidy()
 	var settle func(p *page)
 	settle = func(p *page) {
 		p.birth, p.heirOf = nil, nil

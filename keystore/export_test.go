@@ -116,6 +116,13 @@ func (t *Tree) KeptMask() (g uint32, mask Secret) {
 	return 0, mask
 }
 
+// Shells is how many pages the cache has without their entries.
+func (t *Tree) Shells() int {
+	t.table.mu.Lock()
+	defer t.table.mu.Unlock()
+	return len(t.table.shells.pages)
+}
+
 // Resident is how many pages are in the cache, Pinned how many may not leave it.
 func (t *Tree) Resident() (all, pinned int) {
 	t.table.each(func(p *page) {
@@ -181,8 +188,9 @@ func (t *Tree) DropCaches() {
 	defer t.mu.Unlock()
 	t.table.mu.Lock()
 	defer t.table.mu.Unlock()
-	for range 2 { // the first look clears the marks of use
-		t.table.evict(t.table.count)
+	for range 4 { // the first look clears the marks of use, and a page above others leaves behind them
+		t.table.empty(len(t.table.whole.pages))
+		t.table.evict(len(t.table.shells.pages))
 	}
 }
 

@@ -31,14 +31,17 @@ type page struct {
 	superseded bool        // the running epoch puts another in its place
 	next       *page       // at the same address under another key
 	gone       bool        // left the cache; the table's lock
+	ring       *ring       // where it stands in the cache; the table's lock
+	pos        int
 
 	// The pages in the cache whose parent this is, a list; the table's lock.
 	kids               *page
 	sibling, siblingOf *page // the next and the one before in the parent's list
 
 	mu      sync.Mutex
-	dead    bool // left the cache: look it up again
-	entries []entry
+	dead    bool    // left the cache: look it up again
+	entries []entry // all of them, or what was added since the page became a shell
+	shell   *shell  // nil where all entries are here
 	pend    []keyID // changed and not yet taken, in order
 	force   bool    // the next row must be an image
 
@@ -217,7 +220,7 @@ func (p *page) advance(v []byte) KV {
 func (p *page) zero() {
 	p.dead = true
 	clear(p.entries)
-	p.entries = nil
+	p.entries, p.shell = nil, nil
 	p.slotKey.Zero()
 	p.mac.zero()
 	if p.children != nil {

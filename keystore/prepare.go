@@ -164,13 +164,17 @@ func (e *Epoch) prefetch(ctx context.Context) error {
 		return ErrClosed
 	}
 	for _, id := range e.ids {
-		if _, err := t.leaf(ctx, t.cur, sys.routeOf(&id.tag)); err != nil {
+		p, err := t.lockLeaf(ctx, t.cur, sys.routeOf(&id.tag))
+		if err != nil {
 			return err
 		}
+		p.mu.Unlock()
 	}
 	for _, r := range e.decoys {
 		// A decoy whose page is lost is no decoy.
-		t.leaf(ctx, t.cur, r)
+		if p, err := t.lockLeaf(ctx, t.cur, r); err == nil {
+			p.mu.Unlock()
+		}
 	}
 	return nil
 }

@@ -194,6 +194,13 @@ again:
 				p.mu.Unlock()
 				goto again
 			}
+			if err := t.fill(ctx, p); err != nil {
+				p.mu.Unlock()
+				if errors.Is(err, ErrPageMissing) {
+					return nil, nil
+				}
+				return nil, err
+			}
 			return p, nil
 		}
 		if p.kind != kindInterior {

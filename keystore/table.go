@@ -6,16 +6,44 @@ import (
 	"sync"
 )
 
-// A table keeps the opened pages. It is bounded: a page that has not been used
-// since the last look, and has nothing that is not yet durable, leaves it.
+// A table keeps the opened pages. It is bounded: of a page that has not been used
+// since the last look, and has nothing that is not yet durable, only the shell
+// stays; and a shell that nobody used either leaves.
 type table struct {
-	rows  Rows
-	mu    sync.RWMutex
-	max   int
-	pages map[addr]*page
-	count int
-	ring  []*page // all pages, and some that are gone
-	hand  int     // where evict looks next
+	rows   Rows
+	mu     sync.RWMutex
+	max    int // whole pages
+	pages  map[addr]*page
+	whole  ring
+	shells ring
+}
+
+// A ring is pages in the order of a clock's hand.
+type ring struct {
+	pages []*page
+	hand  int // where the next look is
+}
+
+func (r *ring) add(p *page) {
+	p.ring, p.pos = r, len(r.pages)
+	r.pages = append(r.pages, p)
+}
+
+func (r *ring) drop(p *page) {
+	end := len(r.pages) - 1
+	last := r.pages[end]
+	r.pages[p.pos], last.pos = last, p.pos
+	r.pages[end] = nil
+	r.pages = r.pages[:end]
+	p.ring = nil
+}
+
+// next is the page that the hand comes to.
+func (r *ring) next() *page {
+	if r.hand++; r.hand >= len(r.pages) {
+		r.hand = 0
+	}
+	return r.pages[r.hand]
 }
 
 func newTable(rows Rows, max int) *table {
@@ -52,11 +80,30 @@ func (t *table) put(p *page) bool {
 	p.used.Store(true)
 	p.next = t.pages[p.at]
 	t.pages[p.at] = p
-	t.ring = append(t.ring, p)
-	if t.count++; t.count > t.max {
-		t.evict(t.count - t.max + t.max/16)
-	}
+	t.whole.add(p)
+	t.shrink()
 	return true
+}
+
+// filled notes that a page is no shell any more. Its lock is held.
+func (t *table) filled(p *page) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.used.Store(true)
+	p.ring.drop(p)
+	t.whole.add(p)
+	t.shrink()
+}
+
+// shrink makes room where there are too many pages.
+func (t *table) shrink() {
+	if over := len(t.whole.pages) - t.max; over > 0 {
+		t.empty(over + t.max/16)
+	}
+	most := t.max * shellsMost
+	if over := len(t.shells.pages) - most; over > 0 {
+		t.evict(over + most/16)
+	}
 }
 
 // adopt gives a page another parent. The caller holds the tree's write lock.
@@ -97,38 +144,56 @@ func (p *page) part() {
 	p.sibling, p.siblingOf = nil, nil
 }
 
-// evict drops up to n pages that were not used since the hand came by last. It goes
-// around once and no more: a page that was just put in, and is about to be locked by
-// who asked for it, must not leave because everything else is in use.
-func (t *table) evict(n int) {
-	size := len(t.ring)
-	for range size {
+// empty makes shells of up to n pages that were not used since the hand came by last.
+// It goes around once and no more: a page that was just put in, and is about to be
+// locked by who asked for it, must not leave because everything else is in use.
+func (t *table) empty(n int) {
+	for range len(t.whole.pages) {
 		if n <= 0 {
-			break
+			return
 		}
-		if t.hand++; t.hand >= size {
-			t.hand = 0
+		p := t.whole.next()
+		if !t.idle(p) {
+			continue
 		}
-		if p := t.ring[t.hand]; !p.gone && t.leaves(p) {
+		n--
+		if p.kind == kindLeaf {
+			p.empty()
+			t.whole.drop(p)
+			t.shells.add(p)
+		} else {
 			t.unlink(p.at, p)
-			n--
+			p.dead = true // and no more: it may be in use without its lock
 		}
+		p.mu.Unlock()
 	}
-	t.ring = slices.DeleteFunc(t.ring, func(p *page) bool { return p.gone })
 }
 
-// leaves reports whether a page may leave, and wipes it if so.
-func (t *table) leaves(p *page) bool {
+// evict drops up to n shells that were not used since the hand came by last.
+func (t *table) evict(n int) {
+	for range len(t.shells.pages) {
+		if n <= 0 {
+			return
+		}
+		p := t.shells.next()
+		if !t.idle(p) {
+			continue
+		}
+		n--
+		t.unlink(p.at, p)
+		p.zero()
+		p.mu.Unlock()
+	}
+}
+
+// idle reports whether a page may leave; its lock is then held.
+func (t *table) idle(p *page) bool {
 	if p.used.Swap(false) || p.pinned.Load() || p.kids != nil || !p.mu.TryLock() {
 		return false
 	}
-	defer p.mu.Unlock()
 	if p.dirty() || p.dead || p.wrote && !t.settled(p) {
+		p.mu.Unlock()
 		return false
-	}
-	p.dead = true
-	if p.kind == kindLeaf { // an interior page may be in use without its lock
-		p.zero()
 	}
 	return true
 }
@@ -159,7 +224,7 @@ func (t *table) unlink(at addr, p *page) {
 	if p.parent != nil {
 		p.part()
 	}
-	t.count--
+	p.ring.drop(p)
 }
 
 // removeIf takes out and wipes the pages of which f says so. The caller holds
@@ -167,12 +232,11 @@ func (t *table) unlink(at addr, p *page) {
 func (t *table) removeIf(f func(*page) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.ring = slices.DeleteFunc(t.ring, func(p *page) bool {
-		if !p.gone && f(p) {
+	for _, r := range []*ring{&t.whole, &t.shells} {
+		for _, p := range slices.DeleteFunc(slices.Clone(r.pages), func(p *page) bool { return !f(p) }) {
 			t.remove(p)
 		}
-		return p.gone
-	})
+	}
 }
 
 // remove takes a page out and wipes it. The table's lock is held, and the tree's write
@@ -184,18 +248,12 @@ func (t *table) remove(p *page) {
 	p.mu.Unlock()
 }
 
-// tidy lets go of pages that were removed, when they are many.
-func (t *table) tidy() {
-	if len(t.ring) > 2*t.count {
-		t.ring = slices.DeleteFunc(t.ring, func(p *page) bool { return p.gone })
-	}
-}
-
+// each calls f with every page. f takes none out.
 func (t *table) each(f func(*page)) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for _, p := range t.ring {
-		if !p.gone {
+	for _, r := range []*ring{&t.whole, &t.shells} {
+		for _, p := range r.pages {
 			f(p)
 		}
 	}

@@ -26,7 +26,8 @@ type Options struct {
 	Next []Holder
 	// Now is the clock, for the day on which a key was made. Default: time.Now.
 	Now func() time.Time
-	// CachePages is how many opened pages are kept, about 6 KiB each. Default 4,096.
+	// CachePages is how many opened pages are kept, about 6 KiB each. Of four times as
+	// many all but their entries is kept, about 600 bytes each. Default 4,096.
 	CachePages int
 	// CacheKeys is how many loaded keys are kept, about 260 bytes each. Default 32,768.
 	CacheKeys int

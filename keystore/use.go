@@ -53,7 +53,7 @@ func (t *Tree) acquireSlow(ctx context.Context, id keyID, create, fenced bool) (
 		return nil, ErrClosed
 	}
 	r := route{sys.routeOf(&id.tag), sys.generation()}
-	p, err := t.lockLeaf(ctx, t.cur, r.to)
+	p, err := t.lockKey(ctx, r.to, id, create)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +78,38 @@ func (t *Tree) acquireSlow(ctx context.Context, id keyID, create, fenced bool) (
 	return t.lease(k), nil
 }
 
-// lockLeaf returns the leaf page of a route, locked. The caller holds t.mu.
+// lockLeaf returns the leaf page of a route, locked, with all its entries. The
+// caller holds t.mu.
 func (t *Tree) lockLeaf(ctx context.Context, v *view, route uint64) (*page, error) {
+	p, err := t.lockShell(ctx, v, route)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.fill(ctx, p); err != nil {
+		p.mu.Unlock()
+		return nil, err
+	}
+	return p, nil
+}
+
+// lockKey returns the page of a key in the current view, locked, with the key's entry
+// if there is one. With add, the key can be added or changed. The caller holds t.mu.
+func (t *Tree) lockKey(ctx context.Context, route uint64, id keyID, add bool) (*page, error) {
+	p, err := t.lockShell(ctx, t.cur, route)
+	if err != nil {
+		return nil, err
+	}
+	if !p.knows(&id.tag) && p.find(id) == nil || add && !t.takes(p) {
+		if err := t.fill(ctx, p); err != nil {
+			p.mu.Unlock()
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// lockShell is lockLeaf for who may do without the entries.
+func (t *Tree) lockShell(ctx context.Context, v *view, route uint64) (*page, error) {
 	for {
 		p, err := t.leaf(ctx, v, route)
 		if err != nil {
@@ -132,9 +162,11 @@ func (t *Tree) alsoNext(ctx context.Context, p *page, id keyID, f func(*page)) e
 			q.mu.Unlock()
 			continue
 		}
-		f(q)
+		if err = t.fill(ctx, q); err == nil {
+			f(q)
+		}
 		q.mu.Unlock()
-		return nil
+		return err
 	}
 }
 

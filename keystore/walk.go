@@ -121,6 +121,9 @@ func (t *Tree) tryStep(ctx context.Context, gen uint32, route uint64, trail *[ma
 		if p.dead {
 			return 0, errAgain
 		}
+		if p.shell != nil {
+			return p.at.start, t.visitShell(ctx, p, f)
+		}
 		err := f(p, nil)
 		if read {
 			p.zero()
@@ -200,11 +203,16 @@ func (t *Tree) keysOf(ctx context.Context, tag [16]byte) ([]KeyInfo, error) {
 	if sys == nil {
 		return nil, ErrClosed
 	}
-	p, err := t.lockLeaf(ctx, t.cur, sys.routeOf(&tag))
+	p, err := t.lockShell(ctx, t.cur, sys.routeOf(&tag))
 	if err != nil {
 		return nil, err
 	}
 	defer p.mu.Unlock()
+	if !p.knows(&tag) {
+		if err := t.fill(ctx, p); err != nil {
+			return nil, err
+		}
+	}
 	var found []KeyInfo
 	for i := range p.entries {
 		if e := &p.entries[i]; e.tag == tag {

@@ -104,11 +104,16 @@ func (t *Tree) changeOne(ctx context.Context, id keyID, image, dry bool, f func(
 	if sys == nil {
 		return ErrClosed
 	}
-	p, err := t.lockLeaf(ctx, t.cur, t.keys.routeOf(sys, id))
+	p, err := t.lockKey(ctx, t.keys.routeOf(sys, id), id, true)
 	if err != nil {
 		return err
 	}
 	defer p.mu.Unlock()
+	if image {
+		if err := t.fill(ctx, p); err != nil {
+			return err
+		}
+	}
 	e := p.find(id)
 	switch {
 	case e == nil:

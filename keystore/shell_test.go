@@ -1,0 +1,155 @@
+package keystore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/keystore/holder"
+	"github.com/lacunalog/lacuna/keystore/keytest"
+)
+
+// scans counts how often pages are read, and can lose what comes behind a page's image.
+type scans struct {
+	*keytest.Rows
+	n     int
+	short bool
+}
+
+func (s *scans) Scan(ctx context.Context, from, to []byte, f func(k, v []byte) error) error {
+	s.n++
+	seen := 0
+	return s.Rows.Scan(ctx, from, to, func(k, v []byte) error {
+		if seen++; s.short && seen > 1 {
+			return nil
+		}
+		return f(k, v)
+	})
+}
+
+func newShells(t *testing.T) (*plain, *scans) {
+	t.Helper()
+	p := &plain{t: t, rows: keytest.NewRows(), h: holder.NewMem()}
+	rows := &scans{Rows: p.rows}
+	tree, err := keystore.Create(ctx, rows, []keystore.Holder{p.h}, keystore.Options{CachePages: 16, CacheKeys: 64})
+	p.ok(err)
+	p.tree = tree
+	t.Cleanup(func() { p.tree.Close() })
+	return p, rows
+}
+
+// TestShells makes many more keys than the cache has room for. Pages become shells,
+// are added to as such, divided and changed; every key stays what it was, and a page
+// is read once in a while only. People who come back are the control: theirs is read
+// nearly every time.
+func TestShells(t *testing.T) {
+	p, rows := newShells(t)
+	const people = 2500
+	names := make(map[string][32]byte)
+	use := func(who int, compartment string) {
+		t.Helper()
+		l, err := p.tree.Use(ctx, keystore.Subject(fmt.Sprint("subject ", who)), compartment, 0)
+		p.ok(err)
+		defer l.Done()
+		commit(t, p.rows, l)
+		name, at := l.RowName(1, 1), fmt.Sprint(who, compartment)
+		if old, ok := names[at]; ok && old != name {
+			t.Fatal("a key is another one than it was")
+		}
+		names[at] = name
+	}
+	rows.n = 0
+	for i := range people {
+		use(i, "contract")
+	}
+	if p.tree.Shells() == 0 {
+		t.Fatal("no page became a shell")
+	}
+	if rows.n > people/8 {
+		t.Errorf("%d new people: %d reads of a page", people, rows.n)
+	}
+	rows.n = 0
+	for i := range people {
+		use(i, "contract")
+	}
+	if rows.n < people/2 {
+		t.Errorf("%d known people: %d reads of a page; then this test cannot tell", people, rows.n)
+	}
+	for i := range people {
+		if i%3 == 0 {
+			use(i, "marketing")
+		}
+	}
+
+	check := func() {
+		t.Helper()
+		for i := range people {
+			keys, err := p.tree.Keys(ctx, keystore.Subject(fmt.Sprint("subject ", i)))
+			p.ok(err)
+			want := 1
+			if i%3 == 0 {
+				want = 2
+			}
+			if len(keys) != want {
+				t.Fatalf("%d keys instead of %d", len(keys), want)
+			}
+			use(i, "contract")
+		}
+		r, err := p.tree.Fsck(ctx, nil)
+		p.ok(err)
+		if want := people + (people+2)/3; r.Keys != want || len(r.Missing)+len(r.Problems) > 0 {
+			t.Fatalf("%d keys instead of %d; %v %v", r.Keys, want, r.Missing, r.Problems)
+		}
+	}
+	check()
+	// Erased on pages most of which are shells, among them what became shells under
+	// the page above that the epoch replaces.
+	ref := p.add("doomed", "contract", 0)
+	p.tree.DropCaches()
+	for i := range people / 4 {
+		use(i, "contract")
+	}
+	p.erase(ref)
+	if _, err := p.tree.Find(ctx, "doomed", "contract", 0); !errors.Is(err, keystore.ErrNoKey) {
+		t.Fatalf("who was erased: %v", err)
+	}
+	check()
+	p.reopen()
+	check()
+}
+
+// TestShellThatIsNotThere lets rows of a page get lost while it is a shell. Whoever
+// needs them is told that the page is missing, and nobody gets a second key in the
+// place of one that was lost.
+func TestShellThatIsNotThere(t *testing.T) {
+	p, rows := newShells(t)
+	const people = 2000
+	for i := range people {
+		p.add(fmt.Sprint("subject ", i), "contract", 0)
+	}
+	rows.short = true
+	missing := 0
+	for i := range people {
+		l, err := p.tree.Use(ctx, keystore.Subject(fmt.Sprint("subject ", i)), "contract", 0)
+		if err == nil {
+			if len(l.TakePending()) > 0 {
+				t.Fatal("a key was made where there is one")
+			}
+			l.Done()
+			continue
+		}
+		p.is(err, keystore.ErrPageMissing)
+		missing++
+	}
+	if missing == 0 {
+		t.Fatal("nobody noticed")
+	}
+	rows.short = false
+	for i := range people {
+		l, err := p.tree.Find(ctx, keystore.Subject(fmt.Sprint("subject ", i)), "contract", 0)
+		p.ok(err)
+		l.Done()
+	}
+}
