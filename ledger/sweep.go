@@ -84,13 +84,15 @@ type sweeper struct {
 
 	// Of the sweep that runs.
 	o    SweepOptions
-	due  time.Time // when more may be written
-	g    uint32    // to which it leads
+	g    uint32 // to which it leads
 	next keystore.Mask
 	cut  *cut
 	kept *keptCut
 
 	filler keystore.RowsKey // of the cut; see fill
+
+	dueMu sync.Mutex
+	due   time.Time // when more may be written
 }
 
 func (s *sweeper) progress(stage string, done, total uint64) {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/chacha20"
@@ -69,7 +70,7 @@ func (w *writer) hand(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.rows, w.size, w.last = nil, 0, t
+	w.rows, w.size, w.last = make([]log.Row, 0, len(w.rows)), 0, t
 	return nil
 }
 
@@ -86,13 +87,7 @@ func (s *sweeper) pace(ctx context.Context, n int) error {
 	if s.o.Rate <= 0 {
 		return ctx.Err()
 	}
-	now := time.Now()
-	if s.due.Before(now) {
-		s.due = now
-	}
-	wait := s.due.Sub(now)
-	s.due = s.due.Add(time.Duration(float64(n) / float64(s.o.Rate) * float64(time.Second)))
-	t := time.NewTimer(wait)
+	t := time.NewTimer(s.wait(n))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -100,6 +95,19 @@ func (s *sweeper) pace(ctx context.Context, n int) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// wait says how long to wait until so many bytes more may be written, and counts them.
+func (s *sweeper) wait(n int) time.Duration {
+	s.dueMu.Lock()
+	defer s.dueMu.Unlock()
+	now := time.Now()
+	if s.due.Before(now) {
+		s.due = now
+	}
+	wait := s.due.Sub(now)
+	s.due = s.due.Add(time.Duration(float64(n) / float64(s.o.Rate) * float64(time.Second)))
+	return wait
 }
 
 // Copy brings envelopes and request tags into the next generation, from the first
@@ -168,20 +176,24 @@ func (s *sweeper) mark(ctx context.Context, done uint64) error {
 // what was deleted since stays on the disk.
 const copyChunk = 4096
 
-// copyTo copies the rows of entries. How far it is stands behind the rows in the
-// queue, so after a crash no row is missing below it.
+// copyTo copies the rows of entries, some chunks at once. How far it is stands behind
+// the rows in the queue, so after a crash no row is missing below it.
 func (s *sweeper) copyTo(ctx context.Context, from, to uint64) (uint64, error) {
-	w := writer{s: s}
+	done := writer{s: s}
 	for from < to {
-		end := min(from+copyChunk, to)
-		v := s.l.view()
-		err := s.copyEntries(ctx, v, &w, from, end)
-		if err == nil {
-			err = s.copyTags(ctx, v, &w, from, end)
+		end := min(from+copiers*copyChunk, to)
+		var errs [copiers]error
+		var wg sync.WaitGroup
+		for at := from; at < end; at += copyChunk {
+			wg.Go(func() { errs[(at-from)/copyChunk] = s.copyRows(ctx, at, min(at+copyChunk, end)) })
 		}
-		v.Close()
+		wg.Wait()
+		err := errors.Join(errs[:]...)
 		if err == nil {
-			err = w.add(ctx, doneRow(s.g, end))
+			err = done.add(ctx, doneRow(s.g, end))
+		}
+		if err == nil {
+			err = done.hand(ctx)
 		}
 		if err != nil {
 			return from, err
@@ -189,7 +201,26 @@ func (s *sweeper) copyTo(ctx context.Context, from, to uint64) (uint64, error) {
 		from = end
 		s.progress("events", from, to)
 	}
-	return from, w.flush(ctx)
+	return from, done.flush(ctx)
+}
+
+// copiers are how many chunks are copied at once: while rows of one are on their way to
+// the disk, the next are read and masked. More would take the processors from those who
+// record.
+const copiers = 2
+
+// copyRows copies the rows of a chunk, and returns when they are queued.
+func (s *sweeper) copyRows(ctx context.Context, from, to uint64) error {
+	v := s.l.view()
+	defer v.Close()
+	w := writer{s: s}
+	if err := s.copyEntries(ctx, v, &w, from, to); err != nil {
+		return err
+	}
+	if err := s.copyTags(ctx, v, &w, from, to); err != nil {
+		return err
+	}
+	return w.hand(ctx)
 }
 
 // copyEntries copies envelopes under the new mask, and puts random bytes in the place
