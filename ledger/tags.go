@@ -292,10 +292,17 @@ func (t *tags) unclaim(s *Submission) {
 
 // pend notes the tags of a request that is queued; settle gives them their index.
 func (t *tags) pend(s *Submission) {
+	first := 0
+	if s.id != "" && s.tags[0] == s.tag {
+		first = 1 // which it has claimed
+	}
+	if first == len(s.tags) {
+		return
+	}
 	<-t.loaded // who came without an id has not waited yet
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, tag := range s.tags {
+	for _, tag := range s.tags[first:] {
 		t.pending[tag] = s
 	}
 }

@@ -22,11 +22,15 @@ type State struct {
 	tracks  []*track  // by purpose, channel, contact
 	stops   []*stop   // withdrawals, in the order of the fold
 	notes   []*note   // notices acknowledged, data taken down offline
-	uses    []use     // by purpose
+	uses    []use     // by purpose; a single one lies in only
 	shares  []*share  // by recipient, purpose, recipient_ref
 	rights  []*Right  // in the order of recording
 	objects []*object // Art. 21, in the order of recording
 	marks   []*mark   // holds, restrictions, suppression, in the order of recording
+
+	// Most people have data used for one purpose, and every event about it changes
+	// what is counted.
+	only [1]use
 }
 
 // New returns the state of somebody of whom nothing is recorded.
@@ -110,6 +114,10 @@ func (s *State) ApplyRecorded(e *event.Event, index uint64, recorded time.Time) 
 	next := State{}
 	if s != nil {
 		next = *s
+		if len(s.uses) == 1 {
+			next.only[0] = s.uses[0]
+			next.uses = next.only[:]
+		}
 	}
 	base := step{at: at.UnixMilli(), learnt: at.UnixMilli(), index: index, id: e.Str("id")}
 	if !recorded.IsZero() {
@@ -228,19 +236,26 @@ func (s *State) note(x *note) {
 	s.notes = insert(s.notes, x, func(a, b *note) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.index, b.index)) })
 }
 
+// use counts in a state that nobody else has yet.
 func (s *State) use(purpose string, at int64) {
 	i := 0
 	for i < len(s.uses) && s.uses[i].purpose < purpose {
 		i++
 	}
 	if i < len(s.uses) && s.uses[i].purpose == purpose {
-		s.uses = slices.Clone(s.uses)
+		if len(s.uses) > 1 {
+			s.uses = slices.Clone(s.uses)
+		}
 		u := &s.uses[i]
 		u.count, u.first, u.last = u.count+1, min(u.first, at), max(u.last, at)
 		return
 	}
 	// A copy: the string is part of the event's text, which need not stay.
 	x := use{purpose: strings.Clone(purpose), count: 1, first: at, last: at}
+	if len(s.uses) == 0 {
+		s.uses, s.only[0] = s.only[:], x
+		return
+	}
 	s.uses = slices.Insert(slices.Clone(s.uses), i, x)
 }
 

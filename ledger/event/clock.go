@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,13 @@ func FormatTime(t time.Time) string {
 
 // AppendTime appends what FormatTime returns.
 func AppendTime(dst []byte, t time.Time) []byte {
+	if now := lastNow.Load(); now != nil && now.ms == t.UnixMilli() {
+		return append(dst, now.quoted[1:len(now.quoted)-1]...)
+	}
+	return formatTime(dst, t)
+}
+
+func formatTime(dst []byte, t time.Time) []byte {
 	t = t.UTC()
 	year, month, day := t.Date()
 	if year < 0 || year > 9999 { // not a time of an event; written as package time would
@@ -55,6 +63,25 @@ func quotedTime(t time.Time) []byte {
 	b[0] = '"'
 	return append(AppendTime(b, t), '"')
 }
+
+// quotedNow is quotedTime for what the ledger's clock says. Dozens of events come in
+// one millisecond, and have it as the time when they happened and when they were
+// recorded, so its text is kept.
+func quotedNow(t time.Time) []byte {
+	now := lastNow.Load()
+	if ms := t.UnixMilli(); now == nil || now.ms != ms {
+		now = &nowText{ms, quotedTime(t)}
+		lastNow.Store(now)
+	}
+	return now.quoted
+}
+
+type nowText struct {
+	ms     int64
+	quoted []byte // nobody changes the value of a member
+}
+
+var lastNow atomic.Pointer[nowText]
 
 // ParseTime reads an RFC 3339 time with any offset, to the millisecond.
 func ParseTime(s string) (time.Time, error) {

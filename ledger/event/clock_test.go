@@ -66,3 +66,24 @@ func TestParseOwn(t *testing.T) {
 		t.Errorf("takes only %d of 100,000", taken)
 	}
 }
+
+// TestTimeOfNow: the text that is kept of the ledger's clock is that of its
+// millisecond, and of no other.
+func TestTimeOfNow(t *testing.T) {
+	now := time.Date(2026, 5, 4, 12, 31, 40, 7_999_999, time.UTC)
+	quotedNow(now)
+	for _, d := range []time.Duration{0, -time.Millisecond, time.Nanosecond, time.Millisecond, time.Second, -999 * time.Microsecond} {
+		at := now.Add(d).In(time.FixedZone("", 7200))
+		want := at.UTC().Truncate(time.Millisecond).Format("2006-01-02T15:04:05.000Z")
+		if at.UTC().Nanosecond() < 1e6 {
+			want = at.UTC().Format("2006-01-02T15:04:05Z")
+		}
+		if got := FormatTime(at); got != want {
+			t.Errorf("%v later: %s, want %s", d, got, want)
+		}
+		if got := string(quotedNow(at)); got != `"`+want+`"` {
+			t.Errorf("%v later, as now: %s, want %q", d, got, want)
+		}
+		quotedNow(now)
+	}
+}

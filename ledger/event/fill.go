@@ -125,7 +125,7 @@ func (f *filler) warn(code, path, text string) {
 
 // str returns a string member, "" if it is missing or was found faulty.
 func (f *filler) str(name string) string {
-	if f.rs.at("/" + name) {
+	if len(f.rs.list) > 0 && f.rs.at("/"+name) {
 		return ""
 	}
 	return f.short.Str(name)
@@ -150,7 +150,7 @@ func (f *filler) clock() {
 // common fills what every event has.
 func (f *filler) common() {
 	if f.base == nil {
-		f.base = make([]Member, 0, len(f.short.members)+8) // with room for what emitLast adds
+		f.base = make([]Member, 0, len(f.short.members)+5) // with room for what the ledger adds to most
 	}
 	set := func(name string, value []byte) { f.base = append(f.base, Member{name, value}) }
 	pass := func(name string) {
@@ -164,7 +164,11 @@ func (f *filler) common() {
 	}
 	// In canonical order, so that the builder has little to sort.
 	f.actor(set)
-	set("event_time", quotedTime(f.at))
+	if f.short.Has("event_time") {
+		set("event_time", quotedTime(f.at))
+	} else {
+		set("event_time", quotedNow(f.at))
+	}
 	about := f.t.About()
 	if about {
 		pass("evidence")
