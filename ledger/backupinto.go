@@ -61,11 +61,16 @@ func (l *Ledger) BackupsDir() string {
 // sweep keeps the mask of the newest backup for as long as that is the newest, so nothing
 // is lost before it was made: only when it is there does the next sweep destroy the
 // earlier mask.
+//
+// Who erases and who sweeps may both ask for it. Then one of them waits for the other's
+// backup, and makes none.
 func (l *Ledger) BackUpBehind(ctx context.Context, options ...BackupOption) (out string, err error) {
 	dir := l.BackupsDir()
 	if dir == "" || l.readOnly != nil {
 		return "", nil
 	}
+	l.behind.Lock()
+	defer l.behind.Unlock()
 	g, err := l.backedUp(ctx)
 	if err != nil {
 		return "", err

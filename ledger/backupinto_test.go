@@ -73,7 +73,25 @@ func TestBackUpBehind(t *testing.T) {
 	if err := os.Mkdir(o.path("kept"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	first := behind(true)
+	type answer struct {
+		out string
+		err error
+	}
+	answers := make(chan answer)
+	for range 3 {
+		go func() {
+			out, err := l.BackUpBehind(t.Context())
+			answers <- answer{out, err}
+		}()
+	}
+	first := ""
+	for range 3 {
+		a := <-answers
+		if a.err != nil || first != "" && a.out != "" {
+			t.Fatalf("of three that ask at once one got %q and another %q, %v", first, a.out, a.err)
+		}
+		first += strings.TrimPrefix(a.out, o.path("")+"/")
+	}
 	behind(false)
 	says(ledger.Fine, "as new as the last sweep")
 

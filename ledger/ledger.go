@@ -153,6 +153,7 @@ type Ledger struct {
 	custodyMu sync.Mutex // around the members of custody
 
 	backingUp sync.Mutex
+	behind    sync.Mutex // of BackUpBehind
 
 	workers chan struct{} // of batches, one for each processor
 	keeper  *keeper

@@ -52,7 +52,7 @@ type SweepDue struct {
 
 // SweepDue says whether there is something to sweep. It is time to begin when a
 // seventh of the interval is left, so that the interval holds although a sweep takes
-// its time and the program may not run always.
+// its time and the program may not run always; at once where the ledger is small.
 func (l *Ledger) SweepDue(ctx context.Context) (d SweepDue, err error) {
 	if err := l.gate.enter(); err != nil {
 		return d, err
@@ -66,7 +66,7 @@ func (l *Ledger) SweepDue(ctx context.Context) (d SweepDue, err error) {
 	if d.Unswept > 0 {
 		interval := l.config.SweepInterval()
 		d.By = first.Add(interval)
-		d.Now = !l.now().Before(d.By.Add(-interval / 7))
+		d.Now = l.SweepsAtOnce() || !l.now().Before(d.By.Add(-interval/7))
 	}
 	d.Now = d.Now || d.Interrupted
 	return d, nil

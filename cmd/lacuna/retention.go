@@ -115,7 +115,7 @@ func runRetention(c *cli.Context, l *ledger.Ledger, at time.Time) error {
 		return err
 	}
 	if !c.Bool("dry-run") {
-		sweepIfDue(c, l, len(lines) > 0)
+		sweepIfDue(c, l)
 	}
 	// What was logged has not changed: the same entries still have the same root.
 	root, err := l.Log().RootAt(c.Context, before.Size)

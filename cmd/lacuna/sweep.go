@@ -52,6 +52,11 @@ func runSweep(c *cli.Context, l *ledger.Ledger) error {
 			fmt.Fprintln(c.App.ErrWriter, "lacuna: a sweep was interrupted; going on with it")
 		}
 		r, err := sweepOnce(c, l)
+		if err == nil && due.Interrupted { // what was erased behind its cut takes another
+			if due, err = l.SweepDue(c.Context); err == nil && due.Unswept > 0 && (c.Bool("now") || due.Now) {
+				r, err = sweepOnce(c, l)
+			}
+		}
 		if err != nil {
 			return err
 		}

@@ -43,28 +43,40 @@ func sweepAtOnce(c *cli.Context, l *ledger.Ledger) *ledger.SweepResult {
 	if !l.SweepsAtOnce() {
 		return nil
 	}
-	r, err := l.Sweep(c.Context, unasked(c, l))
-	if err == nil {
-		err = proveSweep(c, l, r, l.CertificatesDir())
-		backUpBehind(c.Context, c, l)
-	}
+	r, err := sweepWhatIsDue(c, l)
 	if err != nil {
 		fmt.Fprintf(c.App.ErrWriter, "lacuna: the data is erased, but its traces could not be swept now: %v\n", err)
 	}
 	return r
 }
 
-// sweepIfDue sweeps after a run of retention: at once where the ledger is small and
-// something was erased, otherwise if it is due.
-func sweepIfDue(c *cli.Context, l *ledger.Ledger, erased bool) {
-	due, err := l.SweepDue(c.Context)
-	if err == nil && (due.Now || erased && l.SweepsAtOnce()) {
-		var r *ledger.SweepResult
-		if r, err = l.Sweep(c.Context, unasked(c, l)); err == nil {
-			fmt.Fprintf(c.App.ErrWriter, "lacuna: traces swept, generation %d, record is entry %d\n", r.Record.Generation, r.Index)
-			err = proveSweep(c, l, r, l.CertificatesDir())
-			backUpBehind(c.Context, c, l)
+// sweepWhatIsDue sweeps if that is due, and returns what the last sweep did, nil where none
+// was. One that was interrupted goes on from its own cut, so what was erased behind that
+// takes another.
+func sweepWhatIsDue(c *cli.Context, l *ledger.Ledger) (last *ledger.SweepResult, err error) {
+	for {
+		due, err := l.SweepDue(c.Context)
+		if err != nil || !due.Now {
+			return last, err
 		}
+		if last, err = l.Sweep(c.Context, unasked(c, l)); err != nil {
+			return nil, err
+		}
+		if err := proveSweep(c, l, last, l.CertificatesDir()); err != nil {
+			return last, err
+		}
+		backUpBehind(c.Context, c, l)
+		if !due.Interrupted {
+			return last, nil
+		}
+	}
+}
+
+// sweepIfDue sweeps after a run of retention.
+func sweepIfDue(c *cli.Context, l *ledger.Ledger) {
+	r, err := sweepWhatIsDue(c, l)
+	if r != nil {
+		fmt.Fprintf(c.App.ErrWriter, "lacuna: traces swept, generation %d, record is entry %d\n", r.Record.Generation, r.Index)
 	}
 	if err != nil {
 		fmt.Fprintf(c.App.ErrWriter, "lacuna: traces could not be swept now: %v\n", err)
