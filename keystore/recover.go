@@ -67,6 +67,10 @@ func Open(ctx context.Context, rows Rows, hs []Holder, o Options) (*Tree, error)
 			v.epoch, c.tops[i].h.epoch, ErrNoCompleteEpoch)
 	}
 	v.sys, err = t.load(ctx, v, v.top, 1, systemStart)
+	if err == nil && v.sys.sys == nil {
+		// Where its rows are missing, the page before it is found, and reaches as far.
+		err = &PageMissingError{Path: Path{1, systemStart, slotBits}}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the key tree: %w", err)
 	}

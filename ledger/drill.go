@@ -216,7 +216,7 @@ func (l *Ledger) compare(ctx context.Context, r *Ledger, d *Drilled, before bitm
 		switch {
 		case f.opened[i] && !before.get(i):
 			back++
-		case !f.opened[i] && after.get(i):
+		case !f.opened[i] && after.get(i) && !isStated(f.lost, i):
 			lost++
 		}
 		living := before.get(i) && f.opened[i]

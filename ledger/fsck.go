@@ -16,6 +16,7 @@ type FsckReport struct {
 	Public   uint64   // public statements
 	Opened   uint64   // sealed events that a living key opens
 	Erased   uint64   // sealed events that no living key opens
+	Lost     uint64   // sealed events that do not open, as was publicly stated
 	Claimed  uint64   // entries that the recorded erasures say they made unreadable
 	Keys     uint64   // living keys
 	Missing  []string // key pages that are missing
@@ -23,6 +24,7 @@ type FsckReport struct {
 
 	opened []bool // by entry: a living key lists it and opens it
 	closed bitmap // sealed events that no living key lists
+	lost   []*loss
 }
 
 // maxProblems bounds the list; a damaged disk has many.
@@ -85,8 +87,14 @@ func (l *Ledger) fsck(ctx context.Context, progress func(stage string, done, tot
 	if err := l.fsckMarks(ctx, r); err != nil {
 		return nil, err
 	}
+	if r.lost, err = l.losses(ctx); err != nil {
+		return nil, err
+	}
 	if err := l.fsckEntries(ctx, r, snap, progress); err != nil {
 		return nil, err
+	}
+	if len(r.lost) > 0 {
+		r.countLost(gone)
 	}
 	if err := l.fsckErased(ctx, r, before); err != nil || gone == nil {
 		return r, err

@@ -69,6 +69,7 @@ func (l *Ledger) fsckGone(ctx context.Context, r *FsckReport, v *view, before bi
 		switch i := uint64(i); {
 		case opened && before.get(i):
 			alive.add(i)
+		case isStated(r.lost, i):
 		case r.closed.get(i) && after != nil && !after.get(i) && account.Open == 0:
 			lost.add(i)
 		case r.closed.get(i):
@@ -91,6 +92,24 @@ func (l *Ledger) fsckGone(ctx context.Context, r *FsckReport, v *view, before bi
 		r.problem("%s: the sealed event is missing, and the next sweep needs its length", empty)
 	}
 	return nil
+}
+
+// countLost counts what was stated as lost, unless an erasure accounts for it since. It must not open.
+func (r *FsckReport) countLost(gone bitmap) {
+	var alive entries
+	for i, opened := range r.opened {
+		switch i := uint64(i); {
+		case !isStated(r.lost, i):
+		case opened:
+			alive.add(i)
+		case !gone.get(i):
+			r.Lost++
+			r.Erased--
+		}
+	}
+	if alive.n > 0 {
+		r.problem("%s can be read, although stated as lost", alive)
+	}
 }
 
 // entries are some of the log, of which the first are named.

@@ -76,6 +76,10 @@ func (l *Ledger) AuditSample(ctx context.Context, o SampleOptions) (*certificate
 	if err != nil {
 		return nil, err
 	}
+	lost, err := l.losses(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for i, index := range leaves {
 		o.Progress("entries", uint64(i), uint64(len(leaves)))
 		leaf := certificate.SampleLeaf{Index: index}
@@ -83,6 +87,14 @@ func (l *Ledger) AuditSample(ctx context.Context, o SampleOptions) (*certificate
 			if leaf.Bit, err = set.Prove(index); err != nil {
 				return nil, err
 			}
+		}
+		if x := statedIn(lost, index); x != nil && (leaf.Bit == nil || !leaf.Bit.Erased) {
+			leaf.Claim = certificate.ClaimLost
+			if leaf.Lost, err = l.openLost(ctx, x, index); err != nil {
+				return nil, fmt.Errorf("entry %d: %w", index, err)
+			}
+			s.Leaves = append(s.Leaves, leaf)
+			continue
 		}
 		ref, lives := keys[index]
 		if err := l.claim(ctx, v, &leaf, head, ref, lives, missing, o); err != nil {
@@ -135,7 +147,7 @@ func (l *Ledger) claim(ctx context.Context, v *view, leaf *certificate.SampleLea
 		case errors.Is(err, keystore.ErrNoKey), errors.Is(err, keystore.ErrErasing):
 			leaf.Claim = certificate.ClaimErased // meanwhile
 			return nil
-		case errors.Is(err, log.ErrNotFound), errors.Is(err, errDamaged):
+		case isDamage(err):
 			leaf.Claim = certificate.ClaimLost
 			return nil
 		case err != nil:

@@ -88,6 +88,7 @@ type sweeper struct {
 	next keystore.Mask
 	cut  *cut
 	kept *keptCut
+	lost []*loss // what was stated before the cut
 
 	filler keystore.RowsKey // of the cut; see fill
 
@@ -135,7 +136,7 @@ func (s *sweeper) end() {
 	if s.cut != nil {
 		s.cut.v.Close()
 	}
-	s.cut, s.kept, s.o = nil, nil, SweepOptions{}
+	s.cut, s.kept, s.lost, s.o = nil, nil, nil, SweepOptions{}
 }
 
 // generations is the range of all rows of a kind of generations from one up to another,
@@ -201,7 +202,10 @@ func (s *sweeper) Begin(ctx context.Context, g uint32) error {
 	return s.mark(ctx, 0)
 }
 
-func (s *sweeper) Cut(_ context.Context, id erasure.ID) (erasure.Cut, error) {
+func (s *sweeper) Cut(ctx context.Context, id erasure.ID) (_ erasure.Cut, err error) {
+	if s.lost, err = s.l.losses(ctx); err != nil {
+		return nil, err
+	}
 	v := s.l.view()
 	s.cut = &cut{s: s, id: id, v: v, size: v.Head().Size, next: s.next}
 	s.cut.living = newBitmap(s.cut.size)
@@ -220,7 +224,7 @@ func (s *sweeper) keep(ctx context.Context, k *keptCut) error {
 		return err
 	}
 	w := writer{s: s}
-	for _, r := range k.erased.rows(lease, k.g, k.id) {
+	for _, r := range k.erased.rows(lease, k.g, sweepRowBits, k.id) {
 		if err := w.add(ctx, r); err != nil {
 			return err
 		}
@@ -252,6 +256,11 @@ func (s *sweeper) enqueueUnder(lease *keystore.Lease, row log.Row) error {
 
 func (s *sweeper) Resume(ctx context.Context, g uint32, id erasure.ID) error {
 	s.follow(g)
+	lost, err := s.l.losses(ctx)
+	if err != nil {
+		return err
+	}
+	s.lost = lost
 	v := s.l.view()
 	defer v.Close()
 	k, err := s.l.readCut(ctx, v, g)

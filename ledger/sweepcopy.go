@@ -228,13 +228,13 @@ func (s *sweeper) copyRows(ctx context.Context, from, to uint64) error {
 func (s *sweeper) copyEntries(ctx context.Context, v *view, w *writer, from, to uint64) error {
 	leaves := leafReader{v: v}
 	index := from
-	skip := func(until uint64) error { // what has no envelope has to be public
+	skip := func(until uint64) error { // what has no envelope has to be public, or stated as lost
 		for ; index < until; index++ {
 			leaf, err := leaves.at(ctx, index)
 			if err != nil {
 				return err
 			}
-			if !envelope.IsPublic(leaf) {
+			if !envelope.IsPublic(leaf) && !isStated(s.lost, index) {
 				return fmt.Errorf("the sealed event of entry %d is missing", index)
 			}
 		}

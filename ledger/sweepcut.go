@@ -213,7 +213,7 @@ func (e *LossError) Error() string {
 	if e.Alive > 0 {
 		return fmt.Sprintf("%d entries that were erased are listed as alive, the first is entry %d; nothing was swept: these rows are older than the root, or a root was brought back", e.Alive, e.First)
 	}
-	return fmt.Sprintf("%d entries are neither alive nor accounted for by an erasure, the first is entry %d; nothing was swept, because sweeping would make their loss final: run fsck, and restore key pages that are missing", e.Lost, e.First)
+	return fmt.Sprintf("%d entries are neither alive nor accounted for by an erasure, the first is entry %d; nothing was swept, because sweeping would make their loss final: run fsck, and restore key pages that are missing; what is lost for good can be stated as lost", e.Lost, e.First)
 }
 
 func (c *cut) Keep(ctx context.Context, keys []keystore.RowsKey) (size, total uint64, err error) {
@@ -230,6 +230,9 @@ func (c *cut) Keep(ctx context.Context, keys []keystore.RowsKey) (size, total ui
 			return 0, 0, err
 		}
 		gone := !c.living.get(i) && !envelope.IsPublic(leaf)
+		if gone && !expected.get(i) && isStated(c.s.lost, i) {
+			continue
+		}
 		if gone {
 			erased.set(i)
 		}

@@ -62,8 +62,8 @@ func (b bitmap) count() (n uint64) {
 // bitsOfRow is how many entries one row of bits speaks of.
 const bitsOfRow = 1 << 19
 
-// rows seals the bits of a cut.
-func (b bitmap) rows(lease *keystore.Lease, g uint32, id erasure.ID) []log.Row {
+// rows seals the bits.
+func (b bitmap) rows(lease *keystore.Lease, g uint32, kind byte, id erasure.ID) []log.Row {
 	var rows []log.Row
 	for n := 0; n*bitsOfRow < len(b)*64; n++ {
 		some := b[n*bitsOfRow/64 : min((n+1)*bitsOfRow/64, len(b))]
@@ -71,7 +71,7 @@ func (b bitmap) rows(lease *keystore.Lease, g uint32, id erasure.ID) []log.Row {
 		for _, w := range some {
 			text = binary.BigEndian.AppendUint64(text, w)
 		}
-		key := sweepRowKey(g, sweepRowBits, binary.BigEndian.AppendUint32(id[:len(id):len(id)], uint32(n))...)
+		key := sweepRowKey(g, kind, binary.BigEndian.AppendUint32(id[:len(id):len(id)], uint32(n))...)
 		rows = append(rows, log.Row{Key: key, Value: lease.SealRow(key, text)})
 	}
 	return rows
@@ -111,17 +111,7 @@ func (l *Ledger) readCut(ctx context.Context, v *view, g uint32) (*keptCut, erro
 		return nil, fmt.Errorf("the key of a sweep's bits: %w", err)
 	}
 	defer lease.Done()
-	from := sweepRowKey(g, sweepRowBits, c.id[:]...)
-	err = v.Scan(ctx, from, append(from[:len(from):len(from)], 0xff, 0xff, 0xff, 0xff), func(k, sealed []byte) error {
-		text, err := lease.OpenRow(k, sealed)
-		if err != nil {
-			return err
-		}
-		for ; len(text) >= 8; text = text[8:] {
-			c.erased = append(c.erased, binary.BigEndian.Uint64(text))
-		}
-		return nil
-	})
+	c.erased, err = readBits(ctx, v, lease, sweepRowKey(g, sweepRowBits, c.id[:]...))
 	if err == nil && (uint64(len(c.erased)) != (c.size+63)/64 || c.erased.count() != c.total) {
 		err = errors.New("rows of it are missing")
 	}
@@ -129,6 +119,23 @@ func (l *Ledger) readCut(ctx context.Context, v *view, g uint32) (*keptCut, erro
 		return nil, fmt.Errorf("reading a sweep's bits: %w", err)
 	}
 	return c, nil
+}
+
+// readBits opens the bits in the rows under a prefix.
+func readBits(ctx context.Context, rows interface {
+	Scan(ctx context.Context, from, to []byte, f func(k, v []byte) error) error
+}, lease *keystore.Lease, prefix []byte) (b bitmap, err error) {
+	err = rows.Scan(ctx, prefix, append(prefix[:len(prefix):len(prefix)], 0xff, 0xff, 0xff, 0xff), func(k, sealed []byte) error {
+		text, err := lease.OpenRow(k, sealed)
+		if err != nil {
+			return err
+		}
+		for ; len(text) >= 8; text = text[8:] {
+			b = append(b, binary.BigEndian.Uint64(text))
+		}
+		return nil
+	})
+	return b, err
 }
 
 // leaseFenced is tree.Find for a key that may be fenced.

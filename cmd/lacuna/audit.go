@@ -44,7 +44,7 @@ func auditCommand() *cli.Command {
 			})
 			return errors.Join(err, state.Close())
 		},
-		Subcommands: []*cli.Command{evidenceCommand(), auditSampleCommand(), auditOpenCommand()},
+		Subcommands: []*cli.Command{evidenceCommand(), auditSampleCommand(), auditOpenCommand(), auditLostCommand()},
 	}
 }
 

@@ -98,12 +98,7 @@ func writeSample(c *cli.Context, s *certificates.Sample) error {
 		_, err := c.App.Writer.Write(text)
 		return err
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err := writeNew(name, text); err != nil {
 		return err
 	}
 	claims := map[string]int{}
@@ -120,6 +115,16 @@ func writeSample(c *cli.Context, s *certificates.Sample) error {
 	_, err = fmt.Fprintf(c.App.Writer, "%d entries drawn: %d opened, %d living and not opened, %d erased, %d lost. The sample is in %s.\n",
 		out.Leaves, out.Opened, out.Living, out.Erased, out.Lost, name)
 	return err
+}
+
+// writeNew writes a file that does not exist yet.
+func writeNew(name string, b []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Close())
 }
 
 func auditOpenCommand() *cli.Command {

@@ -37,13 +37,16 @@ func fsckCommand() *cli.Command {
 func printFsck(c *cli.Context, r *ledger.FsckReport) error {
 	w := c.App.Writer
 	if c.Bool("json") {
-		if err := printJSON(w, map[string]any{"size": r.Size, "root": r.Root.String(), "public": r.Public, "opened": r.Opened, "erased": r.Erased,
+		if err := printJSON(w, map[string]any{"size": r.Size, "root": r.Root.String(), "public": r.Public, "opened": r.Opened, "erased": r.Erased, "lost": r.Lost,
 			"keys": r.Keys, "missing_pages": append([]string{}, r.Missing...), "problems": append([]string{}, r.Problems...)}); err != nil {
 			return err
 		}
 	} else {
 		fmt.Fprintf(w, "%d entries, root %s\n", r.Size, r.Root)
 		fmt.Fprintf(w, "%d public statements, %d sealed events open under %d living keys, %d erased\n", r.Public, r.Opened, r.Keys, r.Erased)
+		if r.Lost > 0 {
+			fmt.Fprintf(w, "%d lost, as was publicly stated\n", r.Lost)
+		}
 		for _, p := range r.Missing {
 			fmt.Fprintf(w, "MISSING key page %s\n", p)
 		}

@@ -65,7 +65,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			initCommand(), appendCommand(), recordCommand(), mayCommand(), getCommand(), subjectCommand(),
 			proveCommand(), verifyCommand(), eraseCommand(), approveCommand(), certificatesCommand(), retentionCommand(), sweepCommand(), holdCommand(), restrictCommand(), suppressCommand(),
-			fsckCommand(), backupCommand(), restoreCommand(), drillCommand(), rootCommand(), pagesCommand(), doctorCommand(), exportCommand(),
+			fsckCommand(), lostCommand(), backupCommand(), restoreCommand(), drillCommand(), rootCommand(), pagesCommand(), doctorCommand(), exportCommand(),
 			publishCommand(), serveCommand(), auditCommand(), mirrorCommand(), witnessCommand(), custodianCommand(), benchCommand(), demoCommand(),
 		},
 		CommandNotFound: nil,

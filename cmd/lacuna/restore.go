@@ -89,7 +89,7 @@ func printRestored(c *cli.Context, dir string, r *ledger.Restored) error {
 		fmt.Fprintln(w, "a sweep came since this backup was made: this copy only reads")
 	}
 	if len(r.Missing) > 0 {
-		return withHint(errors.New("key pages are missing"), "name the folder that received them with --pages, or restore a newer backup")
+		return withHint(errors.New("key pages are missing"), "name the folder that received them with --pages, or restore a newer backup; lacuna lost states what is lost for good")
 	}
 	return nil
 }

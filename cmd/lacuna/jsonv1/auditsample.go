@@ -1,7 +1,8 @@
 package jsonv1
 
-// What the member "lacuna" of [AuditSample] and [AuditOpened] says.
+// What the member "lacuna" of [AuditSample], [AuditOpened] and [Lost] says.
 const (
+	LostVersion        = "lost/v1"
 	AuditSampleVersion = "audit-sample/v1"
 	AuditOpenedVersion = "audit-opened/v1"
 )
@@ -22,6 +23,15 @@ type AuditSample struct {
 type AuditOpened struct {
 	Version string       `json:"lacuna"` // audit-opened/v1
 	Entries []AuditEntry `json:"entries"`
+}
+
+// Lost is what `lacuna lost --json` prints.
+type Lost struct {
+	Version   string   `json:"lacuna"`              // lost/v1
+	Entries   uint64   `json:"entries"`             // lost, and not stated before
+	Size      uint64   `json:"size"`                // entries that were looked at
+	Missing   []string `json:"missing_pages"`       // key pages
+	Statement *uint64  `json:"statement,omitempty"` // entry that states it, once that is done
 }
 
 // AuditEntry is one entry; either it has a file or an error.

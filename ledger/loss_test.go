@@ -1,0 +1,328 @@
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/ledger"
+	"github.com/lacunalog/lacuna/ledger/receipt"
+)
+
+func stateLoss(t *testing.T, l *ledger.Ledger) *ledger.Loss {
+	t.Helper()
+	x, err := l.StateLoss(t.Context(), ledger.LossOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func verdictOf(r *receipt.Report, index uint64) receipt.Verdict {
+	for _, x := range r.Leaves {
+		if x.Index == index {
+			return x.Verdict
+		}
+	}
+	return ""
+}
+
+// lostReport verifies the opening of a loss with the log's public key alone.
+func lostReport(t *testing.T, l *ledger.Ledger, trust *receipt.Trust, index uint64) *receipt.Report {
+	t.Helper()
+	o, err := l.LostOpening(t.Context(), index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := o.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := trust.VerifyLost(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestStateLoss loses one person's list row and another's sealed event. Before they are stated as lost a sweep
+// stops and a verifier says "not opened"; afterwards the verdict is LOST, across sweeps and restarts.
+func TestStateLoss(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	trust, err := receipt.NewTrust([]string{l.VerifierKey()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := func(who string) uint64 {
+		return must(t, l, `{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer"}`, who)[0].Index
+	}
+	var unlisted, empty, stays uint64
+	record("erased")
+	lists := madeBy(t, l, 's', func() { unlisted = record("p") })
+	envelopes := madeBy(t, l, 'e', func() { empty = record("q") })
+	stays = record("q")
+	before, err := l.Prove(t.Context(), unlisted, ledger.ProveOptions{NoAssertion: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := l.Log().Head().Size
+	if x := stateLoss(t, l); x.Entries != 0 || x.Index != 0 || l.Log().Head().Size != size {
+		t.Fatalf("nothing is lost: %+v", x)
+	}
+	if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "erased"}); err != nil {
+		t.Fatal(err)
+	}
+	remove(t, l, lists[0])
+	remove(t, l, envelopes[0])
+	var loss *ledger.LossError
+	if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); !errors.As(err, &loss) || loss.First != unlisted {
+		t.Fatalf("a sweep of what is lost: %v", err)
+	}
+	all := ledger.SampleOptions{Leaves: 1000, Open: true}
+	if r, _ := sampleOf(t, l, trust, all); verdictOf(r, empty) != receipt.Missing {
+		t.Errorf("before it is stated the verdict is %q", verdictOf(r, empty))
+	}
+	var notFound *ledger.NotFoundError
+	if _, err := l.LostOpening(t.Context(), unlisted); !errors.As(err, &notFound) {
+		t.Errorf("an opening of what was not stated: %v", err)
+	}
+	// Whoever says no has stated nothing.
+	no := errors.New("no")
+	size = l.Log().Head().Size
+	_, err = l.StateLoss(t.Context(), ledger.LossOptions{Confirm: func(x *ledger.Loss) error {
+		if x.Entries != 2 || x.Size != size || x.Index != 0 {
+			t.Errorf("asked about %+v", x)
+		}
+		return no
+	}})
+	if !errors.Is(err, no) || l.Log().Head().Size != size {
+		t.Fatalf("it was stated although nobody wanted it: %v", err)
+	}
+	x := stateLoss(t, l)
+	if x.Entries != 2 || x.Index != size {
+		t.Fatalf("%+v", x)
+	}
+	if again := stateLoss(t, l); again.Entries != 0 {
+		t.Errorf("what was stated is stated again: %+v", again)
+	}
+	check := func() {
+		t.Helper()
+		if f := checkFsck(t, l); f.Lost != 2 {
+			t.Errorf("fsck counts %d lost", f.Lost)
+		}
+		r, _ := sampleOf(t, l, trust, all)
+		for _, i := range []uint64{unlisted, empty} {
+			o := lostReport(t, l, trust, i)
+			if verdictOf(o, i) != receipt.Lost || verdictOf(r, i) != receipt.Lost || o.Index != x.Index {
+				t.Errorf("entry %d: %q, in a sample %q", i, verdictOf(o, i), verdictOf(r, i))
+			}
+			if f := receipt.CheckErasures([]*receipt.Report{o, r}); len(f) > 0 {
+				t.Errorf("entry %d: %+v", i, f)
+			}
+		}
+		if n := verdicts(r); n[receipt.Lost] != 2 || verdictOf(r, stays) != receipt.Valid {
+			t.Errorf("verdicts %v", n)
+		}
+		if _, err := l.LostOpening(t.Context(), stays); !errors.As(err, &notFound) {
+			t.Errorf("an opening of what is not lost: %v", err)
+		}
+	}
+	check()
+	for range 2 {
+		done := sweepOnce(t, l)
+		if done.Record.Erased != 1 {
+			t.Errorf("the sweep counts %d erased entries", done.Record.Erased)
+		}
+		w.close(l)
+		l = w.open()
+		check()
+	}
+	// The receipt that was handed out stays valid.
+	old, err := trust.Verify(before.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := receipt.CheckErasures([]*receipt.Report{old, lostReport(t, l, trust, unlisted)})
+	if len(f) != 1 || f[0].Mark != receipt.OK {
+		t.Errorf("beside a receipt from before: %+v", f)
+	}
+	// Whose key is there can still be erased, with all that was theirs.
+	if _, _, err := l.RunRetention(t.Context(), time.Date(2035, 1, 1, 0, 0, 0, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	if f := checkFsck(t, l); f.Lost != 1 {
+		t.Errorf("fsck counts %d lost", f.Lost)
+	}
+	if done := sweepOnce(t, l); done.Record.Erased != 3 {
+		t.Errorf("the sweep counts %d erased entries", done.Record.Erased)
+	}
+	r, _ := sampleOf(t, l, trust, all)
+	if verdictOf(r, empty) != receipt.Erased || verdictOf(r, unlisted) != receipt.Lost {
+		t.Errorf("erased since: %q, and lost: %q", verdictOf(r, empty), verdictOf(r, unlisted))
+	}
+	for _, f := range receipt.CheckErasures([]*receipt.Report{r, lostReport(t, l, trust, empty)}) {
+		if f.Mark == receipt.Failed {
+			t.Error(f)
+		}
+	}
+}
+
+// TestLostOpens: a row comes back after it was stated as lost. The check finds it, and so does a verifier.
+func TestLostOpens(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	trust, err := receipt.NewTrust([]string{l.VerifierKey()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var index uint64
+	lists := madeBy(t, l, 's', func() {
+		index = must(t, l, `{"type":"processing.performed","subject":"p","purpose":"chat-service","operation":"answer"}`)[0].Index
+	})
+	row := rowsOf(t, l, 's')[lists[0]]
+	remove(t, l, lists[0])
+	if x := stateLoss(t, l); x.Entries != 1 {
+		t.Fatalf("%+v", x)
+	}
+	lost := lostReport(t, l, trust, index)
+	overwrite(t, l, lists[0], row)
+	f, err := l.Fsck(t.Context(), nil)
+	if err != nil || len(f.Problems) != 1 || !strings.Contains(f.Problems[0], "can be read, although stated as lost") {
+		t.Errorf("%v, %v", f.Problems, err)
+	}
+	p, err := l.Prove(t.Context(), index, ledger.ProveOptions{NoAssertion: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := trust.Verify(p.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := receipt.Conclude([]*receipt.Report{lost, opened}, false); v.Verified {
+		t.Error("what is lost opens, and nobody minds")
+	}
+}
+
+// TestLostPage loses a key page with everybody on it. What was theirs is stated as lost, and nothing else.
+func TestLostPage(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	entries := map[string]uint64{}
+	for i := range 200 {
+		who := fmt.Sprintf("p-%d", i)
+		entries[who] = must(t, l, `{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer"}`, who)[0].Index
+	}
+	pages := map[string][]string{} // rows of leaf pages, by level and start
+	for k := range rowsOf(t, l, 'k') {
+		if at := k[5:14]; at[0] == 1 {
+			pages[at] = append(pages[at], k)
+		}
+	}
+	w.close(l)
+	tried := 0
+	for _, rows := range pages {
+		c := w.crashNow(100, rand.New(rand.NewPCG(1, 2)))
+		l := c.open()
+		for _, k := range rows {
+			remove(t, l, k)
+		}
+		c.close(l)
+		l, err := c.tryOpen(t.Context())
+		if errors.Is(err, keystore.ErrPageMissing) {
+			continue // what the ledger itself needs was on it
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		tried++
+		trust, err := receipt.NewTrust([]string{l.VerifierKey()}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone := map[uint64]bool{}
+		for who, index := range entries {
+			_, err := l.Timeline(t.Context(), who)
+			if gone[index] = errors.Is(err, keystore.ErrPageMissing); err != nil && !gone[index] {
+				t.Fatal(err)
+			}
+		}
+		x := stateLoss(t, l)
+		if len(x.Missing) != 1 || x.Entries == 0 || x.Entries == uint64(len(entries)) {
+			t.Errorf("%+v", x)
+		}
+		r, _ := sampleOf(t, l, trust, ledger.SampleOptions{Leaves: 1000, Open: true})
+		n := uint64(0)
+		for _, index := range entries {
+			want := receipt.Valid
+			if gone[index] {
+				want = receipt.Lost
+				n++
+			}
+			if v := verdictOf(r, index); v != want {
+				t.Errorf("entry %d is %q, want %q", index, v, want)
+			}
+		}
+		if n != x.Entries {
+			t.Errorf("%d entries are on the page, and %d stated as lost", n, x.Entries)
+		}
+		c.close(l)
+	}
+	if tried == 0 {
+		t.Error("no page was lost")
+	}
+}
+
+// TestStateLossInterrupted stops a statement at every step of the disk. The next call finishes it: the log states
+// once what is lost, and whoever asks gets an opening.
+func TestStateLossInterrupted(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	var index uint64
+	lists := madeBy(t, l, 's', func() {
+		index = must(t, l, `{"type":"processing.performed","subject":"p","purpose":"chat-service","operation":"answer"}`)[0].Index
+	})
+	remove(t, l, lists[0])
+	rng := rand.New(rand.NewPCG(1, 2))
+	var stopped []*world
+	w.during("begin", func() { w.onStep = func(string, int) { stopped = append(stopped, w.crash(0, rng)) } })
+	x := stateLoss(t, l)
+	w.during("end", func() { w.onStep = nil })
+	kept, published := 0, 0
+	for i, c := range stopped {
+		l := c.open()
+		before := l.Log().Head().Size
+		if len(rowsOf(t, l, 'w')) > 0 {
+			kept++
+		}
+		y := stateLoss(t, l)
+		if done := before > x.Index; done {
+			published++
+			if y.Entries != 0 {
+				t.Errorf("step %d: it is stated twice", i)
+			}
+		} else if y.Entries != 1 || y.Index != x.Index {
+			t.Errorf("step %d: %+v", i, y)
+		}
+		trust, err := receipt.NewTrust([]string{l.VerifierKey()}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := lostReport(t, l, trust, index); r.Index != x.Index {
+			t.Errorf("step %d: stated in entry %d", i, r.Index)
+		}
+		checkFsck(t, l)
+		c.close(l)
+	}
+	if kept == 0 || kept == published || published == 0 {
+		t.Errorf("of %d steps %d are behind what is kept and %d behind the statement", len(stopped), kept, published)
+	}
+}
