@@ -194,6 +194,23 @@ const shapes = {
   public: 'kind,lacuna,leaf_hash,statement'
 }
 
+// disclosed returns the canonical values of the members that are shown, which stand in the order of the list.
+function disclosed (ds, list) {
+  const shown = {}
+  let last = -1
+  for (const d of ds) {
+    const a = canonical(fromB64url(d))
+    need(Array.isArray(a) && a.length === 3, 'disclosure')
+    fromB64url(a[0], 16)
+    const i = list.findIndex(([name]) => name === a[1])
+    need(i > last, 'place of a disclosure')
+    need(same(sha256(ascii(d)), list[i][1]), 'digest of a disclosure')
+    shown[a[1]] = jcs(a[2])
+    last = i
+  }
+  return shown
+}
+
 // verifyOpening returns the leaf, and what is shown of which members.
 function verifyOpening (bytes, origin) {
   need(bytes.length <= 2 << 20, 'too long')
@@ -212,17 +229,7 @@ function verifyOpening (bytes, origin) {
       return [m[0], fromB64url(m[1], 32)]
     })
     checkNames(list.map(([name]) => name))
-    let last = -1
-    for (const d of o.disclosures) {
-      const a = canonical(fromB64url(d))
-      need(Array.isArray(a) && a.length === 3, 'disclosure')
-      fromB64url(a[0], 16)
-      const i = list.findIndex(([name]) => name === a[1])
-      need(i > last, 'place of a disclosure')
-      need(same(sha256(ascii(d)), list[i][1]), 'digest of a disclosure')
-      shown[a[1]] = jcs(a[2])
-      last = i
-    }
+    shown = disclosed(o.disclosures, list)
     heldBack = list.map(([name]) => name).filter((name) => !Object.hasOwn(shown, name))
     leaf = sealedLeaf(fromB64url(o.r, 32), origin, fromB64url(o.de, 32), dP(list))
   } else if (o.kind === 'full') {
@@ -875,16 +882,7 @@ function verifyCertificate (text, record, index, vkeys) {
     const list = o.members.map((m) => { exactly(m, ['name', 'digest']); return [m.name, b32(m.digest)] })
     need(same(hmac(b32(o.rho), ascii('lacuna/v1/request'), sha256(Buffer.from(t.origin)), dP(list)), commitment), 'opening')
     const said = { erase: t.erased, reason: t.reason, requested_at: t.requested_at, scope: t.scope }
-    let last = -1
-    for (const d of o.disclosures) {
-      const a = canonical(fromB64url(d))
-      need(Array.isArray(a) && a.length === 3, 'disclosure')
-      fromB64url(a[0], 16)
-      const i = list.findIndex(([name]) => name === a[1])
-      need(i > last && same(sha256(ascii(d)), list[i][1]), 'disclosure')
-      need(!Object.hasOwn(said, a[1]) || jcs(said[a[1]]) === jcs(a[2]), a[1])
-      last = i
-    }
+    for (const [name, value] of Object.entries(disclosed(o.disclosures, list))) need(!Object.hasOwn(said, name) || jcs(said[name]) === value, name)
   }
   const approved = []
   for (const k of vkeys.map(parseKey)) {
