@@ -37,9 +37,37 @@ func benchmarkPath(b *testing.B, p bench.Path, size, callers, window, calls int)
 // report sets the figures of a benchmark. One iteration is many events; what is
 // printed is for one of them.
 func report(b *testing.B, rs []*bench.Result) {
-	for _, m := range bench.Mean(rs).Metrics {
+	for _, m := range mean(rs).Metrics {
 		b.ReportMetric(m.Value, m.Unit)
 	}
+}
+
+// mean averages the figures of runs of one kind, weighted by how much each run
+// did.
+func mean(rs []*bench.Result) *bench.Result {
+	if len(rs) == 0 {
+		return new(bench.Result)
+	}
+	out := &bench.Result{Name: rs[0].Name}
+	for _, r := range rs {
+		out.N += r.N
+	}
+	for _, m := range rs[0].Metrics {
+		var sum float64
+		for _, r := range rs {
+			v := r.Metric(m.Unit)
+			if m.Unit == bench.UnitRate { // of rates, it is the time for one that adds up
+				v = 1 / v
+			}
+			sum += v * float64(r.N)
+		}
+		v := sum / float64(max(out.N, 1))
+		if m.Unit == bench.UnitRate {
+			v = 1 / v
+		}
+		out.Metrics = append(out.Metrics, bench.Metric{Unit: m.Unit, Value: v})
+	}
+	return out
 }
 
 func benchmarkShapes(b *testing.B, p bench.Path, sizes ...int) {

@@ -167,7 +167,7 @@ func checkLine(t *testing.T, r *bench.Result) {
 func TestMean(t *testing.T) {
 	slow := &bench.Result{Name: "X", N: 100, Metrics: []bench.Metric{{Unit: "ns/op", Value: 3}, {Unit: bench.UnitRate, Value: 1}}}
 	fast := &bench.Result{Name: "X", N: 100, Metrics: []bench.Metric{{Unit: "ns/op", Value: 1}, {Unit: bench.UnitRate, Value: 3}}}
-	m := bench.Mean([]*bench.Result{slow, fast})
+	m := mean([]*bench.Result{slow, fast})
 	if m.N != 200 || m.Metric("ns/op") != 2 || math.Abs(m.Metric(bench.UnitRate)-1.5) > 1e-9 {
 		t.Errorf("mean is %v", m)
 	}

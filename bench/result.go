@@ -91,31 +91,3 @@ func (r *Result) during(b Busy) {
 		r.add(UnitOthers, b.Others+b.Stolen)
 	}
 }
-
-// Mean averages the figures of runs of one kind, weighted by how much each run
-// did.
-func Mean(rs []*Result) *Result {
-	if len(rs) == 0 {
-		return new(Result)
-	}
-	out := &Result{Name: rs[0].Name}
-	for _, r := range rs {
-		out.N += r.N
-	}
-	for _, m := range rs[0].Metrics {
-		var sum float64
-		for _, r := range rs {
-			v := r.Metric(m.Unit)
-			if m.Unit == UnitRate { // of rates, it is the time for one that adds up
-				v = 1 / v
-			}
-			sum += v * float64(r.N)
-		}
-		v := sum / float64(max(out.N, 1))
-		if m.Unit == UnitRate {
-			v = 1 / v
-		}
-		out.add(m.Unit, v)
-	}
-	return out
-}

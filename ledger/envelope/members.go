@@ -60,13 +60,6 @@ func Split(event []byte) ([]Member, error) {
 	return members, nil
 }
 
-// Join is the inverse of Split: it checks names, order and values, and
-// returns the event.
-func Join(members []Member) ([]byte, error) {
-	var s spans
-	return s.join(make([]byte, 0, joinedSize(members)), members)
-}
-
 // spans are the places of names and values in the bytes of an event. They
 // are offsets so that an event is cut up without allocating.
 type spans struct {
