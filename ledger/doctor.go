@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lacunalog/lacuna/keystore"
@@ -99,13 +100,21 @@ func (l *Ledger) examinePlaces(add func(s Severity, hint, text string, args ...a
 	} else {
 		add(Fine, "", "the root is in %d places", len(roots))
 	}
-	for i, root := range roots {
-		if alone(root) && len(headCopy(roots)) == 0 {
-			add(Remark, "lacuna root add FILE, on another disk", "beside a root on a partition or in a token lies no copy of the newest head: an old copy of the log is not noticed from there")
+	if len(headCopy(roots)) == 0 {
+		hint := "lacuna root add FILE, on another disk; or have heads countersigned, docs/howto/get-witnessed.md"
+		if slices.ContainsFunc(roots, holder.IsToken) { // a file would be another way to the root
+			hint = "have heads countersigned, docs/howto/get-witnessed.md"
 		}
+		add(Remark, hint, "beside a root on a partition or in a token lies no copy of the newest head: an old copy of the log is not noticed from there")
+	}
+	for i, root := range roots {
 		for _, other := range roots[:i] {
 			if holder.SameVolume(root, other) {
-				add(Remark, "move one of them to another disk: lacuna root remove, lacuna root add", "%s and %s lie on one file system or in one token: who loses it has erased everybody", other, root)
+				where := "to another disk"
+				if holder.IsToken(root) {
+					where = "into another token"
+				}
+				add(Remark, "move one of them "+where+": lacuna root remove, lacuna root add", "%s and %s lie on one file system or in one token: who loses it has erased everybody", other, root)
 			}
 		}
 	}

@@ -68,9 +68,34 @@ func TestRootInToken(t *testing.T) {
 	if _, err := os.Stat(file + ".head"); err != nil {
 		t.Errorf("beside the file lies no head: %v", err)
 	}
-	// The name in the token is free again.
-	if err := ledger.AddRoot(t.Context(), o, token.URI("crm")); err != nil {
-		t.Error(err)
+	// The name in the token is free again. Two tokens, or two names in one, are not told to
+	// put a copy into a file.
+	for _, uri := range []string{token.URI("crm"), token.URI("again")} {
+		if err := ledger.AddRoot(t.Context(), o, uri); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := ledger.RemoveRoot(t.Context(), o, file, false); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = ledger.Open(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var heads, places []string
+	for _, f := range l.Examine() {
+		switch {
+		case strings.Contains(f.Text, "no copy of the newest head"):
+			heads = append(heads, f.Hint)
+		case strings.Contains(f.Text, "in one token"):
+			places = append(places, f.Hint)
+		}
+	}
+	if len(heads) != 1 || strings.Contains(heads[0], "root add") {
+		t.Errorf("for the copy of the head doctor hints at %q", heads)
+	}
+	if len(places) != 1 || !strings.Contains(places[0], "another token") {
+		t.Errorf("for two places in one token doctor hints at %q", places)
 	}
 }
 

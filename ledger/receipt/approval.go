@@ -19,6 +19,10 @@ type Approvers struct {
 	Need int
 }
 
+// ErrApprovals says that more approvals were asked for than there are approvers, or fewer
+// than none.
+var ErrApprovals = errors.New("so many cannot be had")
+
 // NewApprovers reads the verifier keys of approvers, one to a line.
 func NewApprovers(vkeys string, need int) (a Approvers, err error) {
 	a.Need = need
@@ -39,7 +43,7 @@ func NewApprovers(vkeys string, need int) (a Approvers, err error) {
 	case len(a.Keys) == 0:
 		return a, errors.New("no key of an approver")
 	case need < 0 || need > len(a.Keys):
-		return a, fmt.Errorf("%d approvals cannot be had of %d approvers", need, len(a.Keys))
+		return a, fmt.Errorf("%d approvals of %d approvers: %w", need, len(a.Keys), ErrApprovals)
 	}
 	return a, nil
 }

@@ -159,7 +159,11 @@ func (o *options) approving(f *files) (a receipt.Approvers, err error) {
 		return a, fmt.Errorf("reading the keys of the approvers: %w", err)
 	}
 	if a, err = receipt.NewApprovers(string(text), o.approvals); err != nil {
-		return a, &hinted{fmt.Errorf("%s: %w", o.approvers, err), "a verifier key is one line, name+id+base64, as lacuna approve key prints it"}
+		hint := "a verifier key is one line, name+id+base64, as lacuna approve key prints it"
+		if errors.Is(err, receipt.ErrApprovals) {
+			hint = "--approvals is how many of them must have signed: at least 1, at most all of them"
+		}
+		return a, &hinted{fmt.Errorf("%s: %w", o.approvers, err), hint}
 	}
 	return a, nil
 }
