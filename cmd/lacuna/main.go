@@ -86,7 +86,9 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 // prepare gives every command what all have in common.
 func prepare(cmds []*cli.Command) {
 	for _, c := range cmds {
-		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usage(err) }
+		c.OnUsageError = func(ctx *cli.Context, err error, _ bool) error {
+			return &usageError{err: err, hint: ctx.Command.HelpName + " --help"}
+		}
 		c.HideHelpCommand = true
 		c.Before = required(c.Flags)
 		if len(c.Subcommands) > 0 {
@@ -142,7 +144,7 @@ func names(cmds []*cli.Command) []string {
 
 func unknownCommand(cmds []*cli.Command, name, parent string) error {
 	err := &usageError{err: fmt.Errorf("%s has no command %q", parent, name), hint: "commands are " + strings.Join(names(cmds), ", ")}
-	if s := cli.SuggestCommand(cmds, name); s != "" && !strings.Contains(s, `""`) {
+	if s := cli.SuggestCommand(cmds, name); s != "" && !strings.Contains(s, `""`) && !strings.Contains(s, `"help"`) {
 		err.hint = "d" + s[1:] // "Did you mean …?"
 	}
 	return err
