@@ -123,6 +123,13 @@ func TestChanges(t *testing.T) {
 	if p.info(other).State != keystore.Active {
 		t.Error("one of two keys was fenced")
 	}
+
+	// By reference there is what there is by name, and nothing is made.
+	l, err := p.tree.FindRef(ctx, other)
+	p.ok(err)
+	l.Done()
+	_, err = p.tree.FindRef(ctx, gone)
+	p.is(err, keystore.ErrNoKey)
 }
 
 // TestFenceWaits: a fence returns when the last lease ends.
@@ -143,6 +150,8 @@ func TestFenceWaits(t *testing.T) {
 	}
 	l.Done()
 	p.ok(<-done)
+	_, err = p.tree.FindRef(ctx, r)
+	p.is(err, keystore.ErrErasing)
 	// The erasure reads on, until its epoch is prepared, which waits in its turn.
 	l, err = p.tree.LeaseOf(ctx, r)
 	p.ok(err)

@@ -23,20 +23,29 @@ func (t *Tree) lease(k *key) *Lease {
 	return &Lease{t: t, k: k}
 }
 
-// LeaseOf takes a lease by reference. Unlike Use and Find it also works on a key
-// that is fenced, until the epoch that erases it is prepared: this is how an
+// FindRef is Find by reference, for who has had the key before.
+func (t *Tree) FindRef(ctx context.Context, r Ref) (*Lease, error) {
+	return t.acquireRef(ctx, r, false)
+}
+
+// LeaseOf takes a lease by reference. Unlike Use, Find and FindRef it also works on
+// a key that is fenced, until the epoch that erases it is prepared: this is how an
 // erasure reads what it has to report.
 func (t *Tree) LeaseOf(ctx context.Context, r Ref) (*Lease, error) {
+	return t.acquireRef(ctx, r, true)
+}
+
+func (t *Tree) acquireRef(ctx context.Context, r Ref, fenced bool) (*Lease, error) {
 	if t.sys.Load() == nil {
 		return nil, ErrClosed
 	}
 	if r.id.alias {
 		return nil, ErrNoKey
 	}
-	if k, ok, err := t.keys.lease(r.id, true); ok {
+	if k, ok, err := t.keys.lease(r.id, fenced); ok {
 		return t.lease(k), err
 	}
-	return t.acquireSlow(ctx, r.id, false, true)
+	return t.acquireSlow(ctx, r.id, false, fenced)
 }
 
 // Ref names the key.

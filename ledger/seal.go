@@ -39,19 +39,26 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		if err != nil {
 			return event.Refuse(event.OutOfRange, "/event_time", "the period that its data is kept for has to count from a time after 1969")
 		}
-		lease, err := l.tree.Use(ctx, sub.key, route.Compartment, cohort)
-		if errors.Is(err, keystore.ErrErasing) {
-			return errErasing
-		}
-		if err != nil {
-			return fmt.Errorf("getting a key: %w", err)
-		}
-		s.leases = append(s.leases, lease)
 		chain := chainKey{route.Compartment, cohort}
-		fresh := lease.Pending()
 		var at int
 		ends, at = ends.with(sub, chain)
 		end, known := &ends[at].chain, ends[at].at >= 0
+		var lease *keystore.Lease
+		if known {
+			lease, err = l.tree.FindRef(ctx, end.ref)
+		} else {
+			lease, err = l.tree.Use(ctx, sub.key, chain.compartment, chain.cohort)
+		}
+		switch {
+		case errors.Is(err, keystore.ErrErasing):
+			return errErasing
+		case errors.Is(err, keystore.ErrNoKey):
+			return errStale // it was erased since
+		case err != nil:
+			return fmt.Errorf("getting a key: %w", err)
+		}
+		s.leases = append(s.leases, lease)
+		fresh := lease.Pending()
 		if !sub.fits(known, fresh) {
 			return errStale
 		}

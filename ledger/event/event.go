@@ -46,6 +46,7 @@ type Event struct {
 	text    []byte   // RFC 8785; nil where it is written when somebody asks
 	members []Member // in the order of text, whose memory values share where it is written
 	typ     *Type    // that the member "type" names, nil if there is none of that name
+	at      int64    // event_time in Unix milliseconds, 0 where it is read when somebody asks
 }
 
 // newEvent makes an event of canonical text and its members.

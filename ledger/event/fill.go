@@ -289,7 +289,9 @@ func (f *filler) finish(b *builder, ms []Member) {
 	if f.t.Register() {
 		f.out = append(f.out, b.event()) // the register keeps it
 	} else {
-		f.out = append(f.out, b.passing())
+		e := b.passing()
+		e.at = f.at.UnixMilli() // as common wrote it
+		f.out = append(f.out, e)
 	}
 }
 

@@ -5,7 +5,12 @@ import (
 )
 
 // Time returns the member event_time of a full event, or the zero time.
-func (e *Event) Time() time.Time { return e.timeOf("event_time") }
+func (e *Event) Time() time.Time {
+	if e.at != 0 {
+		return time.UnixMilli(e.at).UTC()
+	}
+	return e.timeOf("event_time")
+}
 
 // Recorded returns the member _recorded, or the zero time before the ledger has set it.
 func (e *Event) Recorded() time.Time { return e.timeOf("_recorded") }

@@ -47,11 +47,12 @@ func (r Retention) String() string {
 // from the event, so that somebody who writes every month loses the transcripts
 // of long ago, and "" where one anchor ends all of it. Cohorts are cut in UTC.
 func (r Retention) Cohort(eventTime time.Time) string {
+	var room [len("2006-01-02T15:04:05.000Z")]byte
 	switch r.From {
 	case YearEnd:
-		return eventTime.UTC().Format("2006")
+		return string(AppendTime(room[:0], eventTime)[:len("2006")])
 	case LastEvent:
-		return eventTime.UTC().Format("2006-01")
+		return string(AppendTime(room[:0], eventTime)[:len("2006-01")])
 	}
 	return ""
 }
