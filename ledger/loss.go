@@ -71,7 +71,7 @@ func (l *Ledger) StateLoss(ctx context.Context, o LossOptions) (*Loss, error) {
 		return nil, err
 	}
 	var x *loss
-	if n := len(stated); n > 0 && !stated[n-1].public {
+	if n := len(stated); n > 0 && !stated[n-1].public && stated[n-1].lost != nil {
 		x = stated[n-1] // an earlier call was interrupted
 		found.Entries, found.Size = x.record.Lost, x.record.Size
 	}
@@ -172,7 +172,7 @@ type loss struct {
 	id        erasure.ID
 	statement []byte
 	record    *certificate.LostRecord
-	lost      bitmap
+	lost      bitmap           // nil where the key is lost, too
 	key       keystore.RowsKey // of the blinds
 	public    bool             // the log has it
 	index     uint64           // where
@@ -260,6 +260,9 @@ func (l *Ledger) readLoss(ctx context.Context, x *loss) (err error) {
 		return err
 	}
 	lease, err := l.leaseFenced(ctx, sweepSubject(x.id), sweepCompartment)
+	if errors.Is(err, keystore.ErrPageMissing) || errors.Is(err, keystore.ErrNoKey) {
+		return nil // its key page was lost later: what it was about is lost again, and stated again
+	}
 	if err != nil {
 		return err
 	}

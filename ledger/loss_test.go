@@ -280,6 +280,42 @@ func TestLostPage(t *testing.T) {
 	}
 }
 
+// TestLossKeyLost loses the key of a statement, too. Nobody can open the statement any more, so another is made.
+func TestLossKeyLost(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	trust, err := receipt.NewTrust([]string{l.VerifierKey()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var index uint64
+	lists := madeBy(t, l, 's', func() {
+		index = must(t, l, `{"type":"processing.performed","subject":"p","purpose":"chat-service","operation":"answer"}`)[0].Index
+	})
+	remove(t, l, lists[0])
+	first := stateLoss(t, l)
+	for k, v := range rowsOf(t, l, 'w') {
+		if k[5] == 'l' { // as which it names a key that is not there
+			v[0] ^= 1
+			overwrite(t, l, k, v)
+		}
+	}
+	if f, err := l.Fsck(t.Context(), nil); err != nil || f.Lost != 0 || len(f.Problems) == 0 {
+		t.Errorf("the key is gone, and fsck says %v, %v", f.Problems, err)
+	}
+	again := stateLoss(t, l)
+	if again.Entries != 1 || again.Index <= first.Index {
+		t.Fatalf("%+v", again)
+	}
+	if r := lostReport(t, l, trust, index); r.Index != again.Index {
+		t.Errorf("it opens by the statement in entry %d", r.Index)
+	}
+	if f := checkFsck(t, l); f.Lost != 1 {
+		t.Errorf("fsck counts %d lost", f.Lost)
+	}
+}
+
 // TestStateLossInterrupted stops a statement at every step of the disk. The next call finishes it: the log states
 // once what is lost, and whoever asks gets an opening.
 func TestStateLossInterrupted(t *testing.T) {

@@ -1,12 +1,19 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/lacunalog/lacuna/ledger"
+	"github.com/lacunalog/lacuna/merkle/log"
 )
 
 // TestScripts runs testdata/script/*.txtar: what a user types, and what comes back.
@@ -20,7 +27,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PATH", bin+":"+env.Getenv("PATH"))
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"code": code},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"code": code, "lose": lose},
 	})
 }
 
@@ -40,4 +47,25 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	if fmt.Sprint(got) != args[0] {
 		ts.Fatalf("exit code %d, want %s", got, args[0])
 	}
+}
+
+// lose removes a sealed event from the store, as a damaged disk might: lose LEDGER INDEX
+func lose(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: lose ledger index")
+	}
+	index, err := strconv.ParseUint(args[1], 10, 64)
+	ts.Check(err)
+	ctx := context.Background()
+	l, err := ledger.Open(ctx, ledger.Options{Dir: ts.MkAbs(args[0])})
+	ts.Check(err)
+	var key []byte
+	ts.Check(l.Log().Scan(ctx, []byte("e"), []byte("f"), func(k, _ []byte) error {
+		if bytes.HasSuffix(k, binary.BigEndian.AppendUint64(nil, index)) {
+			key = bytes.Clone(k)
+		}
+		return nil
+	}))
+	ts.Check(l.Log().Apply(ctx, log.Change{DeleteRange: [][2][]byte{{key, append(bytes.Clone(key), 0)}}}))
+	ts.Check(l.Close())
 }
