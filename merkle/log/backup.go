@@ -52,7 +52,7 @@ func (l *Log) backup(ctx context.Context, dir string) error {
 				panic(r)
 			default:
 				_ = l.opts.FS.RemoveAll(dir) // the first error is the one that helps
-				err = fmt.Errorf("storage engine panicked: %v", r)
+				err = panicked(r)
 			}
 		}()
 		return oneLine(l.engine.db.Checkpoint(dir))

@@ -1,7 +1,6 @@
 package log
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -305,14 +304,8 @@ func (l *Log) recoverEngine(err *error) {
 	if r == nil {
 		return
 	}
-	if f, ok := r.(fatal); ok {
-		*err = f.error
-		return
+	*err = panicked(r)
+	if _, told := r.(fatal); !told {
+		l.opts.Logger.Error("panic while committing", "panic", firstLine(fmt.Sprint(r)), "stack", string(debug.Stack()))
 	}
-	l.opts.Logger.Error("panic while committing", "panic", firstLine(fmt.Sprint(r)), "stack", string(debug.Stack()))
-	if e, ok := r.(error); ok {
-		*err = fmt.Errorf("storage engine panicked: %w", oneLine(e))
-		return
-	}
-	*err = errors.New("storage engine panicked: " + firstLine(fmt.Sprint(r)))
 }

@@ -3,7 +3,6 @@ package log
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -64,7 +63,7 @@ func (d *descent) start(db *pebble.DB, fatal func(error)) {
 	d.stopped.Go(func() {
 		defer func() {
 			if r := recover(); r != nil {
-				fatal(fmt.Errorf("storage engine panicked: %s", firstLine(fmt.Sprint(r))))
+				fatal(panicked(r))
 			}
 		}()
 		for {

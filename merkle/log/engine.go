@@ -275,6 +275,18 @@ func firstLine(s string) string {
 	return s
 }
 
+// panicked is the error that a panic of the engine is; that of our logger, which panics
+// where the engine would have exited, is what it was told.
+func panicked(r any) error {
+	switch r := r.(type) {
+	case fatal:
+		return r.error
+	case error:
+		return fmt.Errorf("storage engine panicked: %w", oneLine(r))
+	}
+	return errors.New("storage engine panicked: " + firstLine(fmt.Sprint(r)))
+}
+
 // readError explains an error that the engine returned to a read.
 func readError(err error) error {
 	switch {

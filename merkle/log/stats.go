@@ -80,7 +80,7 @@ func (l *Log) compact(ctx context.Context, from, to []byte) error {
 	return l.unlessBroken(func() (err error) {
 		defer func() {
 			if r := recover(); r != nil {
-				err = fmt.Errorf("storage engine panicked: %v", r)
+				err = panicked(r)
 				l.fail(err)
 			}
 		}()
