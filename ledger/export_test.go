@@ -142,7 +142,7 @@ func QueueKeys(ctx context.Context, l *Ledger, kvs []keystore.KV) error {
 
 // FsckErased compares a report with what erasures accounted for.
 func FsckErased(ctx context.Context, l *Ledger, r *FsckReport, before erasure.Account) error {
-	return l.fsckErased(ctx, r, before)
+	return l.fsckErased(ctx, r, nil, accounted{Account: before})
 }
 
 // FsckSwapped compares with erasures what a report says, as if one entry did not open and
@@ -151,11 +151,8 @@ func FsckSwapped(ctx context.Context, l *Ledger, r *FsckReport, lost, alive uint
 	r.opened[lost], r.opened[alive] = false, true
 	r.closed = newBitmap(r.Size)
 	r.closed.set(lost)
-	before, err := l.erasure.Account(ctx)
-	if err == nil {
-		err = l.fsckErased(ctx, r, before)
-	}
-	if err != nil || len(r.Problems) > 0 {
+	account, err := l.erasure.Account(ctx)
+	if err != nil {
 		return err
 	}
 	v := l.view()
@@ -164,7 +161,10 @@ func FsckSwapped(ctx context.Context, l *Ledger, r *FsckReport, lost, alive uint
 	if err != nil {
 		return err
 	}
-	return l.fsckGone(ctx, r, v, gone)
+	if l.fsckSums(r, account, account); len(r.Problems) > 0 {
+		return nil
+	}
+	return l.fsckErased(ctx, r, v, accounted{account, gone})
 }
 
 // Decoders of what is read back.

@@ -53,14 +53,14 @@ func (l *Ledger) Fsck(ctx context.Context, progress func(stage string, done, tot
 
 func (l *Ledger) fsck(ctx context.Context, progress func(stage string, done, total uint64)) (*FsckReport, error) {
 	r := new(FsckReport)
-	before, err := l.erasure.Account(ctx)
+	account, err := l.erasure.Account(ctx)
 	if err != nil {
 		return nil, err
 	}
+	before := accounted{Account: account}
 	snap := l.view()
 	defer snap.Close()
-	gone, err := l.gone(ctx, snap)
-	if err != nil {
+	if before.gone, err = l.gone(ctx, snap); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -94,12 +94,9 @@ func (l *Ledger) fsck(ctx context.Context, progress func(stage string, done, tot
 		return nil, err
 	}
 	if len(r.lost) > 0 {
-		r.countLost(gone)
+		r.countLost(before.gone)
 	}
-	if err := l.fsckErased(ctx, r, before); err != nil || gone == nil {
-		return r, err
-	}
-	return r, l.fsckGone(ctx, r, snap, gone)
+	return r, l.fsckErased(ctx, r, snap, before)
 }
 
 func (r *FsckReport) problem(text string, args ...any) {

@@ -10,15 +10,29 @@ import (
 	"github.com/lacunalog/lacuna/merkle/log"
 )
 
-// fsckErased compares what does not open with what erasures account for. before is
-// the account as it was when the check began: a ledger that is in use may erase
-// meanwhile.
-func (l *Ledger) fsckErased(ctx context.Context, r *FsckReport, before erasure.Account) error {
-	after, err := l.erasure.Account(ctx)
+// accounted is what erasures accounted for when the check began: a ledger that is in use
+// may erase meanwhile.
+type accounted struct {
+	erasure.Account
+	gone bitmap // see [Ledger.gone]
+}
+
+// fsckErased compares what does not open with what erasures account for.
+func (l *Ledger) fsckErased(ctx context.Context, r *FsckReport, v *view, before accounted) error {
+	account, err := l.erasure.Account(ctx)
 	if err != nil {
 		return err
 	}
-	r.Claimed = after.Entries
+	r.Claimed = account.Entries
+	l.fsckSums(r, before.Account, account)
+	if before.gone == nil {
+		return nil
+	}
+	return l.fsckGone(ctx, r, v, before, account)
+}
+
+// fsckSums compares by number.
+func (l *Ledger) fsckSums(r *FsckReport, before, after erasure.Account) {
 	switch {
 	case len(r.Missing) > 0, l.outdated() != nil:
 		// What lies on a missing page does not open either, and is named. An older
@@ -28,7 +42,6 @@ func (l *Ledger) fsckErased(ctx context.Context, r *FsckReport, before erasure.A
 	case r.Erased > after.Entries && after.Open == 0:
 		r.problem("%d entries do not open, and erasures account for %d of them: the others are lost", r.Erased, after.Entries)
 	}
-	return nil
 }
 
 // gone is which entries erasures account for now: those of the last sweep, and what the keys
@@ -46,20 +59,17 @@ func (l *Ledger) gone(ctx context.Context, v *view) (bitmap, error) {
 	return gone, err
 }
 
-// fsckGone compares entry by entry what fsckErased compares by number: where one entry is lost
-// and another that was erased can be read, the numbers agree. before is what was gone when the
-// check began.
-func (l *Ledger) fsckGone(ctx context.Context, r *FsckReport, v *view, before bitmap) error {
+// fsckGone compares entry by entry: where one entry is lost and another that was erased can be
+// read, the numbers agree.
+func (l *Ledger) fsckGone(ctx context.Context, r *FsckReport, v *view, before accounted, account erasure.Account) (err error) {
 	if len(r.Missing) > 0 || l.outdated() != nil {
 		return nil // as there
 	}
-	account, err := l.erasure.Account(ctx)
-	if err != nil {
-		return err
-	}
-	after, err := l.gone(ctx, v)
-	if err != nil {
-		return err
+	after := before.gone
+	if account != before.Account || account.Open > 0 {
+		if after, err = l.gone(ctx, v); err != nil {
+			return err
+		}
 	}
 	if l.tree.Generation() != v.generation() {
 		return keystore.ErrSwept // and the keys of these erasures went with it
@@ -67,7 +77,7 @@ func (l *Ledger) fsckGone(ctx context.Context, r *FsckReport, v *view, before bi
 	var lost, alive, empty entries
 	for i, opened := range r.opened {
 		switch i := uint64(i); {
-		case opened && before.get(i):
+		case opened && before.gone.get(i):
 			alive.add(i)
 		case isStated(r.lost, i):
 		case r.closed.get(i) && after != nil && !after.get(i) && account.Open == 0:
