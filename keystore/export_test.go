@@ -190,7 +190,9 @@ func (t *Tree) DropCaches() {
 	defer t.table.mu.Unlock()
 	for range 4 { // the first look clears the marks of use, and a page above others leaves behind them
 		t.table.empty(len(t.table.whole.pages))
-		t.table.evict(len(t.table.shells.pages))
+		for _, r := range []*ring{&t.table.shells, &t.table.above} {
+			t.table.evict(r, len(r.pages), len(r.pages))
+		}
 	}
 }
 

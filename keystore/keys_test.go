@@ -444,7 +444,7 @@ func TestCaches(t *testing.T) {
 		l.Done()
 	}
 	all, _ := p.tree.Resident()
-	if shells := p.tree.Shells(); shells > 40 || all-shells > 16 {
+	if shells := p.tree.Shells(); shells > 56 || all-shells > 16 {
 		t.Errorf("%d pages and %d shells in a cache of 8", all-shells, shells)
 	}
 	if n := p.tree.LoadedKeys(); n > 96 {

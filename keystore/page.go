@@ -151,7 +151,11 @@ func (p *page) unpend(id keyID) {
 // add appends an entry. A page that outgrows its memory leaves no copy behind.
 func (p *page) add(e *entry) {
 	if len(p.entries) == cap(p.entries) {
-		grown := make([]entry, len(p.entries), sizeClass(len(p.entries)+1)+8)
+		room := sizeClass(len(p.entries)+1) + 8
+		if p.shell != nil {
+			room = len(p.entries) + 4 // there are a great many shells
+		}
+		grown := make([]entry, len(p.entries), room)
 		copy(grown, p.entries)
 		clear(p.entries)
 		p.entries = grown

@@ -18,8 +18,10 @@ type shell struct {
 	last   [32]byte // SHA-256 of its row
 }
 
-// shellsMost is how many pages are kept as shells for each that is kept whole.
-const shellsMost = 4
+const (
+	shellsMost   = 6 // shells that are kept for each page that is kept whole
+	shellEntries = 8 // which are added to a shell before it is emptied again
+)
 
 // print is enough of a tag to know most others from it. Tags are output of an HMAC.
 func print(tag *[16]byte) uint16 { return binary.BigEndian.Uint16(tag[:]) }
@@ -73,7 +75,8 @@ func (t *Tree) fill(ctx context.Context, p *page) error {
 	}
 	clear(p.entries)
 	p.entries, p.shell = all, nil
-	t.table.filled(p)
+	p.used.Store(true)
+	t.table.regroup(p)
 	return nil
 }
 
@@ -132,7 +135,7 @@ func (t *Tree) visitShell(ctx context.Context, p *page, f visit) error {
 	err = f(p, nil)
 	if p.dirty() {
 		clear(own)
-		t.table.filled(p)
+		t.table.regroup(p)
 		return err
 	}
 	clear(p.entries)

@@ -106,6 +106,7 @@ func (t *Tree) deepen(p *page) *page {
 	r := t.sibling(kindLeaf, p, addr{p.at.level + 1, p.at.start}, p.bits, p)
 	r.entries, p.entries = p.entries, nil
 	r.pend, p.pend = p.pend, nil
+	t.table.regroup(p)
 	t.table.put(r)
 	return r
 }

@@ -12,10 +12,11 @@ import (
 type table struct {
 	rows   Rows
 	mu     sync.RWMutex
-	max    int // whole pages
+	max    int // leaf pages with their entries
 	pages  map[addr]*page
-	whole  ring
-	shells ring
+	whole  ring // leaf pages with their entries
+	shells ring // and without
+	above  ring // all others, which stay as long as one below them does
 }
 
 // A ring is pages in the order of a clock's hand.
@@ -80,18 +81,27 @@ func (t *table) put(p *page) bool {
 	p.used.Store(true)
 	p.next = t.pages[p.at]
 	t.pages[p.at] = p
-	t.whole.add(p)
+	t.ringOf(p).add(p)
 	t.shrink()
 	return true
 }
 
-// filled notes that a page is no shell any more. Its lock is held.
-func (t *table) filled(p *page) {
+func (t *table) ringOf(p *page) *ring {
+	switch {
+	case p.kind != kindLeaf:
+		return &t.above
+	case p.shell != nil:
+		return &t.shells
+	}
+	return &t.whole
+}
+
+// regroup notes that a page has become another kind. Its lock is held.
+func (t *table) regroup(p *page) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p.used.Store(true)
 	p.ring.drop(p)
-	t.whole.add(p)
+	t.ringOf(p).add(p)
 	t.shrink()
 }
 
@@ -99,10 +109,14 @@ func (t *table) filled(p *page) {
 func (t *table) shrink() {
 	if over := len(t.whole.pages) - t.max; over > 0 {
 		t.empty(over + t.max/16)
+		t.compact(over + t.max/16)
 	}
 	most := t.max * shellsMost
 	if over := len(t.shells.pages) - most; over > 0 {
-		t.evict(over + most/16)
+		t.evict(&t.shells, over+most/16, len(t.shells.pages))
+	}
+	if over := len(t.above.pages) - t.max; over > 0 {
+		t.evict(&t.above, over, 4) // most of them have pages below: a few looks each time
 	}
 }
 
@@ -157,31 +171,43 @@ func (t *table) empty(n int) {
 			continue
 		}
 		n--
-		if p.kind == kindLeaf {
+		p.empty()
+		p.ring.drop(p)
+		t.shells.add(p)
+		p.mu.Unlock()
+	}
+}
+
+// compact looks at n shells, and empties again those to which much was added.
+func (t *table) compact(n int) {
+	for range min(n, len(t.shells.pages)) {
+		p := t.shells.next()
+		if !p.mu.TryLock() {
+			continue
+		}
+		if len(p.entries) > shellEntries && t.written(p) {
 			p.empty()
-			t.whole.drop(p)
-			t.shells.add(p)
-		} else {
-			t.unlink(p.at, p)
-			p.dead = true // and no more: it may be in use without its lock
 		}
 		p.mu.Unlock()
 	}
 }
 
-// evict drops up to n shells that were not used since the hand came by last.
-func (t *table) evict(n int) {
-	for range len(t.shells.pages) {
-		if n <= 0 {
+// evict drops up to n pages of a ring that were not used since the hand came by last.
+func (t *table) evict(r *ring, n, looks int) {
+	for range looks {
+		if n <= 0 || len(r.pages) == 0 {
 			return
 		}
-		p := t.shells.next()
+		p := r.next()
 		if !t.idle(p) {
 			continue
 		}
 		n--
 		t.unlink(p.at, p)
-		p.zero()
+		p.dead = true
+		if p.kind == kindLeaf { // an interior page may be in use without its lock
+			p.zero()
+		}
 		p.mu.Unlock()
 	}
 }
@@ -191,11 +217,16 @@ func (t *table) idle(p *page) bool {
 	if p.used.Swap(false) || p.pinned.Load() || p.kids != nil || !p.mu.TryLock() {
 		return false
 	}
-	if p.dirty() || p.dead || p.wrote && !t.settled(p) {
+	if !t.written(p) {
 		p.mu.Unlock()
 		return false
 	}
 	return true
+}
+
+// written reports whether the rows have all that a page has. Its lock is held.
+func (t *table) written(p *page) bool {
+	return !p.dirty() && !p.dead && (!p.wrote || t.settled(p))
 }
 
 // settled reports whether the store shows a page's newest row. Until then it is
@@ -232,7 +263,7 @@ func (t *table) unlink(at addr, p *page) {
 func (t *table) removeIf(f func(*page) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, r := range []*ring{&t.whole, &t.shells} {
+	for _, r := range []*ring{&t.whole, &t.shells, &t.above} {
 		for _, p := range slices.DeleteFunc(slices.Clone(r.pages), func(p *page) bool { return !f(p) }) {
 			t.remove(p)
 		}
@@ -252,7 +283,7 @@ func (t *table) remove(p *page) {
 func (t *table) each(f func(*page)) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for _, r := range []*ring{&t.whole, &t.shells} {
+	for _, r := range []*ring{&t.whole, &t.shells, &t.above} {
 		for _, p := range r.pages {
 			f(p)
 		}

@@ -26,10 +26,11 @@ type Options struct {
 	Next []Holder
 	// Now is the clock, for the day on which a key was made. Default: time.Now.
 	Now func() time.Time
-	// CachePages is how many opened pages are kept, about 6 KiB each. Of four times as
-	// many all but their entries is kept, about 600 bytes each. Default 4,096.
+	// CachePages is how many opened pages are kept, about 6 KiB each at most. Of six times
+	// as many all but their entries is kept, about 600 bytes each, and of all of these the
+	// pages above, about 2.5 KiB each. Default 2,560.
 	CachePages int
-	// CacheKeys is how many loaded keys are kept, about 260 bytes each. Default 32,768.
+	// CacheKeys is how many loaded keys are kept, about 260 bytes each. Default 16,384.
 	CacheKeys int
 	// Decoys is how many pages beside those of the erased an epoch re-keys.
 	// Default 4; negative for none.
@@ -52,10 +53,10 @@ func (o *Options) defaults() {
 		o.Now = time.Now
 	}
 	if o.CachePages <= 0 {
-		o.CachePages = 4096
+		o.CachePages = 2560
 	}
 	if o.CacheKeys <= 0 {
-		o.CacheKeys = 32768
+		o.CacheKeys = 16384
 	}
 	switch {
 	case o.Decoys == 0:

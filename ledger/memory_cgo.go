@@ -23,7 +23,7 @@ import "C"
 
 import "time"
 
-// memoryLimit is Go's part of the memory. The engine has up to 96 MiB beside it, and
+// memoryLimit is Go's part of the memory. The engine has up to 88 MiB beside it, and
 // the program itself 25.
 const memoryLimit = 112 << 20
 

@@ -94,7 +94,7 @@ type stripe struct {
 
 // subjectsMost bounds the cache; an entry is about 700 bytes for a person with one
 // purpose, and as much again for each loaded key and consent.
-const subjectsMost = 32 << 10
+const subjectsMost = 16 << 10
 
 // id is the person's identifier, in the memory that the key has: what a request
 // brought along is part of its text, which would stay with it.

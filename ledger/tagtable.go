@@ -83,8 +83,8 @@ func (t *tagTable) find(tag [16]byte, not []uint64) (index uint64, ok bool) {
 	return 0, false
 }
 
-// renew makes the table anew, without what is forgotten and with room for as much
-// again. index is what is about to be added.
+// renew makes the table anew, without what is forgotten and with room for more. index
+// is what is about to be added.
 func (t *tagTable) renew(index uint64) {
 	old, base := t.slots, t.base
 	least, newest := index, index
@@ -99,8 +99,10 @@ func (t *tagTable) renew(index uint64) {
 		least = newest - tagIndexMask + 1
 		t.floor = least
 	}
+	// Three quarters may be used, and a fifth of that is free at first: as many tags as
+	// are kept at most take 16 MiB, and are gone through once for each third of them.
 	size := tagSlots
-	for size < live*2 {
+	for size*3 < live*5 {
 		size *= 2
 	}
 	t.slots, t.used, t.base = make([]uint64, size), 0, least

@@ -63,7 +63,7 @@ type Options struct {
 	// of it. Default 512 MiB; negative for no check.
 	MinFree int64
 	// CacheBytes is the size of the block cache. Memtables count towards it, two of them
-	// always: what they take is not there for blocks. Default 96 MiB, 32 for blocks.
+	// always: what they take is not there for blocks. Default 88 MiB, 24 for blocks.
 	CacheBytes int64
 
 	// Logger takes what the operator should know. Default slog.Default().
@@ -99,7 +99,7 @@ const (
 	defaultMaxQueueEntries = 1 << 16
 	defaultLinger          = time.Millisecond
 	defaultMinFree         = 512 << 20
-	defaultCacheBytes      = 96 << 20
+	defaultCacheBytes      = 88 << 20
 )
 
 func (o *Options) fill() error {
