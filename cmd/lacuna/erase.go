@@ -208,7 +208,7 @@ func (c *certificate) discard() error {
 func confirm(c *cli.Context, want, question string) error {
 	in, ok := c.App.Reader.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return &usageError{err: errors.New("there is no terminal to ask at"), hint: "--yes erases without asking, --dry-run only shows"}
+		return &usageError{err: errors.New("there is no terminal to ask at"), hint: "--yes goes on without asking"}
 	}
 	fmt.Fprint(c.App.ErrWriter, question)
 	line, err := bufio.NewReader(in).ReadString('\n')
@@ -216,7 +216,7 @@ func confirm(c *cli.Context, want, question string) error {
 		return err
 	}
 	if trimNewline(line) != want {
-		return errors.New("that is something else; nothing was erased")
+		return errors.New("that is something else; nothing was done")
 	}
 	return nil
 }
