@@ -172,7 +172,7 @@ func (e *Epoch) swap() (del [][2][]byte) {
 		waiting = append(waiting, p.pend...)
 		delete(t.unwritten, p)
 		if p.superseded {
-			t.garbage.add(rowsOf(p.gen, p.at, old.epoch), nil)
+			t.garbage.add(rowsOf(p.gen, p.at, old.epoch))
 		}
 	}
 	if old.gen != e.v.gen {
@@ -183,7 +183,7 @@ func (e *Epoch) swap() (del [][2][]byte) {
 			}
 		})
 		t.release(replaced)
-		t.garbage.add(rowsOfGeneration(old.gen), nil)
+		t.garbage.add(rowsOfGeneration(old.gen))
 	} else {
 		t.supersede(old, gone)
 	}
@@ -315,6 +315,7 @@ func (e *Epoch) abort(ctx context.Context) error {
 	t.nextSys.Store(nil)
 	t.release(dead)
 	t.undo, t.noted, t.undone = nil, nil, false
+	t.garbage.forget(e.v.epoch)
 	e.partsShipped(false)
 	t.mu.Unlock()
 	t.opts.Order.Unlock()
@@ -347,7 +348,12 @@ func rowsOfGeneration(gen uint32) [2][]byte {
 // that nobody needs are removed, if there are many or if they are those of a whole
 // generation.
 func (t *Tree) tidy(del [][2][]byte, generation bool) error {
-	_, err := t.enqueue([]KV{mark(0)}, append(del, t.garbage.dead(generation)...))
+	if generation {
+		del = append(del, t.garbage.dead()...)
+	} else {
+		del = append(del, t.ripe(context.Background())...)
+	}
+	_, err := t.enqueue([]KV{mark(0)}, del)
 	return err
 }
 

@@ -3,8 +3,6 @@ package keystore
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
 )
@@ -23,19 +21,26 @@ type garbage struct {
 type debris struct {
 	rows   [2][]byte
 	behind []byte // nil: dead already
+	epoch  uint64 // of both
 }
 
-// add notes a range. The ranges of a page in one epoch after the other lie in each
-// other, and the store would cut them all at all their ends: one is kept.
-func (g *garbage) add(rows [2][]byte, behind []byte) *debris {
-	d := &debris{rows, behind}
+// add notes a range that is dead. The ranges of a page in one epoch after the other lie
+// in each other, and the store would cut them all at all their ends: one is kept.
+func (g *garbage) add(rows [2][]byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if behind == nil {
-		g.list = slices.DeleteFunc(g.list, func(o *debris) bool {
-			return o.behind == nil && bytes.Compare(rows[0], o.rows[0]) <= 0 && bytes.Compare(o.rows[1], rows[1]) <= 0
-		})
-	}
+	g.list = slices.DeleteFunc(g.list, func(o *debris) bool {
+		return bytes.Compare(rows[0], o.rows[0]) <= 0 && bytes.Compare(o.rows[1], rows[1]) <= 0
+	})
+	g.list = append(g.list, &debris{rows: rows})
+}
+
+// addBehind notes a range that is dead once an image is durable that is about to be
+// queued: Order is held.
+func (g *garbage) addBehind(rows [2][]byte, image []byte, epoch uint64) *debris {
+	d := &debris{rows, image, epoch}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.list = append(g.list, d)
 	return d
 }
@@ -48,57 +53,62 @@ func (g *garbage) remove(d *debris) {
 	}
 }
 
-// dead takes the ranges that wait for nothing, if they are enough or if all are to go.
-func (g *garbage) dead(all bool) (out [][2][]byte) {
+// forget lets go of what an epoch left that came to nothing. Another attempt at it gives
+// its rows the same names.
+func (g *garbage) forget(epoch uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	dead := func(d *debris) bool { return d.behind == nil }
-	n := 0
-	for _, d := range g.list {
-		if dead(d) {
-			n++
-		}
-	}
-	if n < maxRipe && !all {
-		return nil
-	}
+	g.list = slices.DeleteFunc(g.list, func(d *debris) bool { return d.behind != nil && d.epoch == epoch })
+}
+
+// dead takes all ranges that wait for nothing.
+func (g *garbage) dead() (out [][2][]byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.list = slices.DeleteFunc(g.list, func(d *debris) bool {
-		if dead(d) {
+		if d.behind == nil {
 			out = append(out, d.rows)
 		}
-		return dead(d)
+		return d.behind == nil
 	})
 	return out
 }
 
-// maxRipe is how many ranges one write removes.
-const maxRipe = 256
+// One write removes at least ripeLeast ranges, and at most ripeMost.
+const (
+	ripeLeast = 256
+	ripeMost  = 8192
+)
 
-// ripe returns ranges that may go now, if they are enough to be worth it. A range
-// whose newer image the store does not show yet stays: were that image lost, the old
+// ripe takes the ranges that may go now, if they are enough to be worth it. Images are
+// noted in the order in which they are queued, and become durable in it. So where the
+// store shows the newest of some, it has them all; where it does not, half as many are
+// looked at. A range whose newer image is not there stays: were that image lost, the old
 // one would be needed.
-func (t *Tree) ripe(ctx context.Context) ([][2][]byte, error) {
+func (t *Tree) ripe(ctx context.Context) (out [][2][]byte) {
 	g := &t.garbage
 	g.mu.Lock()
-	if len(g.list) < maxRipe {
-		g.mu.Unlock()
-		return nil, nil
+	defer g.mu.Unlock()
+	for n := min(len(g.list), ripeMost); n >= ripeLeast; n /= 2 {
+		if !t.shown(ctx, g.list[:n]) {
+			continue
+		}
+		for _, d := range g.list[:n] {
+			out = append(out, d.rows)
+		}
+		g.list = slices.Delete(g.list, 0, n)
+		return out
 	}
-	list := slices.Clone(g.list[:maxRipe])
-	g.mu.Unlock()
-	var out [][2][]byte
-	for _, d := range list {
+	return nil
+}
+
+// shown reports whether the store shows the newest image that some ranges wait for.
+func (t *Tree) shown(ctx context.Context, list []*debris) bool {
+	for _, d := range slices.Backward(list) {
 		if d.behind != nil {
 			_, err := t.rows.Get(ctx, d.behind)
-			if errors.Is(err, ErrNoRow) {
-				continue
-			}
-			if err != nil {
-				return nil, fmt.Errorf("looking for a key page: %w", err)
-			}
+			return err == nil
 		}
-		g.remove(d)
-		out = append(out, d.rows)
 	}
-	return out, nil
+	return true
 }

@@ -62,7 +62,7 @@ func (t *Tree) loadParts(ctx context.Context) error {
 		if at.gen == t.cur.gen && t.opts.PageTarget != nil {
 			t.parts[at] = true
 		} else {
-			t.garbage.add(at.forget(), nil)
+			t.garbage.add(at.forget())
 		}
 		return nil
 	})

@@ -113,7 +113,7 @@ func (k *taking) seal(p *page) {
 	if p.force || int(p.n)+len(p.pend) > maxDeltas {
 		kv := p.image(t.id)
 		if p.version > 0 {
-			u.old = t.garbage.add(rowsUpTo(p.gen, p.at, p.epoch, uint32(p.version-1)), kv.Key)
+			u.old = t.garbage.addBehind(rowsUpTo(p.gen, p.at, p.epoch, uint32(p.version-1)), kv.Key, p.epoch)
 		} else if p.epoch > t.cur.epoch {
 			p.birth = kv.Value
 		}

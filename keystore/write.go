@@ -41,7 +41,7 @@ func (t *Tree) enqueue(kvs []KV, del [][2][]byte) (wait func(context.Context) er
 
 // change changes entries in place and makes that durable.
 func (t *Tree) change(ctx context.Context, ids []keyID, image bool, f func(*entry) error) error {
-	wait, err := t.enqueueChange(ctx, ids, image, f)
+	wait, err := t.enqueueChange(ctx, ids, image, t.ripe(ctx), f)
 	if wait == nil {
 		return err
 	}
@@ -50,13 +50,9 @@ func (t *Tree) change(ctx context.Context, ids []keyID, image bool, f func(*entr
 
 // enqueueChange changes entries in place and queues that: as deltas, or as images
 // where image says so, because a delta can be dropped by who controls the rows
-// and an image only together with all that came before it. wait is nil where nothing
-// was queued.
-func (t *Tree) enqueueChange(ctx context.Context, ids []keyID, image bool, f func(*entry) error) (wait func(context.Context) error, _ error) {
-	del, err := t.ripe(ctx)
-	if err != nil {
-		return nil, err
-	}
+// and an image only together with all that came before it. The rows of del are removed
+// with it. wait is nil where nothing was queued.
+func (t *Tree) enqueueChange(ctx context.Context, ids []keyID, image bool, del [][2][]byte, f func(*entry) error) (wait func(context.Context) error, err error) {
 	// All or nothing: look at each first. Should one of them vanish between the two
 	// rounds, what was changed before it is still written, so that memory never says
 	// what the rows do not.

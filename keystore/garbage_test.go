@@ -1,0 +1,68 @@
+package keystore
+
+import (
+	"context"
+	"testing"
+)
+
+// shownRows is a store of which only it is asked whether it shows a row.
+type shownRows struct {
+	Rows
+	shown map[string]bool
+}
+
+func (r shownRows) Get(_ context.Context, key []byte) ([]byte, error) {
+	if r.shown[string(key)] {
+		return []byte{}, nil
+	}
+	return nil, ErrNoRow
+}
+
+func debrisAt(n int, epoch uint64) (rows [2][]byte, image []byte) {
+	at := addr{1, uint64(n) << 20}
+	return rowsUpTo(1, at, epoch, 0), rowKey{gen: 1, at: at, epoch: epoch, version: 1}.bytes()
+}
+
+// TestRipe: ranges go when the image behind them is in the store, those before the
+// newest that is there and no others, and never what an epoch left that came to nothing:
+// the next attempt at it names its rows alike.
+func TestRipe(t *testing.T) {
+	store := shownRows{shown: make(map[string]bool)}
+	tree := &Tree{rows: store}
+	const n = 2 * ripeLeast
+	for i := range n {
+		rows, image := debrisAt(i, 1)
+		tree.garbage.addBehind(rows, image, 1)
+	}
+	if got := tree.ripe(t.Context()); got != nil {
+		t.Fatalf("%d ranges are removed whose newer image is nowhere", len(got))
+	}
+	_, image := debrisAt(ripeLeast-1, 1)
+	store.shown[string(image)] = true
+	if got := tree.ripe(t.Context()); len(got) != ripeLeast {
+		t.Fatalf("%d ranges are removed, want the %d up to the newest image that is there", len(got), ripeLeast)
+	}
+	for i := range n {
+		rows, image := debrisAt(i, 2)
+		store.shown[string(image)] = true
+		tree.garbage.addBehind(rows, image, 2)
+	}
+	tree.garbage.forget(2)
+	_, image = debrisAt(n-1, 1)
+	store.shown[string(image)] = true
+	got := tree.ripe(t.Context())
+	if len(got) != n-ripeLeast {
+		t.Fatalf("%d ranges are removed, want %d of the epoch that went on", len(got), n-ripeLeast)
+	}
+	for i, r := range got {
+		if rows, _ := debrisAt(ripeLeast+i, 1); string(rows[0]) != string(r[0]) {
+			t.Fatalf("range %d is not the one that was noted", i)
+		}
+	}
+	rows, image := debrisAt(0, 2)
+	tree.garbage.addBehind(rows, image, 2)
+	tree.garbage.add(rowsOf(1, addr{1, 0}, 2))
+	if got := tree.garbage.dead(); len(got) != 1 || len(tree.garbage.list) != 0 {
+		t.Fatalf("%d ranges and %d left where one covers the other", len(got), len(tree.garbage.list))
+	}
+}
