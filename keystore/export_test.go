@@ -196,6 +196,15 @@ func (t *Tree) DropCaches() {
 	}
 }
 
+// EmptyPages makes a shell of every page that may become one.
+func (t *Tree) EmptyPages() {
+	t.table.mu.Lock()
+	defer t.table.mu.Unlock()
+	for range 2 { // the first look clears the marks of use
+		t.table.empty(len(t.table.whole.pages))
+	}
+}
+
 // StealWithin is Steal with another bound for how many images are tried under every key.
 func StealWithin(ctx context.Context, rows []KV, hs []Holder, everywhere int) (*Thief, error) {
 	return steal(ctx, rows, hs, everywhere)

@@ -153,3 +153,80 @@ func TestShellThatIsNotThere(t *testing.T) {
 		l.Done()
 	}
 }
+
+// pieces refuses what is queued second, after it has shown what was queued first and
+// driven pages out of the cache.
+type pieces struct {
+	*keytest.Rows
+	drive func() // nil where nothing is refused
+	n     int
+}
+
+var errRefused = errors.New("refused")
+
+func (r *pieces) Enqueue(set []keystore.KV, del [][2][]byte) (func(context.Context) error, error) {
+	if r.drive == nil {
+		return r.Rows.Enqueue(set, del)
+	}
+	if r.n++; r.n > 1 {
+		return nil, errRefused
+	}
+	wait, err := r.Rows.Enqueue(set, del)
+	if err == nil {
+		r.Commit()
+		r.drive()
+	}
+	return wait, err
+}
+
+// TestPieces fences so many keys that their pages are queued in pieces, of which the
+// second is refused: the pages in the first have been written, and may have become
+// shells or left the cache by then. Nobody's key is lost, and fencing again does it.
+func TestPieces(t *testing.T) {
+	p := &plain{t: t, rows: keytest.NewRows(), h: holder.NewMem()}
+	rows := &pieces{Rows: p.rows}
+	tree, err := keystore.Create(ctx, rows, []keystore.Holder{p.h}, keystore.Options{})
+	p.ok(err)
+	p.tree = tree
+	t.Cleanup(func() { p.tree.Close() })
+	const people = 16000
+	var refs []keystore.Ref
+	var names [people][32]byte
+	for i := range people {
+		l, err := tree.Use(ctx, keystore.Subject(fmt.Sprint("subject ", i)), "contract", 0)
+		p.ok(err)
+		commit(t, p.rows, l)
+		names[i] = l.RowName(1, 1)
+		refs = append(refs, l.Ref())
+		l.Done()
+	}
+	check := func(state string) {
+		t.Helper()
+		for i, r := range refs {
+			l, err := p.tree.LeaseOf(ctx, r)
+			p.ok(err)
+			if l.RowName(1, 1) != names[i] {
+				t.Fatal("a key is another one than it was")
+			}
+			l.Done()
+		}
+		r, err := p.tree.Fsck(ctx, nil)
+		p.ok(err)
+		if r.Keys != people || r.States[state] != people || len(r.Missing)+len(r.Problems) > 0 {
+			t.Fatalf("%d keys, %v; %v %v", r.Keys, r.States, r.Missing, r.Problems)
+		}
+	}
+	for _, drive := range []func(*keystore.Tree){func(*keystore.Tree) {}, (*keystore.Tree).EmptyPages, (*keystore.Tree).DropCaches} {
+		rows.n, rows.drive = 0, func() { drive(tree) }
+		p.is(tree.Fence(ctx, refs), errRefused)
+		if rows.drive = nil; rows.n != 2 {
+			t.Fatalf("queued in %d pieces; then this test cannot tell", rows.n)
+		}
+		p.ok(tree.Fence(ctx, refs))
+		check("erasing")
+		p.ok(tree.Unfence(ctx, refs))
+	}
+	check("active")
+	p.reopen()
+	check("active")
+}

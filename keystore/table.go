@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"context"
+	"crypto/sha256"
 	"slices"
 	"sync"
 )
@@ -194,8 +195,8 @@ func (t *table) compact(n int) {
 
 // evict drops up to n pages of a ring that were not used since the hand came by last.
 func (t *table) evict(r *ring, n, looks int) {
-	for range looks {
-		if n <= 0 || len(r.pages) == 0 {
+	for range min(looks, len(r.pages)) {
+		if n <= 0 {
 			return
 		}
 		p := r.next()
@@ -230,11 +231,12 @@ func (t *table) written(p *page) bool {
 }
 
 // settled reports whether the store shows a page's newest row. Until then it is
-// in the queue, and who reads the page back would not find it.
+// in the queue, and who reads the page back would not find it; or find what stood
+// there before, where a taking was taken back of which a part had been queued.
 func (t *table) settled(p *page) bool {
-	_, err := t.rows.Get(context.Background(), rowKey{p.gen, p.at, p.epoch, uint32(p.version), p.n}.bytes())
-	p.wrote = err != nil
-	return err == nil
+	v, err := t.rows.Get(context.Background(), rowKey{p.gen, p.at, p.epoch, uint32(p.version), p.n}.bytes())
+	p.wrote = err != nil || sha256.Sum256(v) != p.last
+	return !p.wrote
 }
 
 func (t *table) unlink(at addr, p *page) {

@@ -13,6 +13,7 @@ type undo struct {
 	last    [32]byte
 	pend    []keyID
 	force   bool
+	shell   *shell
 	taken   []keyID // keys that were untaken
 	old     *debris
 }
@@ -109,7 +110,7 @@ func (k *taking) seal(p *page) {
 	if !p.dirty() {
 		return
 	}
-	u := undo{p: p, version: p.version, n: p.n, last: p.last, pend: slices.Clone(p.pend), force: p.force}
+	u := undo{p: p, version: p.version, n: p.n, last: p.last, pend: slices.Clone(p.pend), force: p.force, shell: p.shell}
 	if p.force || int(p.n)+len(p.pend) > maxDeltas {
 		kv := p.image(t.id)
 		if p.version > 0 {
@@ -153,6 +154,13 @@ func (t *Tree) untake() {
 func (t *Tree) untakeLocked() {
 	for _, u := range slices.Backward(t.undo) {
 		u.p.mu.Lock()
+		if u.p.dead || u.p.shell != nil && u.p.shell != u.shell {
+			// Of several pieces that were queued this page was in one that was not
+			// refused, and it was driven out since: then the store shows its rows, and
+			// memory has no entries any more with which to write it once more.
+			u.p.mu.Unlock()
+			continue
+		}
 		u.p.version, u.p.n, u.p.last = u.version, u.n, u.last
 		for _, id := range u.pend {
 			u.p.changed(id)
