@@ -38,14 +38,16 @@ func (h *Hash) UnmarshalText(text []byte) error {
 
 // ParseHash reads a hash in the form that String writes, and no other form:
 // bits that base64 ignores must be zero, and there are no line breaks.
-func ParseHash(s string) (Hash, error) {
+func ParseHash(s string) (Hash, error) { return parseHash([]byte(s)) }
+
+func parseHash(s []byte) (Hash, error) {
 	var room [HashSize + 1]byte // for 44 characters without padding
 	if len(s) == hashText {
-		if n, err := strict.Decode(room[:], []byte(s)); err == nil && n == HashSize {
+		if n, err := strict.Decode(room[:], s); err == nil && n == HashSize {
 			return Hash(room[:HashSize]), nil // the length leaves no place for a line break
 		}
 	}
-	b, err := decodeBase64(s)
+	b, err := decodeBase64(string(s))
 	if err != nil {
 		return Hash{}, fmt.Errorf("hash %q: %w", s, err)
 	}

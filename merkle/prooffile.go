@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -71,21 +70,21 @@ func ParseProof(b []byte) (*Proof, error) {
 }
 
 func parseProof(b []byte) (*Proof, error) {
-	next := func() (string, bool) {
+	next := func() ([]byte, bool) {
 		line, rest, ok := bytes.Cut(b, []byte{'\n'})
 		if ok {
 			b = rest
 		}
-		return string(line), ok
+		return line, ok
 	}
-	if line, ok := next(); !ok || line != proofHeader {
+	if line, ok := next(); !ok || string(line) != proofHeader {
 		return nil, fmt.Errorf("first line is not %q", proofHeader)
 	}
 	p := &Proof{}
 	line, _ := next()
-	if extra, ok := strings.CutPrefix(line, "extra "); ok {
+	if extra, ok := bytes.CutPrefix(line, []byte("extra ")); ok {
 		var err error
-		if p.Extra, err = decodeBase64(extra); err != nil {
+		if p.Extra, err = decodeBase64(string(extra)); err != nil {
 			return nil, fmt.Errorf("extra: %w", err)
 		}
 		if len(p.Extra) == 0 {
@@ -93,25 +92,26 @@ func parseProof(b []byte) (*Proof, error) {
 		}
 		line, _ = next()
 	}
-	index, ok := strings.CutPrefix(line, "index ")
+	index, ok := bytes.CutPrefix(line, []byte("index "))
 	if !ok {
 		return nil, errors.New("no index line")
 	}
-	if p.Index, ok = parseDecimal(index); !ok {
+	if p.Index, ok = parseDecimal(string(index)); !ok {
 		return nil, fmt.Errorf("index %q is not a decimal number without leading zeros", index)
 	}
+	p.Hashes = make([]Hash, 0, 24) // enough for 16 million leaves
 	for {
 		line, ok := next()
 		if !ok {
 			return nil, errors.New("no empty line before the checkpoint")
 		}
-		if line == "" {
+		if len(line) == 0 {
 			break
 		}
 		if len(p.Hashes) == maxProofHashes {
 			return nil, fmt.Errorf("more than %d hashes", maxProofHashes)
 		}
-		h, err := ParseHash(line)
+		h, err := parseHash(line)
 		if err != nil {
 			return nil, err
 		}
