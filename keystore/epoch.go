@@ -215,6 +215,7 @@ func (e *Epoch) swap() (del [][2][]byte) {
 func (t *Tree) supersede(old *view, f func(*page)) {
 	t.table.mu.Lock()
 	defer t.table.mu.Unlock()
+	t.table.wipe() // copies of pages that are replaced may be among them
 	var leave func(p *page)
 	leave = func(p *page) {
 		f(p)

@@ -196,6 +196,31 @@ func (t *Tree) DropCaches() {
 	}
 }
 
+// Unwiped looks at the interior pages that are in the cache now. What it returns counts,
+// later, how many of them have left, and how many of these still have a key.
+func (t *Tree) Unwiped() func() (left, unwiped int) {
+	var ps []*page
+	t.table.each(func(p *page) {
+		if p.kind == kindInterior {
+			ps = append(ps, p)
+		}
+	})
+	return func() (left, unwiped int) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		for _, p := range ps {
+			if !p.gone {
+				continue
+			}
+			left++
+			if *p.children != ([slots]Secret{}) || p.slotKey != (Secret{}) {
+				unwiped++
+			}
+		}
+		return left, unwiped
+	}
+}
+
 // EmptyPages makes a shell of every page that may become one.
 func (t *Tree) EmptyPages() {
 	t.table.mu.Lock()

@@ -164,6 +164,9 @@ func (t *Tree) read(ctx context.Context, v *view, above *page, level uint8, rout
 		}
 		return nil, &PageMissingError{Path: missing, Cause: err}
 	case err != nil && err != errStop:
+		if p != nil {
+			p.zero()
+		}
 		return nil, fmt.Errorf("reading a key page: %w", err)
 	case p == nil:
 		return nil, &PageMissingError{Path: missing, Cause: cause}

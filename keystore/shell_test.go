@@ -230,3 +230,40 @@ func TestPieces(t *testing.T) {
 	p.reopen()
 	check("active")
 }
+
+// TestLeftIsWiped drives interior pages out of the cache, which may be in use then. When
+// an erasure is done, or when they are many, they have no keys.
+func TestLeftIsWiped(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		people int
+		then   func(*plain)
+	}{
+		{"few", 300, func(p *plain) { p.erase(p.add("doomed", "contract", 0)) }},
+		{"many", 2500, func(p *plain) {
+			l, err := p.tree.Find(ctx, "subject 1", "contract", 0)
+			p.ok(err)
+			l.Done()
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := &plain{t: t, rows: keytest.NewRows(), h: holder.NewMem()}
+			tree, err := keystore.Create(ctx, p.rows, []keystore.Holder{p.h}, keystore.Options{}.Capacity(1))
+			p.ok(err)
+			p.tree = tree
+			t.Cleanup(func() { p.tree.Close() })
+			for i := range c.people {
+				p.add(fmt.Sprint("subject ", i), "contract", 0)
+			}
+			count := tree.Unwiped()
+			tree.DropCaches()
+			if left, unwiped := count(); left == 0 || unwiped == 0 {
+				t.Fatalf("%d pages left, %d with keys; then this test cannot tell", left, unwiped)
+			}
+			c.then(p)
+			if left, unwiped := count(); unwiped != 0 {
+				t.Errorf("%d of %d pages that left have keys", unwiped, left)
+			}
+		})
+	}
+}

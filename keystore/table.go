@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // A table keeps the opened pages. It is bounded: of a page that has not been used
@@ -18,6 +19,11 @@ type table struct {
 	whole  ring // leaf pages with their entries
 	shells ring // and without
 	above  ring // all others, which stay as long as one below them does
+
+	// Pages of above that were driven out and not wiped: they may be in use without
+	// their lock. Whoever holds the tree's write lock wipes them.
+	left  []*page
+	leftN atomic.Int32
 }
 
 // A ring is pages in the order of a clock's hand.
@@ -206,11 +212,38 @@ func (t *table) evict(r *ring, n, looks int) {
 		n--
 		t.unlink(p.at, p)
 		p.dead = true
-		if p.kind == kindLeaf { // an interior page may be in use without its lock
+		if p.kind == kindLeaf {
 			p.zero()
+		} else {
+			t.left = append(t.left, p)
+			t.leftN.Store(int32(len(t.left)))
 		}
 		p.mu.Unlock()
 	}
+}
+
+// wipe wipes what evict could not. The caller holds t.mu, and the tree's write lock.
+func (t *table) wipe() {
+	for _, p := range t.left {
+		p.zero()
+	}
+	t.left = nil
+	t.leftN.Store(0)
+}
+
+// leftMost is how many pages that were driven out wait to be wiped.
+const leftMost = 256
+
+// wipeLeft wipes them where there are many. The caller holds no lock.
+func (t *Tree) wipeLeft() {
+	if t.table.leftN.Load() < leftMost {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.table.mu.Lock()
+	defer t.table.mu.Unlock()
+	t.table.wipe()
 }
 
 // idle reports whether a page may leave; its lock is then held.
@@ -265,6 +298,7 @@ func (t *table) unlink(at addr, p *page) {
 func (t *table) removeIf(f func(*page) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.wipe()
 	for _, r := range []*ring{&t.whole, &t.shells, &t.above} {
 		for _, p := range slices.DeleteFunc(slices.Clone(r.pages), func(p *page) bool { return !f(p) }) {
 			t.remove(p)

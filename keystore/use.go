@@ -42,6 +42,7 @@ func (t *Tree) acquire(ctx context.Context, s Subject, compartment string, cohor
 
 // acquireSlow goes through the key's page.
 func (t *Tree) acquireSlow(ctx context.Context, id keyID, create, fenced bool) (*Lease, error) {
+	t.wipeLeft()
 	if create {
 		t.gate.RLock()
 		defer t.gate.RUnlock()

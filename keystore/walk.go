@@ -52,6 +52,7 @@ func (p *page) visit(f visit) error {
 // were not visited yet, and returns where the leaf page starts.
 func (t *Tree) walkStep(ctx context.Context, gen uint32, route uint64, trail *[maxLevel + 1]addr, f visit) (uint64, error) {
 	for {
+		t.wipeLeft()
 		start, err := t.tryStep(ctx, gen, route, trail, f)
 		if err != errAgain {
 			return start, err
@@ -197,6 +198,7 @@ func (t *Tree) Keys(ctx context.Context, s Subject) ([]KeyInfo, error) {
 }
 
 func (t *Tree) keysOf(ctx context.Context, tag [16]byte) ([]KeyInfo, error) {
+	t.wipeLeft()
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	sys := t.sys.Load()
