@@ -197,6 +197,9 @@ func (p *page) plaintext() []byte {
 
 // image seals the page's next image and advances the page to it.
 func (p *page) image(tree TreeID) KV {
+	if p.shell != nil || p.dead {
+		panic("keystore: an image of a page that has no entries in memory") // it would take the place of all of them
+	}
 	p.version++
 	p.n = 0
 	text := p.plaintext()
