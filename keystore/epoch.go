@@ -349,12 +349,14 @@ func rowsOfGeneration(gen uint32) [2][]byte {
 // that nobody needs are removed, if there are many or if they are those of a whole
 // generation.
 func (t *Tree) tidy(del [][2][]byte, generation bool) error {
+	t.opts.Order.Lock()
+	defer t.opts.Order.Unlock()
 	if generation {
 		del = append(del, t.garbage.dead()...)
 	} else {
 		del = append(del, t.ripe(context.Background())...)
 	}
-	_, err := t.enqueue([]KV{mark(0)}, del)
+	_, err := t.enqueueOrdered([]KV{mark(0)}, del)
 	return err
 }
 

@@ -14,7 +14,7 @@ import (
 // ends first the keys stay fenced.
 func (t *Tree) Fence(ctx context.Context, refs []Ref) error {
 	ids := refIDs(refs)
-	_, err := t.enqueueChange(ctx, ids, true, nil, func(e *entry) error {
+	_, err := t.enqueueChange(ctx, ids, true, false, func(e *entry) error {
 		if e.flags&flagHeld != 0 {
 			return errHeld
 		}

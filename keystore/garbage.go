@@ -84,7 +84,8 @@ const (
 // noted in the order in which they are queued, and become durable in it. So where the
 // store shows the newest of some, it has them all; where it does not, half as many are
 // looked at. A range whose newer image is not there stays: were that image lost, the old
-// one would be needed.
+// one would be needed. Order is held until the removal is queued: behind an epoch that
+// comes to nothing and is begun again, it would remove rows of the same names.
 func (t *Tree) ripe(ctx context.Context) (out [][2][]byte) {
 	g := &t.garbage
 	g.mu.Lock()

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"context"
+	"sync"
 	"testing"
 )
 
@@ -64,5 +65,57 @@ func TestRipe(t *testing.T) {
 	tree.garbage.add(rowsOf(1, addr{1, 0}, 2))
 	if got := tree.garbage.dead(); len(got) != 1 || len(tree.garbage.list) != 0 {
 		t.Fatalf("%d ranges and %d left where one covers the other", len(got), len(tree.garbage.list))
+	}
+}
+
+// orderedRows is a store that shows everything, and notes whether it was asked by who
+// keeps others from queueing anything.
+type orderedRows struct {
+	shownRows
+	order          *sync.Mutex
+	asked, removed int
+	free           bool
+}
+
+func (r *orderedRows) Get(context.Context, []byte) ([]byte, error) {
+	r.asked++
+	if r.order.TryLock() {
+		r.free = true
+		r.order.Unlock()
+	}
+	return []byte{}, nil
+}
+
+func (r *orderedRows) Enqueue(_ []KV, del [][2][]byte) (func(context.Context) error, error) {
+	r.removed += len(del)
+	return func(context.Context) error { return nil }, nil
+}
+
+// TestRipeInOrder: between the moment in which ranges are taken and the one in which
+// their removal is queued, nothing else is. An epoch that came to nothing in between, and
+// was begun again, would have queued rows of the same names, and lost them.
+func TestRipeInOrder(t *testing.T) {
+	for name, clearUp := range map[string]func(*Tree) error{
+		"end of an epoch": func(tree *Tree) error { return tree.tidy(nil, false) },
+		"change":          func(tree *Tree) error { return tree.change(t.Context(), nil, false, nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			order := new(sync.Mutex)
+			store := &orderedRows{order: order}
+			tree := &Tree{rows: store, opts: Options{Order: order}}
+			for i := range ripeLeast {
+				rows, image := debrisAt(i, 1)
+				tree.garbage.addBehind(rows, image, 1)
+			}
+			if err := clearUp(tree); err != nil {
+				t.Fatal(err)
+			}
+			if store.asked == 0 || store.removed != ripeLeast {
+				t.Fatalf("asked %d times, and %d ranges are removed", store.asked, store.removed)
+			}
+			if store.free {
+				t.Fatal("while ranges are taken that are about to be removed, others may queue")
+			}
+		})
 	}
 }

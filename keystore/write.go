@@ -23,6 +23,11 @@ const maxBatch = 1 << 20
 func (t *Tree) enqueue(kvs []KV, del [][2][]byte) (wait func(context.Context) error, err error) {
 	t.opts.Order.Lock()
 	defer t.opts.Order.Unlock()
+	return t.enqueueOrdered(kvs, del)
+}
+
+// enqueueOrdered is enqueue for who holds Order.
+func (t *Tree) enqueueOrdered(kvs []KV, del [][2][]byte) (wait func(context.Context) error, err error) {
 	for {
 		size, n := 0, 0
 		for n < len(kvs) && size < maxBatch {
@@ -41,7 +46,7 @@ func (t *Tree) enqueue(kvs []KV, del [][2][]byte) (wait func(context.Context) er
 
 // change changes entries in place and makes that durable.
 func (t *Tree) change(ctx context.Context, ids []keyID, image bool, f func(*entry) error) error {
-	wait, err := t.enqueueChange(ctx, ids, image, t.ripe(ctx), f)
+	wait, err := t.enqueueChange(ctx, ids, image, true, f)
 	if wait == nil {
 		return err
 	}
@@ -50,9 +55,9 @@ func (t *Tree) change(ctx context.Context, ids []keyID, image bool, f func(*entr
 
 // enqueueChange changes entries in place and queues that: as deltas, or as images
 // where image says so, because a delta can be dropped by who controls the rows
-// and an image only together with all that came before it. The rows of del are removed
-// with it. wait is nil where nothing was queued.
-func (t *Tree) enqueueChange(ctx context.Context, ids []keyID, image bool, del [][2][]byte, f func(*entry) error) (wait func(context.Context) error, err error) {
+// and an image only together with all that came before it. With clearUp, rows that
+// are not needed any more are removed with it. wait is nil where nothing was queued.
+func (t *Tree) enqueueChange(ctx context.Context, ids []keyID, image, clearUp bool, f func(*entry) error) (wait func(context.Context) error, err error) {
 	// All or nothing: look at each first. Should one of them vanish between the two
 	// rounds, what was changed before it is still written, so that memory never says
 	// what the rows do not.
@@ -68,6 +73,10 @@ func (t *Tree) enqueueChange(ctx context.Context, ids []keyID, image bool, del [
 		}
 	}
 	t.opts.Order.Lock()
+	var del [][2][]byte
+	if clearUp {
+		del = t.ripe(ctx)
+	}
 	kvs := t.take(ids...)
 	for len(kvs) > 0 || len(del) > 0 {
 		size, n := 0, 0
