@@ -77,7 +77,7 @@ func checkLost(reports []*Report) (findings []Finding) {
 	lost := map[entry][]loss{}
 	for j, r := range reports {
 		for _, l := range r.Leaves {
-			if r.Verified && l.Verdict == Lost {
+			if r.Verified && l.stated > 0 {
 				k := entry{r.Origin, l.Index}
 				lost[k] = append(lost[k], loss{j, l.stated})
 			}

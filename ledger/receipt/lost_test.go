@@ -126,6 +126,31 @@ func TestLostInSample(t *testing.T) {
 	}
 }
 
+// TestLostAfterTheDraw: an operator who knows the head and the seed, and so what is drawn, does not get away
+// with stating just that as lost. What was stated can still be contradicted.
+func TestLostAfterTheDraw(t *testing.T) {
+	l := receipttest.NewFixedLog("demo.lacuna.test")
+	l.Fill(9)
+	trust, err := receipt.NewTrust([]string{l.VKey}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s *certificate.Sample
+	l.Sample(auditorsSeed, 100, 0, nil, nil, func(drawn *certificate.Sample) { s = drawn })
+	loss := l.Lose([]uint64{5}, nil)
+	x := &s.Leaves[5]
+	x.Claim, x.Receipt, x.Lost = certificate.ClaimLost, nil, l.LostOpening(loss, 5)
+	file, err := s.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := trust.VerifySample(file)
+	if err != nil || r.Leaves[5].Verdict != receipt.Missing || strings.Contains(r.Text(), "LOST") {
+		t.Errorf("%v\n%s", err, r.Text())
+	}
+	expect(t, receipt.Conclude([]*receipt.Report{r, reportsOf(t, l, 5)[0]}, false).Findings, receipt.Failed, "opens under a head from after that")
+}
+
 // TestLostContradicts: what is lost neither opens afterwards nor was erased before.
 func TestLostContradicts(t *testing.T) {
 	l := receipttest.NewLog("demo.lacuna.test")

@@ -15,7 +15,7 @@ const (
 	Erased   Verdict = "valid, erased"                     // by the bit that a sweep committed to
 	Withheld Verdict = "not opened (operator says living)" // no sweep has erased it
 	Unproven Verdict = "not opened (operator says erased)" // since the last sweep, if at all
-	Missing  Verdict = "not opened (operator says lost)"   // and has not stated it in public
+	Missing  Verdict = "not opened (operator says lost)"   // and had not stated it in public before
 	Lost     Verdict = "lost"                              // by a public statement
 	invalid  Verdict = "invalid"                           // what is shown does not hold
 )
@@ -29,7 +29,7 @@ type Leaf struct {
 	Verdict Verdict
 	Text    string // one line
 
-	stated uint64 // entry of the statement of loss
+	stated uint64 // entry of the statement of loss; 0 where there is none
 }
 
 // VerifySample checks an audit sample. The error is a [*Failure].
@@ -164,6 +164,10 @@ func judge(t *Trust, l certificate.SampleLeaf, head *Head, set certificate.SetRe
 		return refuse("its loss: stated in another log")
 	}
 	lost := is(Lost, "lost, by the statement in entry %d", statement.Index)
+	if statement.Index >= head.Size {
+		// Who knows what was drawn could state just that.
+		lost = is(Missing, "the operator says that it is lost, and stated that in entry %d, after the head that draws", statement.Index)
+	}
 	lost.stated = statement.Index
 	return lost
 }
@@ -197,7 +201,7 @@ func (r *Report) describeSample(s *certificate.Sample, inBlocks uint64) {
 		r.say(Note, Asserted, "not opened (the operator says that they are erased, and no sweep has committed to that): %s", entries(Unproven))
 	}
 	if n[Missing] > 0 {
-		r.say(Note, Asserted, "not opened (the operator says that they are lost, and has not stated that in public): %s", entries(Missing))
+		r.say(Note, Asserted, "not opened (the operator says that they are lost, and had not stated that in public before): %s", entries(Missing))
 	}
 	if n[Lost] > 0 {
 		r.say(OK, Proven, "LOST, by public statements in the log: %s", entries(Lost))
