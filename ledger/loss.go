@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/erasure/certificate"
@@ -70,20 +71,20 @@ func (l *Ledger) StateLoss(ctx context.Context, o LossOptions) (*Loss, error) {
 	if err != nil {
 		return nil, err
 	}
-	var x *loss
-	if n := len(stated); n > 0 && !stated[n-1].public && stated[n-1].lost != nil {
-		x = stated[n-1] // an earlier call was interrupted
-		found.Entries, found.Size = x.record.Lost, x.record.Size
-	}
 	var lost bitmap
-	if x == nil {
-		if lost, found.Size, err = l.findLost(ctx, stated, o.Progress); err != nil {
-			return nil, err
-		}
-		found.Entries = lost.count()
+	if lost, found.Size, err = l.findLost(ctx, stated, o.Progress); err != nil {
+		return nil, err
 	}
+	found.Entries = lost.count()
 	if found.Entries == 0 {
 		return found, nil
+	}
+	// An earlier call may have been interrupted. Key pages may have come back since, and
+	// what is stated cannot be taken back: it is only published if it is still so.
+	var x *loss
+	if n := len(stated); n > 0 && !stated[n-1].public && slices.Equal(stated[n-1].lost.trim(), lost.trim()) {
+		x = stated[n-1]
+		found.Size = x.record.Size
 	}
 	if o.Confirm != nil {
 		if err := o.Confirm(found); err != nil {

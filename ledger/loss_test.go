@@ -362,3 +362,44 @@ func TestStateLossInterrupted(t *testing.T) {
 		t.Errorf("of %d steps %d are behind what is kept and %d behind the statement", len(stopped), kept, published)
 	}
 }
+
+// TestLossFoundAgain: what comes back before an interrupted statement is finished is not stated as lost.
+func TestLossFoundAgain(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	lists := madeBy(t, l, 's', func() {
+		must(t, l, `{"type":"processing.performed","subject":"p","purpose":"chat-service","operation":"answer"}`)
+	})
+	row := rowsOf(t, l, 's')[lists[0]]
+	remove(t, l, lists[0])
+	rng := rand.New(rand.NewPCG(1, 2))
+	var stopped []*world
+	w.during("begin", func() { w.onStep = func(string, int) { stopped = append(stopped, w.crash(0, rng)) } })
+	x := stateLoss(t, l)
+	w.during("end", func() { w.onStep = nil })
+	interrupted := 0
+	for i, c := range stopped {
+		l := c.open()
+		kept, size := false, l.Log().Head().Size
+		for k := range rowsOf(t, l, 'w') {
+			kept = kept || k[5] == 'l'
+		}
+		if kept && size <= x.Index {
+			interrupted++
+			overwrite(t, l, lists[0], row)
+			if y := stateLoss(t, l); y.Entries != 0 || l.Log().Head().Size != size {
+				t.Errorf("step %d: an entry that can be read again is stated as lost: %+v", i, y)
+			}
+			remove(t, l, lists[0])
+			if y := stateLoss(t, l); y.Entries != 1 || y.Index != size {
+				t.Errorf("step %d: it is lost again: %+v", i, y)
+			}
+			checkFsck(t, l)
+		}
+		c.close(l)
+	}
+	if interrupted == 0 {
+		t.Error("no statement was interrupted")
+	}
+}
