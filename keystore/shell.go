@@ -23,8 +23,8 @@ const (
 	shellEntries = 8 // which are added to a shell before it is emptied again
 )
 
-// print is enough of a tag to know most others from it. Tags are output of an HMAC.
-func print(tag *[16]byte) uint16 { return binary.BigEndian.Uint16(tag[:]) }
+// printOf is enough of a tag to know most others from it. Tags are output of an HMAC.
+func printOf(tag *[16]byte) uint16 { return binary.BigEndian.Uint16(tag[:]) }
 
 // empty makes a page a shell, or one again. Its rows are in the store, and it has no
 // changes that were not taken. Its lock is held.
@@ -36,7 +36,7 @@ func (p *page) empty() {
 		s.prints = make([]uint16, 0, len(p.entries))
 	}
 	for i := range p.entries {
-		s.prints = append(s.prints, print(&p.entries[i].tag))
+		s.prints = append(s.prints, printOf(&p.entries[i].tag))
 	}
 	clear(p.entries)
 	p.entries, p.shell = nil, s
@@ -48,7 +48,7 @@ func (p *page) knows(tag *[16]byte) bool {
 	if p.shell == nil {
 		return true
 	}
-	x := print(tag)
+	x := printOf(tag)
 	for _, y := range p.shell.prints {
 		if x == y {
 			return false
