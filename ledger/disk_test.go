@@ -130,6 +130,16 @@ func TestSettlingWhileTheDiskFails(t *testing.T) {
 	}
 }
 
+// lookAtDisk makes the log notice that its disk is nearly full: it looks behind each
+// group. The event is recorded, unless it looked already, behind something that the
+// ledger queued by itself.
+func lookAtDisk(t *testing.T, l *ledger.Ledger, text string) {
+	t.Helper()
+	if _, err := l.Record(t.Context(), parse(t, text)); err != nil && !errors.Is(err, log.ErrDiskFull) {
+		t.Fatal(err)
+	}
+}
+
 func unjoined(err error) []error {
 	if j, ok := err.(interface{ Unwrap() []error }); ok {
 		return j.Unwrap()
@@ -149,8 +159,7 @@ func TestLittleSpace(t *testing.T) {
 	must(t, l, `{"type":"processing.performed","subject":"old","purpose":"chat-service","operation":"x"}`)
 	must(t, l, `{"type":"consent.given","subject":"old","form":"web-partner","contact":"mailto:p@shop.example"}`)
 	w.disk.SetFree(300 << 20)
-	// The log looks after each group.
-	must(t, l, `{"type":"processing.performed","subject":"last","purpose":"chat-service","operation":"x"}`)
+	lookAtDisk(t, l, `{"type":"processing.performed","subject":"last","purpose":"chat-service","operation":"x"}`)
 
 	size := l.Log().Head().Size
 	for i := range 3 {

@@ -110,7 +110,7 @@ func TestMarkOnFullDisk(t *testing.T) {
 	declare(t, l)
 	must(t, l, fed, "p", 1)
 	w.disk.SetFree(100 << 20)
-	must(t, l, fed, "q", 2) // the log looks behind each group
+	lookAtDisk(t, l, fmt.Sprintf(fed, "q", 2))
 	if err := ledger.RaiseFeeds(l); !errors.Is(err, log.ErrDiskFull) {
 		t.Fatal(err)
 	}
