@@ -148,7 +148,7 @@ type Options struct {
 
 	// Busy says whether the ledger has so much else to do that epochs are to leave it room, and Pause how far
 	// apart their beginnings then are at least: requests gather meanwhile. One that comes after a while of rest
-	// does not wait. 50 ms if 0; negative for none.
+	// does not wait. 20 ms if 0; negative for none.
 	Busy  func() bool
 	Pause time.Duration
 

@@ -6,7 +6,7 @@ import (
 )
 
 // defaultPause is [Options].Pause where nothing is said.
-const defaultPause = 50 * time.Millisecond
+const defaultPause = 20 * time.Millisecond
 
 // gatherMost bounds how long an epoch waits for requests that are being written down.
 const gatherMost = 5 * time.Millisecond

@@ -30,6 +30,25 @@ type table struct {
 type ring struct {
 	pages []*page
 	hand  int // where the next look is
+	again int // how many pages there have to be before the next look
+}
+
+// over is how many pages there are too many. Where few could leave, as while an epoch
+// needs thousands of them, it is 0 until there are a sixteenth more: to look at all of them
+// for each that is added would take longer than the epoch.
+func (r *ring) over(most int) int {
+	n := len(r.pages)
+	if n <= most || n < r.again {
+		return 0
+	}
+	return n - most
+}
+
+// looked notes that the hand went around.
+func (r *ring) looked(most int) {
+	if r.again = 0; len(r.pages) > most {
+		r.again = len(r.pages) + most/16
+	}
 }
 
 func (r *ring) add(p *page) {
@@ -114,13 +133,15 @@ func (t *table) regroup(p *page) {
 
 // shrink makes room where there are too many pages.
 func (t *table) shrink() {
-	if over := len(t.whole.pages) - t.max; over > 0 {
+	if over := t.whole.over(t.max); over > 0 {
 		t.empty(over + t.max/16)
 		t.compact(over + t.max/16)
+		t.whole.looked(t.max)
 	}
 	most := t.max * shellsMost
-	if over := len(t.shells.pages) - most; over > 0 {
+	if over := t.shells.over(most); over > 0 {
 		t.evict(&t.shells, over+most/16, len(t.shells.pages))
+		t.shells.looked(most)
 	}
 	if over := len(t.above.pages) - t.max; over > 0 {
 		t.evict(&t.above, over, 4) // most of them have pages below: a few looks each time
