@@ -32,7 +32,7 @@ type ErasePolicy struct {
 	SubjectsPerEpoch int `json:"subjects_per_epoch,omitempty"`
 	// EpochPause is how many milliseconds apart two epochs begin at least while more than
 	// a thousand events a second are recorded: so long requests gather, and so much room
-	// appends have. 50 if 0, at most 10,000; -1 for none.
+	// appends have. 20 if 0, at most 10,000; -1 for none.
 	EpochPause int `json:"epoch_pause,omitempty"`
 	// Dependents are told of erasures before anything is destroyed.
 	Dependents []DependentCommand `json:"dependents,omitempty"`
