@@ -36,11 +36,10 @@ func TuneMemory() {
 // thousands of them, and a collector that had to stay below it all the same would do
 // little else (measured with 16,384 on their way: half of the CPU time).
 func limitFor(live uint64) int64 {
-	const caches = 80 << 20
-	if live <= caches {
+	if live <= cachesLive {
 		return memoryLimit
 	}
-	return memoryLimit + 3*int64(live-caches)
+	return memoryLimit + 3*int64(live-cachesLive)
 }
 
 // holdLimit moves the limit with what is alive. To set it stops all goroutines for a

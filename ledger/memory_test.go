@@ -11,7 +11,7 @@ func TestLimitFor(t *testing.T) {
 		if limit < memoryLimit || limit < live+32<<20 {
 			t.Fatalf("%d MiB alive: limit %d MiB", live>>20, limit>>20)
 		}
-		if live <= 80<<20 && limit != memoryLimit {
+		if live <= cachesLive && limit != memoryLimit {
 			t.Fatalf("%d MiB alive: limit %d MiB, where %d are enough", live>>20, limit>>20, memoryLimit>>20)
 		}
 	}
