@@ -331,7 +331,10 @@ func TestStateLossInterrupted(t *testing.T) {
 	var stopped []*world
 	w.during("begin", func() { w.onStep = func(string, int) { stopped = append(stopped, w.crash(0, rng)) } })
 	x := stateLoss(t, l)
-	w.during("end", func() { w.onStep = nil })
+	w.during("end", func() {
+		stopped = append(stopped, w.crash(0, rng)) // behind the statement, whether or not another step was
+		w.onStep = nil
+	})
 	kept, published := 0, 0
 	for i, c := range stopped {
 		l := c.open()
