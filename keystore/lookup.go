@@ -136,10 +136,7 @@ func (t *Tree) read(ctx context.Context, v *view, above *page, level uint8, rout
 			return nil
 		}
 		seen = line
-		h, _, err := parseHeader(val)
-		if err == nil && (rk.n != 0 || h.at != rk.at || h.epoch != rk.epoch || h.version != rk.version || h.tree != t.id) {
-			err = fmt.Errorf("a key page's row is another's: %w", errCorrupt)
-		}
+		h, err := t.imageUnder(rk, val)
 		if err != nil {
 			cause, missing = err, Path{level, rk.at.start, slotBits * level}
 			return nil
@@ -172,6 +169,15 @@ func (t *Tree) read(ctx context.Context, v *view, above *page, level uint8, rout
 		return nil, &PageMissingError{Path: missing, Cause: cause}
 	}
 	return p, nil
+}
+
+// imageUnder reads the header of an image, which has to be the one that its key names.
+func (t *Tree) imageUnder(rk rowKey, val []byte) (header, error) {
+	h, _, err := parseHeader(val)
+	if err == nil && (rk.n != 0 || h.at != rk.at || h.epoch != rk.epoch || h.version != rk.version || h.tree != t.id) {
+		err = fmt.Errorf("a key page's row is another's: %w", errCorrupt)
+	}
+	return h, err
 }
 
 // open opens an image into a new page.

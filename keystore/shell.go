@@ -88,19 +88,19 @@ func (t *Tree) emptied(ctx context.Context, p *page) ([]entry, error) {
 	end := at
 	end.n = p.shell.n + 1
 	err := t.rows.Scan(ctx, at.bytes(), end.bytes(), func(k, val []byte) error {
-		if q.version >= 0 {
-			rk, err := parseRowKey(k)
-			if err != nil {
-				return err
-			}
-			return q.follow(t.id, rk.n, val)
-		}
-		h, _, err := parseHeader(val)
+		rk, err := parseRowKey(k)
 		if err != nil {
 			return err
 		}
-		if h.kind != kindLeaf || h.at != p.at || h.bits != p.bits || h.epoch != p.epoch || int64(h.version) != p.version || h.tree != t.id {
-			return fmt.Errorf("a key page's row is another's: %w", errCorrupt)
+		if q.version >= 0 {
+			return q.follow(t.id, rk.n, val)
+		}
+		h, err := t.imageUnder(rk, val)
+		if err == nil && (h.kind != kindLeaf || h.bits != p.bits) {
+			err = fmt.Errorf("a key page is not what it was: %w", errCorrupt)
+		}
+		if err != nil {
+			return err
 		}
 		return q.open(h, val)
 	})

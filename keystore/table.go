@@ -65,6 +65,9 @@ func (r *ring) drop(p *page) {
 	p.ring = nil
 }
 
+// rings are all pages.
+func (t *table) rings() [3]*ring { return [...]*ring{&t.whole, &t.shells, &t.above} }
+
 // next is the page that the hand comes to.
 func (r *ring) next() *page {
 	if r.hand++; r.hand >= len(r.pages) {
@@ -320,7 +323,7 @@ func (t *table) removeIf(f func(*page) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.wipe()
-	for _, r := range []*ring{&t.whole, &t.shells, &t.above} {
+	for _, r := range t.rings() {
 		for _, p := range slices.DeleteFunc(slices.Clone(r.pages), func(p *page) bool { return !f(p) }) {
 			t.remove(p)
 		}
@@ -340,7 +343,7 @@ func (t *table) remove(p *page) {
 func (t *table) each(f func(*page)) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for _, r := range []*ring{&t.whole, &t.shells, &t.above} {
+	for _, r := range t.rings() {
 		for _, p := range r.pages {
 			f(p)
 		}

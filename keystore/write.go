@@ -78,23 +78,14 @@ func (t *Tree) enqueueChange(ctx context.Context, ids []keyID, image, clearUp bo
 		del = t.ripe(ctx)
 	}
 	kvs := t.take(ids...)
-	for len(kvs) > 0 || len(del) > 0 {
-		size, n := 0, 0
-		for n < len(kvs) && size < maxBatch {
-			size += len(kvs[n].Key) + len(kvs[n].Value)
-			n++
+	if len(kvs) > 0 || len(del) > 0 {
+		if wait, err = t.enqueueOrdered(kvs, del); err != nil {
+			t.untake()
 		}
-		if wait, err = t.rows.Enqueue(kvs[:n], del); err != nil {
-			break
-		}
-		kvs, del = kvs[n:], nil
-	}
-	if err != nil {
-		t.untake()
 	}
 	t.opts.Order.Unlock()
 	if err != nil {
-		return nil, fmt.Errorf("queueing key pages: %w", err)
+		return nil, err
 	}
 	return wait, failed
 }
