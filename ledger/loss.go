@@ -48,22 +48,15 @@ type LossOptions struct {
 // A statement cannot be taken back. From then on the ledger counts these entries neither as living nor as erased,
 // and a sweep need not account for them.
 func (l *Ledger) StateLoss(ctx context.Context, o LossOptions) (*Loss, error) {
-	if err := l.gate.enter(); err != nil {
+	end, err := l.startSweeper()
+	if err != nil {
 		return nil, err
 	}
-	defer l.gate.leave()
-	if l.readOnly != nil {
-		return nil, l.readOnly
-	}
-	if !l.sweeper.running.TryLock() {
-		return nil, ErrSweeping
-	}
-	defer l.sweeper.running.Unlock()
+	defer end()
 	if o.Progress == nil {
 		o.Progress = func(string, uint64, uint64) {}
 	}
 	found := new(Loss)
-	var err error
 	if found.Missing, err = l.tree.MissingPages(ctx); err != nil {
 		return nil, err
 	}

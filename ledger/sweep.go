@@ -46,17 +46,11 @@ var ErrSweeping = erasure.ErrSweeping
 // where it stopped with the next one. Of the backups from before it only the newest can
 // be restored afterwards, see keystore.PrepareSweep; so make one behind it.
 func (l *Ledger) Sweep(ctx context.Context, o SweepOptions) (*SweepResult, error) {
-	if err := l.gate.enter(); err != nil {
+	end, err := l.startSweeper()
+	if err != nil {
 		return nil, err
 	}
-	defer l.gate.leave()
-	if l.readOnly != nil {
-		return nil, l.readOnly
-	}
-	if !l.sweeper.running.TryLock() {
-		return nil, ErrSweeping
-	}
-	defer l.sweeper.running.Unlock()
+	defer end()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(l.life, func() { cancel(ErrClosed) })()
@@ -74,6 +68,28 @@ func (l *Ledger) Sweep(ctx context.Context, o SweepOptions) (*SweepResult, error
 		return nil, err
 	}
 	return &SweepResult{Index: done.Index, Statement: done.Statement, Record: done.Record}, nil
+}
+
+// startSweeper makes the caller the only one who sweeps, or changes what a sweep counts on,
+// until end is called.
+func (l *Ledger) startSweeper() (end func(), err error) {
+	if err := l.gate.enter(); err != nil {
+		return nil, err
+	}
+	switch {
+	case l.readOnly != nil:
+		err = l.readOnly
+	case !l.sweeper.running.TryLock():
+		err = ErrSweeping
+	}
+	if err != nil {
+		l.gate.leave()
+		return nil, err
+	}
+	return func() {
+		l.sweeper.running.Unlock()
+		l.gate.leave()
+	}, nil
 }
 
 // A sweeper is the ledger's half of a sweep: what package erasure asks for.
