@@ -43,7 +43,7 @@ func auditLostCommand() *cli.Command {
 					_, err := c.App.Writer.Write(paper)
 					return err
 				}
-				if err := writeNew(name, paper); err != nil {
+				if err := writeNew(name, paper, 0o600); err != nil {
 					return err
 				}
 				if c.Bool("json") {

@@ -98,7 +98,7 @@ func writeSample(c *cli.Context, s *certificates.Sample) error {
 		_, err := c.App.Writer.Write(text)
 		return err
 	}
-	if err := writeNew(name, text); err != nil {
+	if err := writeNew(name, text, 0o600); err != nil {
 		return err
 	}
 	claims := map[string]int{}
@@ -118,8 +118,8 @@ func writeSample(c *cli.Context, s *certificates.Sample) error {
 }
 
 // writeNew writes a file that does not exist yet.
-func writeNew(name string, b []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+func writeNew(name string, b []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

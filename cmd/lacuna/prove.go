@@ -46,7 +46,7 @@ func proveCommand() *cli.Command {
 					if p.Before == nil {
 						return errors.New("--before: no head was published before this entry")
 					}
-					if err := writeHead(name, p.Before); err != nil {
+					if err := writeNew(name, p.Before, 0o644); err != nil {
 						return err
 					}
 				}
@@ -82,14 +82,4 @@ func writeProof(c *cli.Context, name string, file []byte) error {
 		return fmt.Errorf("%s exists and is not a proof file", name)
 	}
 	return os.WriteFile(name, file, 0o600)
-}
-
-// writeHead writes a signed head into a new file.
-func writeHead(name string, signed []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(signed)
-	return errors.Join(err, f.Close())
 }
