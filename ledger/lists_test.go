@@ -122,22 +122,8 @@ func TestSweepInLots(t *testing.T) {
 			if len(rows) < events-int(done.Record.Erased) {
 				t.Fatalf("%d list rows", len(rows))
 			}
-			disk := logFiles(t, w)
-			for k := range rows {
-				if n := bytes.Count(disk, []byte(k)); n > 1 {
-					t.Fatalf("a list row was written %d times", n)
-				}
-			}
-			if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); err != nil {
-				t.Fatal(err)
-			}
-			r, err := l.VerifySwept(t.Context(), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, p := range r.Problems {
-				t.Error(p)
-			}
+			writtenOnce(t, rows, logFiles(t, w))
+			r := sweepRest(t, l)
 			if want := uint64(15 * events / people); r.Swept != want {
 				t.Errorf("%d entries are swept, want %d", r.Swept, want)
 			}
@@ -147,6 +133,32 @@ func TestSweepInLots(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// sweepRest sweeps what was erased behind the cut of the last sweep, and verifies the whole.
+func sweepRest(t *testing.T, l *ledger.Ledger) *ledger.SweptReport {
+	t.Helper()
+	if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := l.VerifySwept(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range r.Problems {
+		t.Error(p)
+	}
+	return r
+}
+
+// writtenOnce fails where the disk has the key of a list row more than once.
+func writtenOnce(t *testing.T, rows map[string][]byte, disk []byte) {
+	t.Helper()
+	for k := range rows {
+		if n := bytes.Count(disk, []byte(k)); n > 1 {
+			t.Fatalf("a list row was written %d times", n)
+		}
 	}
 }
 

@@ -31,6 +31,27 @@ func verdictOf(r *receipt.Report, index uint64) receipt.Verdict {
 	return ""
 }
 
+// trustIn trusts the key of a log.
+func trustIn(t *testing.T, l *ledger.Ledger) *receipt.Trust {
+	t.Helper()
+	trust, err := receipt.NewTrust([]string{l.VerifierKey()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trust
+}
+
+// loseOne records an event about p, and loses the row that lists it, which it returns.
+func loseOne(t *testing.T, l *ledger.Ledger) (index uint64, name string, row []byte) {
+	t.Helper()
+	lists := madeBy(t, l, 's', func() {
+		index = must(t, l, `{"type":"processing.performed","subject":"p","purpose":"chat-service","operation":"answer"}`)[0].Index
+	})
+	row = rowsOf(t, l, 's')[lists[0]]
+	remove(t, l, lists[0])
+	return index, lists[0], row
+}
+
 // lostReport verifies the opening of a loss with the log's public key alone.
 func lostReport(t *testing.T, l *ledger.Ledger, trust *receipt.Trust, index uint64) *receipt.Report {
 	t.Helper()
@@ -55,10 +76,7 @@ func TestStateLoss(t *testing.T) {
 	w := newWorld(t)
 	l := w.open()
 	declare(t, l)
-	trust, err := receipt.NewTrust([]string{l.VerifierKey()}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	trust := trustIn(t, l)
 	record := func(who string) uint64 {
 		return must(t, l, `{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer"}`, who)[0].Index
 	}
@@ -178,21 +196,13 @@ func TestLostOpens(t *testing.T) {
 	w := newWorld(t)
 	l := w.open()
 	declare(t, l)
-	trust, err := receipt.NewTrust([]string{l.VerifierKey()}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var index uint64
-	lists := madeBy(t, l, 's', func() {
-		index = must(t, l, `{"type":"processing.performed","subject":"p","purpose":"chat-service","operation":"answer"}`)[0].Index
-	})
-	row := rowsOf(t, l, 's')[lists[0]]
-	remove(t, l, lists[0])
+	trust := trustIn(t, l)
+	index, listed, row := loseOne(t, l)
 	if x := stateLoss(t, l); x.Entries != 1 {
 		t.Fatalf("%+v", x)
 	}
 	lost := lostReport(t, l, trust, index)
-	overwrite(t, l, lists[0], row)
+	overwrite(t, l, listed, row)
 	f, err := l.Fsck(t.Context(), nil)
 	if err != nil || len(f.Problems) != 1 || !strings.Contains(f.Problems[0], "can be read, although stated as lost") {
 		t.Errorf("%v, %v", f.Problems, err)
@@ -243,10 +253,7 @@ func TestLostPage(t *testing.T) {
 			t.Fatal(err)
 		}
 		tried++
-		trust, err := receipt.NewTrust([]string{l.VerifierKey()}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		trust := trustIn(t, l)
 		gone := map[uint64]bool{}
 		for who, index := range entries {
 			_, err := l.Timeline(t.Context(), who)
@@ -285,15 +292,8 @@ func TestLossKeyLost(t *testing.T) {
 	w := newWorld(t)
 	l := w.open()
 	declare(t, l)
-	trust, err := receipt.NewTrust([]string{l.VerifierKey()}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var index uint64
-	lists := madeBy(t, l, 's', func() {
-		index = must(t, l, `{"type":"processing.performed","subject":"p","purpose":"chat-service","operation":"answer"}`)[0].Index
-	})
-	remove(t, l, lists[0])
+	trust := trustIn(t, l)
+	index, _, _ := loseOne(t, l)
 	first := stateLoss(t, l)
 	for k, v := range rowsOf(t, l, 'w') {
 		if k[5] == 'l' { // as which it names a key that is not there
@@ -322,11 +322,7 @@ func TestStateLossInterrupted(t *testing.T) {
 	w := newWorld(t)
 	l := w.open()
 	declare(t, l)
-	var index uint64
-	lists := madeBy(t, l, 's', func() {
-		index = must(t, l, `{"type":"processing.performed","subject":"p","purpose":"chat-service","operation":"answer"}`)[0].Index
-	})
-	remove(t, l, lists[0])
+	index, _, _ := loseOne(t, l)
 	rng := rand.New(rand.NewPCG(1, 2))
 	var stopped []*world
 	w.during("begin", func() { w.onStep = func(string, int) { stopped = append(stopped, w.crash(0, rng)) } })
@@ -351,10 +347,7 @@ func TestStateLossInterrupted(t *testing.T) {
 		} else if y.Entries != 1 || y.Index != x.Index {
 			t.Errorf("step %d: %+v", i, y)
 		}
-		trust, err := receipt.NewTrust([]string{l.VerifierKey()}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		trust := trustIn(t, l)
 		if r := lostReport(t, l, trust, index); r.Index != x.Index {
 			t.Errorf("step %d: stated in entry %d", i, r.Index)
 		}
@@ -371,11 +364,7 @@ func TestLossFoundAgain(t *testing.T) {
 	w := newWorld(t)
 	l := w.open()
 	declare(t, l)
-	lists := madeBy(t, l, 's', func() {
-		must(t, l, `{"type":"processing.performed","subject":"p","purpose":"chat-service","operation":"answer"}`)
-	})
-	row := rowsOf(t, l, 's')[lists[0]]
-	remove(t, l, lists[0])
+	_, listed, row := loseOne(t, l)
 	rng := rand.New(rand.NewPCG(1, 2))
 	var stopped []*world
 	w.during("begin", func() { w.onStep = func(string, int) { stopped = append(stopped, w.crash(0, rng)) } })
@@ -390,11 +379,11 @@ func TestLossFoundAgain(t *testing.T) {
 		}
 		if kept && size <= x.Index {
 			interrupted++
-			overwrite(t, l, lists[0], row)
+			overwrite(t, l, listed, row)
 			if y := stateLoss(t, l); y.Entries != 0 || l.Log().Head().Size != size {
 				t.Errorf("step %d: an entry that can be read again is stated as lost: %+v", i, y)
 			}
-			remove(t, l, lists[0])
+			remove(t, l, listed)
 			if y := stateLoss(t, l); y.Entries != 1 || y.Index != size {
 				t.Errorf("step %d: it is lost again: %+v", i, y)
 			}

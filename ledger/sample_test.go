@@ -26,10 +26,7 @@ func audited(t *testing.T) (w *world, l *ledger.Ledger, trust *receipt.Trust) {
 		must(t, l, `{"type":"processing.performed","subject":"a-%d","purpose":"chat-service","operation":"answer"}`, i)
 	}
 	eraseThird(t, l, "a", 0)
-	trust, err := receipt.NewTrust([]string{l.VerifierKey()}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	trust = trustIn(t, l)
 	return w, l, trust
 }
 

@@ -1,7 +1,6 @@
 package ledger_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -81,21 +80,8 @@ func TestSweepListsOnce(t *testing.T) {
 				t.Errorf("%d list rows beside %d entries that the sweep record does not call erased: the difference is of somebody", lists, want)
 			}
 			disk = append(disk, logFiles(t, w)...)
-			for k := range rowsOf(t, l, 's') {
-				if n := bytes.Count(disk, []byte(k)); n > 1 {
-					t.Fatalf("a list row was written %d times", n)
-				}
-			}
-			if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); err != nil {
-				t.Fatal(err)
-			}
-			r, err := l.VerifySwept(t.Context(), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, p := range r.Problems {
-				t.Error(p)
-			}
+			writtenOnce(t, rowsOf(t, l, 's'), disk)
+			sweepRest(t, l)
 			for i := 20; i < people; i++ {
 				if es, err := l.Timeline(t.Context(), fmt.Sprintf("p-%d", i)); err != nil || len(es) < events/people {
 					t.Errorf("%d events of somebody who stays, %v", len(es), err)

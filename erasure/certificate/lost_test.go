@@ -2,8 +2,6 @@ package certificate
 
 import (
 	"bytes"
-	"encoding/json"
-	"os"
 	"strings"
 	"testing"
 )
@@ -123,25 +121,7 @@ func makeLostVectors(t *testing.T) (v lostVectors) {
 // TestLostVectors writes and checks the file; what stands in it is checked as a stranger would.
 func TestLostVectors(t *testing.T) {
 	v := makeLostVectors(t)
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(lostVectorFile, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(lostVectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(b.Bytes(), want) {
-		t.Errorf("%s is not what this code writes; if the format was meant to change: go test ./erasure/certificate -run Vectors -update", lostVectorFile)
-	}
+	sameAsFile(t, lostVectorFile, v)
 	for _, x := range v.Statements {
 		if _, err := ParseLostRecord([]byte(x.Statement)); (err == nil) != x.Valid {
 			t.Errorf("%s: %v", x.Name, err)

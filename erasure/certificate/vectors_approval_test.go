@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"testing"
 
@@ -147,25 +146,7 @@ func makeCertificateVectors(t testing.TB) *certificateVectors {
 // TestCertificateVectors holds docs/spec/vectors/certificate.json against the code, and reads it back as a
 // stranger would, from its texts alone.
 func TestCertificateVectors(t *testing.T) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(makeCertificateVectors(t)); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(certificateVectorFile, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(certificateVectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(b.Bytes(), want) {
-		t.Errorf("%s is not what this code writes; if the format was meant to change: go test ./erasure/certificate -run Vectors -update", certificateVectorFile)
-	}
+	want := sameAsFile(t, certificateVectorFile, makeCertificateVectors(t))
 	var v certificateVectors
 	if err := json.Unmarshal(want, &v); err != nil {
 		t.Fatal(err)

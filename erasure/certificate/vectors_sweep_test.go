@@ -2,8 +2,6 @@ package certificate
 
 import (
 	"bytes"
-	"encoding/json"
-	"os"
 	"testing"
 )
 
@@ -220,25 +218,7 @@ func makeSweepVectors(t *testing.T) (v sweepVectors) {
 func TestSweepVectors(t *testing.T) {
 	sets, records := makeSetVectors(t), makeSweepVectors(t)
 	for name, v := range map[string]any{setVectorFile: sets, sweepVectorFile: records} {
-		var b bytes.Buffer
-		enc := json.NewEncoder(&b)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(v); err != nil {
-			t.Fatal(err)
-		}
-		if *update {
-			if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(b.Bytes(), want) {
-			t.Errorf("%s is not what this code writes; if the format was meant to change: go test ./erasure/certificate -run Vectors -update", name)
-		}
+		sameAsFile(t, name, v)
 	}
 	for _, x := range sets.Bits {
 		if _, err := x.Proof.Verify(x.Set.Generation, x.Set.Size, x.Set.Erased, x.Set.Root); (err == nil) != x.Valid {

@@ -56,32 +56,13 @@ func TestVectors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	err = enc.Encode(vectors{
+	want := sameAsFile(t, vectorFile, vectors{
 		Comment: "Vectors for docs/spec/epoch-record.md and docs/spec/certificate.md. Texts in record, subject_copy and officer_copy are the exact bytes; terms is shown indented and hashed in its canonical form.",
 		Origin:  c.Terms.Origin, Rho: c.Opening.Rho, Members: members, Commitment: c.Commitment,
 		Terms: terms, TermsHash: digest, Entries: c.Entries, Leaf: leaf.Hash, Place: c.Place, Path: c.Path, Root: root,
 		Record: string(statement), RecordLeaf: c.Record.Leaf, Index: c.Record.Index,
 		Subject: string(subject), Officer: string(officer),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(vectorFile, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(vectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(b.Bytes(), want) {
-		t.Errorf("%s is not what this code writes; if the format was meant to change: go test ./erasure/certificate -run Vectors -update", vectorFile)
-	}
 
 	// What stands in the file is checked as a stranger would, from its texts alone.
 	var v vectors
@@ -97,4 +78,30 @@ func TestVectors(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// sameAsFile compares a value, as JSON, with a file of vectors, which -update writes, and
+// returns what the file has.
+func sameAsFile(t *testing.T, name string, v any) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(b.Bytes(), want) {
+		t.Errorf("%s is not what this code writes; if the format was meant to change: go test ./erasure/certificate -run Vectors -update", name)
+	}
+	return want
 }
