@@ -168,25 +168,27 @@ func (e *Epoch) swap() (del [][2][]byte) {
 	t.sys.Store(e.v.sys.sys)
 	t.nextSys.Store(nil)
 	var waiting []keyID
+	var replaced [][2][]byte
 	gone := func(p *page) {
 		waiting = append(waiting, p.pend...)
 		delete(t.unwritten, p)
 		if p.superseded {
-			t.garbage.add(rowsOf(p.gen, p.at, old.epoch))
+			replaced = append(replaced, rowsOf(p.gen, p.at, old.epoch))
 		}
 	}
 	if old.gen != e.v.gen {
-		replaced := func(p *page) bool { return p.gen != e.v.gen }
+		swept := func(p *page) bool { return p.gen != e.v.gen }
 		t.table.each(func(p *page) {
-			if p.birth = nil; replaced(p) {
+			if p.birth = nil; swept(p) {
 				gone(p)
 			}
 		})
-		t.release(replaced)
-		t.garbage.add(rowsOfGeneration(old.gen))
+		t.release(swept)
+		replaced = [][2][]byte{rowsOfGeneration(old.gen)} // all those of its pages lie in it
 	} else {
 		t.supersede(old, gone)
 	}
+	t.garbage.add(replaced...)
 	t.undo, t.noted, t.undone = nil, nil, false
 	del = e.partsShipped(true)
 	// A key that was made in the old view and not taken there is durable already

@@ -24,15 +24,24 @@ type debris struct {
 	epoch  uint64 // of both
 }
 
-// add notes a range that is dead. The ranges of a page in one epoch after the other lie
-// in each other, and the store would cut them all at all their ends: one is kept.
-func (g *garbage) add(rows [2][]byte) {
+// add notes ranges that are dead, of which none lies in another. Those of a page in one
+// epoch after the other do, and the store would cut them all at all their ends: the widest
+// is kept. An epoch may leave ten thousand, so they are noted together: each that is there
+// already is looked for among them, once.
+func (g *garbage) add(dead ...[2][]byte) {
+	slices.SortFunc(dead, func(a, b [2][]byte) int { return bytes.Compare(a[0], b[0]) })
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.list = slices.DeleteFunc(g.list, func(o *debris) bool {
-		return bytes.Compare(rows[0], o.rows[0]) <= 0 && bytes.Compare(o.rows[1], rows[1]) <= 0
+	g.list = slices.DeleteFunc(g.list, func(d *debris) bool {
+		i, found := slices.BinarySearchFunc(dead, d.rows[0], func(r [2][]byte, from []byte) int { return bytes.Compare(r[0], from) })
+		if !found {
+			i-- // the last that begins before it
+		}
+		return i >= 0 && bytes.Compare(d.rows[1], dead[i][1]) <= 0
 	})
-	g.list = append(g.list, &debris{rows: rows})
+	for _, rows := range dead {
+		g.list = append(g.list, &debris{rows: rows})
+	}
 }
 
 // addBehind notes a range that is dead once an image is durable that is about to be
@@ -45,11 +54,15 @@ func (g *garbage) addBehind(rows [2][]byte, image []byte, epoch uint64) *debris 
 	return d
 }
 
+// remove takes a range back. What is taken back was noted last, so it is near the end.
 func (g *garbage) remove(d *debris) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if i := slices.Index(g.list, d); i >= 0 {
-		g.list = slices.Delete(g.list, i, i+1)
+	for i, o := range slices.Backward(g.list) {
+		if o == d {
+			g.list = slices.Delete(g.list, i, i+1)
+			return
+		}
 	}
 }
 

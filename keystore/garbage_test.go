@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -65,6 +66,49 @@ func TestRipe(t *testing.T) {
 	tree.garbage.add(rowsOf(1, addr{1, 0}, 2))
 	if got := tree.garbage.dead(); len(got) != 1 || len(tree.garbage.list) != 0 {
 		t.Fatalf("%d ranges and %d left where one covers the other", len(got), len(tree.garbage.list))
+	}
+}
+
+// TestGarbageCovers: of ranges that lie in one of those that are added, none stays, and
+// all others do, in their order.
+func TestGarbageCovers(t *testing.T) {
+	var g garbage
+	const n = 100
+	for i := range n {
+		rows, image := debrisAt(i, 2)
+		g.addBehind(rows, image, 2)
+		g.add(rowsOfEpoch(1, addr{1, uint64(i) << 20}, 1))
+		part := part{1, addr{1, uint64(i) << 20}}
+		g.add(part.forget())
+	}
+	var dead [][2][]byte
+	for i := n - 1; i >= 0; i -= 3 {
+		dead = append(dead, rowsOf(1, addr{1, uint64(i) << 20}, 2))
+	}
+	var want [][]byte
+	for i := range n {
+		rows, _ := debrisAt(i, 2)
+		part := part{1, addr{1, uint64(i) << 20}}
+		if i%3 != 0 {
+			want = append(want, rows[0], rowsOfEpoch(1, addr{1, uint64(i) << 20}, 1)[0])
+		}
+		want = append(want, part.forget()[0])
+	}
+	for _, r := range dead { // in the order of their keys
+		want = append(want, r[0])
+	}
+	g.add(slices.Clone(dead)...)
+	if len(g.list) != len(want) {
+		t.Fatalf("%d ranges are left, want %d", len(g.list), len(want))
+	}
+	for i, d := range g.list {
+		if string(d.rows[0]) != string(want[i]) {
+			t.Fatalf("range %d is not the one that was noted", i)
+		}
+	}
+	g.add(rowsOfGeneration(1))
+	if got := g.dead(); len(got) != n+1 {
+		t.Fatalf("%d ranges are left beside that of the generation, want the %d of parts", len(got)-1, n)
 	}
 }
 

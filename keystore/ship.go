@@ -53,6 +53,7 @@ func (k *taking) note(pages []*page) {
 // loadParts reads what was not shipped when the tree was open last.
 func (t *Tree) loadParts(ctx context.Context) error {
 	r := rowsOfGeneration(housekeeping)
+	var shipped [][2][]byte
 	err := t.rows.Scan(ctx, r[0], r[1], func(k, _ []byte) error {
 		rk, err := parseRowKey(k)
 		if err != nil || rk.n == 0 || rk.epoch != 0 {
@@ -62,13 +63,14 @@ func (t *Tree) loadParts(ctx context.Context) error {
 		if at.gen == t.cur.gen && t.opts.PageTarget != nil {
 			t.parts[at] = true
 		} else {
-			t.garbage.add(at.forget())
+			shipped = append(shipped, at.forget())
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("looking for pages to ship: %w", err)
 	}
+	t.garbage.add(shipped...)
 	return nil
 }
 
