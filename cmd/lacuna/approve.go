@@ -68,6 +68,9 @@ func approve(c *cli.Context) error {
 			if err != nil {
 				return err
 			}
+			if c.Bool("json") {
+				return printJSON(c.App.Writer, waitingErasure(after))
+			}
 			fmt.Fprintf(c.App.ErrWriter, "approved: %d of %d; %s\n", len(after.Approvals), after.Need, waitingErasure(after).Status)
 			return nil
 		}

@@ -78,9 +78,18 @@ func eraseCommand() *cli.Command {
 				// its certificate is waited for.
 				p, cert, err := l.Erase(context.WithoutCancel(c.Context), r)
 				var waiting *ledger.WaitingError
-				if errors.As(err, &waiting) && waiting.Need == 0 && after != "" {
-					// What was asked for is done: the request waits for the day that it named.
-					return errors.Join(printWaitingError(c, waiting), out.discard())
+				if errors.As(err, &waiting) {
+					// What was asked for is done where the request waits for the day that it named.
+					asked := waiting.Need == 0 && after != ""
+					if asked {
+						err = nil
+					}
+					if c.Bool("json") {
+						err = errors.Join(err, printWaiting(c, l, waiting.ID))
+					} else if asked {
+						fmt.Fprintf(c.App.Writer, "%v\n", waiting)
+					}
+					return errors.Join(err, out.discard())
 				}
 				if err != nil {
 					return out.unfinished(err)

@@ -55,6 +55,8 @@ func waitingErasure(w erasure.Waiting) jsonv1.WaitingErasure {
 		j.NotBefore = w.NotBefore.UTC().Format(time.RFC3339)
 	}
 	switch err := w.Ready(time.Now()); {
+	case errors.Is(err, erasure.ErrNotApproved) && w.NotBefore.After(time.Now()):
+		j.Status = "waits for approval, and until " + j.NotBefore
 	case errors.Is(err, erasure.ErrNotApproved):
 		j.Status = "waits for approval"
 	case err != nil:
@@ -77,6 +79,9 @@ func eraseCancelCommand() *cli.Command {
 			return withLedger(c, func(l *ledger.Ledger) error {
 				if err := l.CancelErasure(c.Context, id); err != nil {
 					return err
+				}
+				if c.Bool("json") {
+					return printJSON(c.App.Writer, jsonv1.WaitingErasure{ID: id.String(), Erases: []string{}, ApprovedBy: []string{}, Status: "cancelled"})
 				}
 				fmt.Fprintf(c.App.ErrWriter, "request %s is cancelled; nothing of it was erased\n", id)
 				return nil
@@ -119,11 +124,11 @@ func runErasures(c *cli.Context, l *ledger.Ledger) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
+	out := jsonv1.CarriedOut{Version: jsonv1.CarriedOutVersion, Requests: []jsonv1.CarriedOne{}}
 	var failed error
-	waiting, erased := 0, 0
 	for _, w := range l.WaitingErasures() {
 		if w.Ready(time.Now()) != nil {
-			waiting++
+			out.Waiting++
 			continue
 		}
 		cert, err := carryOut(c, l, w.ID, folder)
@@ -131,22 +136,41 @@ func runErasures(c *cli.Context, l *ledger.Ledger) error {
 		if cert == nil {
 			continue
 		}
-		erased++
-		fmt.Fprintf(c.App.Writer, "%s  epoch %d  %d %s  record %d\n", w.ID, cert.Terms.Epoch, cert.Entries, entriesOf(cert.Entries), cert.Record.Index)
-		if errors.Is(err, errNotWritten) {
-			return failed // the next would meet the same disk
+		out.Requests = append(out.Requests, jsonv1.CarriedOne{ID: w.ID.String(), Epoch: cert.Terms.Epoch, Entries: cert.Entries, Record: cert.Record.Index, Certificate: certificateOf(folder, w.ID)})
+		if !c.Bool("json") {
+			fmt.Fprintf(c.App.Writer, "%s  epoch %d  %d %s  record %d\n", w.ID, cert.Terms.Epoch, cert.Entries, entriesOf(cert.Entries), cert.Record.Index)
 		}
-		if c.Context.Err() != nil {
-			return errors.Join(failed, c.Context.Err())
+		if errors.Is(err, errNotWritten) || c.Context.Err() != nil {
+			// The next would meet the same disk.
+			return errors.Join(failed, c.Context.Err(), printCarriedOut(c, &out))
 		}
 	}
-	if erased > 0 {
-		fmt.Fprintln(c.App.Writer, tracesOf(sweepAtOnce(c, l)))
+	if len(out.Requests) > 0 {
+		swept := sweepAtOnce(c, l)
+		if swept != nil {
+			out.Sweep = &swept.Index
+		}
+		if !c.Bool("json") {
+			fmt.Fprintln(c.App.Writer, tracesOf(swept))
+		}
 	}
-	if waiting > 0 {
-		fmt.Fprintf(c.App.ErrWriter, "%d %s still waiting: lacuna erase list\n", waiting, map[bool]string{true: "is", false: "are"}[waiting == 1])
+	if out.Waiting > 0 {
+		fmt.Fprintf(c.App.ErrWriter, "%d %s still waiting: lacuna erase list\n", out.Waiting, map[bool]string{true: "is", false: "are"}[out.Waiting == 1])
 	}
-	return failed
+	return errors.Join(failed, printCarriedOut(c, &out))
+}
+
+// printCarriedOut prints as one document what was otherwise printed line by line.
+func printCarriedOut(c *cli.Context, out *jsonv1.CarriedOut) error {
+	if !c.Bool("json") {
+		return nil
+	}
+	return printJSON(c.App.Writer, out)
+}
+
+// certificateOf is the file in a folder for the certificate of a request that waited.
+func certificateOf(folder string, id erasure.ID) string {
+	return filepath.Join(folder, "erasure-"+id.String()+".json")
 }
 
 // errNotWritten says that a certificate went to standard error instead of its file.
@@ -156,7 +180,7 @@ var errNotWritten = errors.New("the disk did not take it")
 // certificate and the proof of its epoch record into a folder. With a certificate the
 // data is erased, whatever else failed.
 func carryOut(c *cli.Context, l *ledger.Ledger, id erasure.ID, folder string) (*erasure.Certificate, error) {
-	out, err := takenOver(filepath.Join(folder, "erasure-"+id.String()+".json"))
+	out, err := takenOver(certificateOf(folder, id))
 	if err != nil {
 		return nil, fmt.Errorf("request %s has not begun: %w", id, err)
 	}
@@ -207,13 +231,12 @@ func dropEmpty(folder string) error {
 	return err
 }
 
-// printWaitingError says that a request is written down.
-func printWaitingError(c *cli.Context, w *ledger.WaitingError) error {
-	if c.Bool("json") {
-		j := jsonv1.WaitingErasure{ID: w.ID.String(), Approvals: w.Need, ApprovedBy: []string{}, Erases: []string{}, Status: "waits until " + w.NotBefore.UTC().Format(time.RFC3339)}
-		j.NotBefore = w.NotBefore.UTC().Format(time.RFC3339)
-		return printJSON(c.App.Writer, j)
+// printWaiting prints a request that has just been written down.
+func printWaiting(c *cli.Context, l *ledger.Ledger, id erasure.ID) error {
+	for _, w := range l.WaitingErasures() {
+		if w.ID == id {
+			return printJSON(c.App.Writer, waitingErasure(w))
+		}
 	}
-	_, err := fmt.Fprintf(c.App.Writer, "%v\n", w)
-	return err
+	return erasure.ErrNotWaiting
 }

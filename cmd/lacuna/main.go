@@ -155,15 +155,18 @@ func unknownCommand(cmds []*cli.Command, name, parent string) error {
 // no JSON. What stands behind "--" stays.
 func flagsFirst(app *cli.App, args []string) []string {
 	cmds, flags := app.Commands, app.Flags
-	i := 1
+	i, takes := 1, false
 	out := append([]string(nil), args[:min(1, len(args))]...)
 	for i < len(args) && len(cmds) > 0 && !strings.HasPrefix(args[i], "-") {
 		c := find(cmds, args[i])
+		if c == nil && takes {
+			break // not one of its commands, but its argument
+		}
 		if c == nil || c.SkipFlagParsing {
 			return args
 		}
 		out = append(out, args[i])
-		cmds, flags = c.Subcommands, c.Flags
+		cmds, flags, takes = c.Subcommands, c.Flags, c.ArgsUsage != ""
 		i++
 	}
 	var first, rest []string

@@ -1,12 +1,12 @@
 package jsonv1
 
-// HoldsVersion is the version of what `lacuna hold list --json` and `lacuna restrict
-// list --json` print.
-const HoldsVersion = 1
+// HoldsVersion is what the member "lacuna" of [Holds] says.
+const HoldsVersion = "holds/v1"
 
-// Holds lists holds, or restrictions.
+// Holds is what `lacuna hold list --json` prints, and `lacuna restrict list --json` of
+// restrictions.
 type Holds struct {
-	Version int    `json:"version"`
+	Version string `json:"lacuna"` // holds/v1
 	Holds   []Hold `json:"holds"`
 }
 
