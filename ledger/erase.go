@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ type PlanLine struct {
 type Plan struct {
 	Lines      []PlanLine
 	Recipients []erasure.Recipient // who must be told, Art. 19
+	// Unread is what of the person is damaged. It is erased like everything else; who received something
+	// may stand in it alone, and then nobody knows that they must be told.
+	Unread []Unread
 
 	erase []keystore.KeyInfo
 	kept  []erasure.Kept
@@ -90,7 +94,7 @@ func (l *Ledger) PlanErase(ctx context.Context, r EraseRequest) (*Plan, error) {
 var errErasing = &BusyError{What: "this data is being erased right now"}
 
 func (l *Ledger) planErase(ctx context.Context, r EraseRequest) (*Plan, error) {
-	holds, count, err := l.extent(ctx, r.Subject)
+	holds, count, unread, err := l.extent(ctx, r.Subject)
 	if err != nil {
 		return nil, err
 	}
@@ -106,14 +110,14 @@ func (l *Ledger) planErase(ctx context.Context, r EraseRequest) (*Plan, error) {
 		return nil, keystore.ErrNoKey
 	}
 	reg, now := l.register.Load(), l.now()
-	p := new(Plan)
+	p := &Plan{Unread: unread}
 	lines := make(map[string]*PlanLine)
 	for _, k := range keys {
 		n := count[chainKey{k.Compartment, k.Cohort}]
 		reason, law := reg.Keeps(k.Compartment)
 		kept := reason != "" && (!r.Everything || r.Suppress && k.Compartment == event.Suppression)
 		line := PlanLine{Compartment: k.Compartment, Events: n}
-		if held := l.heldKey(k, holds); len(held) > 0 {
+		if held := l.heldKey(k, holdsOn(k, holds, unread)); len(held) > 0 {
 			line.Kept, line.Held, line.Cohort = true, true, k.Cohort.String()
 			line.Why, line.Review = held[0].Why, held[0].Review
 			p.held = append(p.held, held...)
@@ -163,11 +167,11 @@ func (l *Ledger) planErase(ctx context.Context, r EraseRequest) (*Plan, error) {
 
 // extent returns the holds of a person, and how many durable events are under each of
 // their keys. Only where some are on their way do the durable ones have to be counted.
-func (l *Ledger) extent(ctx context.Context, person string) (holds []consent.Hold, count map[chainKey]int, err error) {
+func (l *Ledger) extent(ctx context.Context, person string) (holds []consent.Hold, count map[chainKey]int, unread []Unread, err error) {
 	count = make(map[chainKey]int)
 	settled := false
-	err = l.known(ctx, person, func(sub *subject) {
-		holds = sub.speculative.Holds()
+	err = l.readable(ctx, person, func(sub *subject) {
+		holds, unread = sub.speculative.Holds(), sub.unread
 		if settled = len(sub.inflight) == 0; settled {
 			for k, c := range sub.chains.all() {
 				count[k] = int(c.seq)
@@ -175,13 +179,17 @@ func (l *Ledger) extent(ctx context.Context, person string) (holds []consent.Hol
 		}
 	})
 	if err != nil || settled {
-		return holds, count, err
+		return holds, count, unread, err
 	}
-	entries, err := l.eventsOf(ctx, personKey(person))
+	keys, err := l.tree.Keys(ctx, personKey(person))
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("looking up the keys of a subject: %w", err)
+	}
+	entries, _, err := l.entriesOfKeys(ctx, keys)
 	for _, e := range entries {
 		count[chainKey{e.Compartment, e.Cohort}]++
 	}
-	return holds, count, err
+	return holds, count, unread, err
 }
 
 // Erase destroys the keys of everything about a person that has no declared
@@ -291,6 +299,9 @@ func (l *Ledger) withdrawForErasure(ctx context.Context, r EraseRequest) (bool, 
 		}
 		return l.made(sub, now, map[string]any{"type": "consent.withdrawn", "subject": r.Subject, "purpose": "*", "reason": "erasure was asked for"})
 	})
+	if errors.Is(err, errEndUnread) {
+		return false, nil // what is kept cannot be read, and allows nothing
+	}
 	if s == nil || err != nil {
 		return false, err
 	}
@@ -305,13 +316,16 @@ func (l *Ledger) submitAbout(ctx context.Context, person string, ev func(*subjec
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
 	for try := 0; ; {
-		sub, err := l.subject(ctx, stripe, person)
+		sub, err := l.readableSubject(ctx, stripe, person)
 		if err != nil {
 			return nil, err
 		}
 		now := l.now()
 		made, err := ev(sub, now)
 		if made == nil || err != nil {
+			return nil, err
+		}
+		if err := l.endsReadable(sub, made); err != nil {
 			return nil, err
 		}
 		s, err := l.submitMade(ctx, stripe, sub, made, now)
@@ -342,12 +356,26 @@ func (l *Ledger) submitMade(ctx context.Context, st *stripe, sub *subject, ev *e
 }
 
 // known calls f with what is known of a person, queued events included. It fails where
-// some of it cannot be read just now.
+// some of it cannot be read.
 func (l *Ledger) known(ctx context.Context, person string, f func(*subject)) error {
+	var damage error
+	err := l.readable(ctx, person, func(sub *subject) {
+		if len(sub.unread) > 0 {
+			damage = sub.unread[0].Why
+		} else {
+			f(sub)
+		}
+	})
+	return cmp.Or(err, damage)
+}
+
+// readable is known, but for what of the person is damaged. It fails where some of it
+// cannot be read just now.
+func (l *Ledger) readable(ctx context.Context, person string, f func(*subject)) error {
 	stripe := l.subjects.stripe(person)
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
-	sub, err := l.subject(ctx, stripe, person)
+	sub, err := l.readableSubject(ctx, stripe, person)
 	if err != nil {
 		return err
 	}
@@ -394,7 +422,7 @@ func (e erasureLedger) Recipients(ctx context.Context, s keystore.Subject, keys 
 			return nil, err
 		}
 		for _, en := range entries {
-			if en.Event.Type() != "data.disclosed" {
+			if en.damage != nil || en.Event.Type() != "data.disclosed" {
 				continue
 			}
 			r := erasure.Recipient{ID: en.Event.Str("recipient"), Ref: en.Event.Str("recipient_ref")}

@@ -59,8 +59,8 @@ func (l *Ledger) marksDiffer(ctx context.Context, keys []keystore.KeyInfo) (diff
 	if len(mine) == 0 && !marked {
 		return nil, nil
 	}
-	state, err := l.stateUnder(ctx, mine)
-	if err != nil {
+	state, whole, err := l.stateUnder(ctx, mine)
+	if err != nil || !whole {
 		return nil, err
 	}
 	holds := state.Holds()

@@ -165,6 +165,10 @@ func (l *Ledger) align(ctx context.Context, person string, more []consent.Hold) 
 // mend is align where nothing is about to be recorded and no lock is held: a crash may
 // have come between flags and events. A key that is being erased is past mending.
 func (l *Ledger) mend(ctx context.Context, person string) error {
+	var unread []Unread
+	if err := l.readable(ctx, person, func(sub *subject) { unread = sub.unread }); err != nil || len(unread) > 0 {
+		return err // where something is damaged, the flags say more than the events
+	}
 	if changes, _, err := l.misaligned(ctx, person, nil); err != nil || len(changes) == 0 {
 		return err
 	}

@@ -181,7 +181,7 @@ func (l *Ledger) due(ctx context.Context, at time.Time) (due, wrong []keystore.K
 		return nil, nil, err
 	}
 	for _, keys := range people {
-		state, err := l.stateUnder(ctx, keys)
+		state, whole, err := l.stateUnder(ctx, keys)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -190,7 +190,9 @@ func (l *Ledger) due(ctx context.Context, at time.Time) (due, wrong []keystore.K
 				continue
 			}
 			written := k.Expiry
-			k.Expiry = l.dayFor(reg, chainKey{k.Compartment, 0}, state)
+			if whole { // otherwise what is written may know more
+				k.Expiry = l.dayFor(reg, chainKey{k.Compartment, 0}, state)
+			}
 			switch {
 			case k.Expiry != 0 && k.Expiry <= today:
 				due = append(due, k)
@@ -233,19 +235,24 @@ func (l *Ledger) stays(k keystore.KeyInfo) bool {
 // personTag tells people apart without knowing who they are.
 func personTag(k keystore.KeyInfo) string { return string(k.Ref.Bytes()[:16]) }
 
-// stateUnder folds the events under the keys of one person.
-func (l *Ledger) stateUnder(ctx context.Context, keys []keystore.KeyInfo) (*consent.State, error) {
-	entries, _, err := l.eventsOfKeys(ctx, keys)
+// stateUnder folds the events under the keys of one person. It is not whole where one
+// of them is damaged.
+func (l *Ledger) stateUnder(ctx context.Context, keys []keystore.KeyInfo) (state *consent.State, whole bool, _ error) {
+	entries, _, err := l.entriesOfKeys(ctx, keys)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var state *consent.State
+	whole = true
 	for _, e := range entries {
+		if e.damage != nil {
+			whole = false
+			continue
+		}
 		if next, err := state.Apply(e.Event, e.Index); err == nil {
 			state = next
 		}
 	}
-	return state, nil
+	return state, whole, nil
 }
 
 // ruleOf returns the rule by which the keys of a compartment with a cohort of

@@ -77,6 +77,7 @@ type subject struct {
 	inflight    []*Submission // queued, in the order of the queue
 	used        uint64
 	partial     bool // a key could not be read, because it is being erased
+	unread      []Unread
 }
 
 // subjects is the cache, divided into stripes. The lock of a stripe is what
@@ -118,9 +119,21 @@ func (s *subjects) stripe(id string) *stripe { return &s.stripes[s.stripeOf(id)]
 
 func (s *subjects) stripeOf(id string) int { return int(maphash.String(s.seed, id) >> 56) }
 
-// get returns the subject, loading it where it is not cached. The caller holds
-// the stripe's lock.
+// subject returns the subject, loading it where it is not cached; there is an error
+// where something of it is damaged. The caller holds the stripe's lock.
 func (l *Ledger) subject(ctx context.Context, st *stripe, id string) (*subject, error) {
+	s, err := l.readableSubject(ctx, st, id)
+	if err == nil && len(s.unread) > 0 {
+		if len(s.inflight) == 0 {
+			delete(st.byID, id) // it is looked at again each time: it may have come back
+		}
+		return nil, s.unread[0].Why
+	}
+	return s, err
+}
+
+// readableSubject is subject, but for what cannot be read of it.
+func (l *Ledger) readableSubject(ctx context.Context, st *stripe, id string) (*subject, error) {
 	st.tick++
 	if s, ok := st.byID[id]; ok {
 		s.used = st.tick
@@ -249,11 +262,11 @@ func (l *Ledger) loadSubject(ctx context.Context, id string) (*subject, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking up the keys of a subject: %w", err)
 	}
-	entries, whole, err := l.eventsOfKeys(ctx, keys)
+	entries, whole, err := l.entriesOfKeys(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	s.partial = !whole
+	s.partial, s.unread = !whole, unreadOf(entries)
 	for _, e := range entries {
 		k := chainKey{e.Compartment, e.Cohort}
 		at := s.chains.find(k)
@@ -263,7 +276,12 @@ func (l *Ledger) loadSubject(ctx context.Context, id string) (*subject, error) {
 		}
 		c := &s.chains[at].chain
 		c.seq++
-		c.head = merkle.LeafHash(e.leaf)
+		if c.head = merkle.LeafHash(e.leaf); e.leaf == nil {
+			c.head = merkle.Hash{}
+		}
+		if e.damage != nil {
+			continue
+		}
 		next, err := s.committed.Apply(e.Event, e.Index)
 		if err != nil {
 			// Sealed events were valid when they were recorded; a later version of
@@ -273,8 +291,10 @@ func (l *Ledger) loadSubject(ctx context.Context, id string) (*subject, error) {
 		s.committed = next
 	}
 	s.speculative = s.committed
-	l.keepDays(s, s.committed)
-	l.keepMarks(keys, s.committed)
+	if len(s.unread) == 0 { // otherwise what is written may know more
+		l.keepDays(s, s.committed)
+		l.keepMarks(keys, s.committed)
+	}
 	return s, nil
 }
 
@@ -287,8 +307,9 @@ type Entry struct {
 	Expiry      uint16 // day on which its key may be destroyed, 0 where none is set yet
 	Public      bool
 
-	leaf []byte
-	ref  keystore.Ref
+	leaf   []byte
+	ref    keystore.Ref
+	damage error // why the event cannot be read, see entriesOfKeys
 }
 
 // eventsOf opens every event under the keys of a tree subject, in the order of
@@ -304,7 +325,16 @@ func (l *Ledger) eventsOf(ctx context.Context, s keystore.Subject) ([]Entry, err
 
 // eventsOfKeys is eventsOf for keys that are known. It is not whole where a key
 // could not be read because it is being erased.
-func (l *Ledger) eventsOfKeys(ctx context.Context, keys []keystore.KeyInfo) (out []Entry, whole bool, _ error) {
+func (l *Ledger) eventsOfKeys(ctx context.Context, keys []keystore.KeyInfo) (out []Entry, whole bool, err error) {
+	out, whole, err = l.entriesOfKeys(ctx, keys)
+	if unread := unreadOf(out); err == nil && len(unread) > 0 {
+		return nil, false, unread[0].Why
+	}
+	return out, whole, err
+}
+
+// entriesOfKeys is eventsOfKeys, and says of an entry that cannot be read why.
+func (l *Ledger) entriesOfKeys(ctx context.Context, keys []keystore.KeyInfo) (out []Entry, whole bool, _ error) {
 	if len(keys) == 0 {
 		return nil, true, nil
 	}
@@ -340,11 +370,16 @@ func (l *Ledger) leaseLiving(ctx context.Context, ref keystore.Ref) (*keystore.L
 	return lease, err
 }
 
+// eventsUnder appends what a key lists. An entry that cannot be read has no event, and
+// its leaf only where that can be read.
 func (l *Ledger) eventsUnder(ctx context.Context, v *view, lease *keystore.Lease, k keystore.KeyInfo, out []Entry) ([]Entry, error) {
 	err := eachListed(ctx, v, lease, func(_, index uint64) error {
 		e, err := l.open(ctx, v, lease, index)
 		if err != nil {
-			return fmt.Errorf("entry %d: %w", index, err)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			e.Index, e.damage = index, fmt.Errorf("entry %d: %w", index, err)
 		}
 		e.Compartment, e.Cohort, e.Expiry, e.ref = k.Compartment, k.Cohort, k.Expiry, k.Ref
 		out = append(out, e)
@@ -365,15 +400,15 @@ func (l *Ledger) open(ctx context.Context, v *view, lease *keystore.Lease, index
 	}
 	env, err := l.envelope(ctx, v, index, leaf)
 	if err != nil {
-		return Entry{}, err
+		return Entry{leaf: leaf}, err
 	}
 	text, err := envelope.Open(lease, env)
 	if err != nil {
-		return Entry{}, err
+		return Entry{leaf: leaf}, err
 	}
 	ev, err := event.Parse(text)
 	if err != nil {
-		return Entry{}, fmt.Errorf("sealed event is malformed: %w", err)
+		return Entry{leaf: leaf}, fmt.Errorf("sealed event is malformed: %w", err)
 	}
 	return Entry{Index: index, Event: ev, leaf: leaf}, nil
 }

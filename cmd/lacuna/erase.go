@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -24,6 +25,7 @@ func eraseCommand() *cli.Command {
 		Name:  "erase",
 		Usage: "erase a person: destroy the keys of everything that has no reason to stay",
 		Description: "Shows what would be erased and what stays, asks for the subject id, and then destroys the keys. There is no way back.\n" +
+			"What of the person is damaged goes, too, and is named: who received it can then not be told.\n" +
 			"Exit 12 where nothing is known about the person, 15 where everything has a reason to stay, where a hold stands against it, and where the\n" +
 			"ledger's policy asks for approval or for time to think: then the request is written down, see erase list, approve, erase run.",
 		Subcommands: []*cli.Command{eraseListCommand(), eraseRunCommand(), eraseCancelCommand()},
@@ -242,6 +244,7 @@ type erased struct {
 	DryRun       bool                 `json:"dry_run,omitempty"`
 	Lines        []jsonv1.PlanLine    `json:"compartments"`
 	Recipients   []jsonv1.Recipient   `json:"to_be_told"`
+	Unread       []jsonv1.Unread      `json:"unread,omitempty"`
 	Milliseconds float64              `json:"milliseconds,omitempty"`
 	Certificate  *erasure.Certificate `json:"certificate,omitempty"`
 	Sweep        *uint64              `json:"sweep,omitempty"` // record of the sweep that followed
@@ -269,6 +272,9 @@ func printPlan(c *cli.Context, p *ledger.Plan, cert *erasure.Certificate, took t
 		}
 		for _, r := range p.Recipients {
 			j.Recipients = append(j.Recipients, jsonv1.Recipient{Recipient: r.ID, Ref: r.Ref})
+		}
+		for _, u := range p.Unread {
+			j.Unread = append(j.Unread, jsonv1.Unread{Index: u.Index, Compartment: u.Compartment, Cohort: u.Cohort, Why: u.Why.Error()})
 		}
 		return printJSON(w, j)
 	}
@@ -318,6 +324,9 @@ func printPlanText(w io.Writer, p *ledger.Plan, done bool) {
 			ref = " (" + r.Ref + ")"
 		}
 		fmt.Fprintf(w, "%-18s %s%s: not yet told\n", "to be told", r.ID, ref)
+	}
+	for _, u := range p.Unread {
+		fmt.Fprintf(w, "%-18s %v (%s): who received it is not known\n", "damaged", u.Why, strings.TrimSpace(u.Compartment+" "+u.Cohort))
 	}
 }
 

@@ -76,6 +76,14 @@ type PlanLine struct {
 	Review      string `json:"review,omitempty"` // YYYY-MM-DD, of the hold
 }
 
+// Unread is a damaged entry of somebody who is erased. Who received something may stand in it alone.
+type Unread struct {
+	Index       uint64 `json:"index"`
+	Compartment string `json:"compartment"`
+	Cohort      string `json:"cohort,omitempty"`
+	Why         string `json:"why"`
+}
+
 // Recipient must be told about an erasure.
 type Recipient struct {
 	Recipient string `json:"recipient"`

@@ -1,0 +1,168 @@
+package ledger_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lacunalog/lacuna/erasure"
+	"github.com/lacunalog/lacuna/ledger"
+	"github.com/lacunalog/lacuna/ledger/consent"
+)
+
+// TestEraseDamaged damages one event of somebody. What needs all of their events says so, and an erasure takes
+// everything all the same, and names what could not be read.
+func TestEraseDamaged(t *testing.T) {
+	const (
+		given     = `{"type":"consent.given","subject":"p","form":"web-partner","contact":"mailto:p@shop.example"}`
+		mailed    = `{"type":"communication.sent","subject":"p","purpose":"partner-mail","channel":"email"}`
+		disclosed = `{"type":"data.disclosed","subject":"p","purpose":"partner-mail","recipient":"mailer","attributes":["Name"],"recipient_ref":"m-1"}`
+	)
+	flip := func(t *testing.T, l *ledger.Ledger, _, envelope string) {
+		v := rowsOf(t, l, 'e')[envelope]
+		v[len(v)-1] ^= 1
+		overwrite(t, l, envelope, v)
+	}
+	missing := func(t *testing.T, l *ledger.Ledger, _, envelope string) { remove(t, l, envelope) }
+	beyond := func(t *testing.T, l *ledger.Ledger, list, _ string) {
+		v := rowsOf(t, l, 's')[list]
+		v[0] ^= 0x80
+		overwrite(t, l, list, v)
+	}
+	for _, test := range []struct {
+		name    string
+		victim  string // that is damaged
+		damage  func(t *testing.T, l *ledger.Ledger, list, envelope string)
+		waits   bool
+		told    bool // the recipient is known all the same
+		answers bool // afterwards an answer can be had: no
+		unknown bool // where the damaged entry is
+	}{
+		{"one bit of what is erased", mailed, flip, false, true, true, false},
+		{"what is erased is missing", mailed, missing, false, true, true, false},
+		{"and was asked for before", mailed, missing, true, true, true, false},
+		{"who received something", disclosed, flip, false, false, true, false},
+		{"the list of what is erased leads nowhere", disclosed, beyond, false, false, true, true},
+		{"what is kept", given, flip, false, true, false, false},
+		{"the list of what is kept leads nowhere", given, beyond, false, true, false, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			l := w.open()
+			declare(t, l)
+			var list, envelope string
+			var index uint64
+			for _, text := range []string{given, mailed, disclosed} {
+				envelopes := madeBy(t, l, 'e', func() {
+					lists := madeBy(t, l, 's', func() {
+						if at := must(t, l, text)[0].Index; text == test.victim {
+							index = at
+						}
+					})
+					if text == test.victim {
+						list = lists[0]
+					}
+				})
+				if text == test.victim {
+					envelope = envelopes[0]
+				}
+			}
+			if test.waits {
+				l = w.policy(l, ledger.ErasePolicy{CoolingOff: "P3D"})
+			}
+			test.damage(t, l, list, envelope)
+			w.close(l)
+			l = w.open()
+			if _, err := l.Timeline(t.Context(), "p"); err == nil {
+				t.Fatal("nothing is damaged")
+			}
+			if a, err := l.May(t.Context(), "p", question("partner-mail", "email")); err == nil {
+				t.Fatalf("what is not known answers %+v", a)
+			}
+			p, cert, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"})
+			if test.waits {
+				w.clock.move(4 * 24 * time.Hour)
+				cert, err = l.StartErasure(t.Context(), waitingID(t, err), nil)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(p.Unread) != 1 || p.Unread[0].Why == nil || !test.unknown && p.Unread[0].Index != index {
+				t.Errorf("of entry %d the plan says %+v", index, p.Unread)
+			}
+			if told := slices.Contains(cert.Terms.Recipients, "mailer"); told != test.told {
+				t.Errorf("to be told: %v", cert.Terms.Recipients)
+			}
+			if p.Erases() != 2 || len(cert.Terms.Erased) != 1 || cert.Terms.Erased[0].Compartment != "partner" {
+				t.Errorf("%d events, %+v", p.Erases(), cert.Terms.Erased)
+			}
+			a, err := l.May(t.Context(), "p", question("partner-mail", "email"))
+			if (err == nil) != test.answers || a.Decision == consent.Allow {
+				t.Errorf("afterwards: %+v, %v", a, err)
+			}
+			// Everything goes, too, where nothing of it can be read.
+			if test.waits {
+				return
+			}
+			if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p", Everything: true}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.Timeline(t.Context(), "p"); !isNotFound(err) {
+				t.Errorf("after everything was erased: %v", err)
+			}
+		})
+	}
+}
+
+// TestEraseDamagedHeld: a hold stands although its event is damaged, because the keys say so. One whose release is
+// damaged does not: nobody could release it again.
+func TestEraseDamagedHeld(t *testing.T) {
+	for _, released := range []bool{false, true} {
+		w := newWorld(t)
+		l := w.open()
+		declare(t, l)
+		must(t, l, chatted)
+		damaged := madeBy(t, l, 'e', func() { must(t, l, held, "h-1", "*") })
+		if released {
+			damaged = madeBy(t, l, 'e', func() { must(t, l, release, "h-1") })
+		}
+		remove(t, l, damaged[0])
+		w.close(l)
+		l = w.open()
+		_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"})
+		if held := errors.Is(err, erasure.ErrHeld); held == released || released && err != nil {
+			t.Errorf("released %v: %v", released, err)
+		}
+	}
+}
+
+// TestRetentionDamaged: what is damaged of one person does not keep the keys of others, nor theirs.
+func TestRetentionDamaged(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	var damaged []string
+	for _, who := range []string{"p", "q"} {
+		damaged = madeBy(t, l, 'e', func() {
+			must(t, l, `{"type":"consent.given","subject":%q,"form":"web-partner","contact":"mailto:p@shop.example"}`, who)
+		})
+		must(t, l, `{"type":"communication.sent","subject":%q,"purpose":"partner-mail","channel":"email"}`, who)
+		must(t, l, `{"type":"consent.withdrawn","subject":%q,"purpose":"*"}`, who)
+	}
+	remove(t, l, damaged[0])
+	w.close(l)
+	l = w.open()
+	lines, _, err := l.RunRetention(t.Context(), time.Date(2035, 1, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := 0
+	for _, line := range lines {
+		keys += line.Keys
+	}
+	if keys != 4 {
+		t.Errorf("of four keys whose last day has passed %d were destroyed: %+v", keys, lines)
+	}
+}
