@@ -97,7 +97,7 @@ func (a *appender) file(name string) error {
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return err
+			return usage(err)
 		}
 		defer f.Close()
 		if info, err := f.Stat(); err == nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/erasure"
 	paper "github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/ledger"
@@ -39,13 +40,13 @@ func approve(c *cli.Context) error {
 	if c.String("ledger") == "" || c.String("key") == "" {
 		return &usageError{err: errors.New("--ledger and --key are needed to approve"), hint: "lacuna approve --help"}
 	}
-	text, err := os.ReadFile(c.String("key"))
+	text, err := readAtMost(c.String("key"), 1<<16)
 	if err != nil {
 		return err
 	}
 	signer, err := merkle.NewSigner(strings.TrimSpace(string(text)))
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.String("key"), err)
+		return usage(fmt.Errorf("%s: %w", c.String("key"), err))
 	}
 	return withLedger(c, func(l *ledger.Ledger) error {
 		for _, w := range l.WaitingErasures() {
@@ -86,6 +87,7 @@ func approveKeyCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "name", Usage: "name of the key, say dpo.example.com; it stands in no certificate", Required: true},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "file for the secret key", Required: true},
+			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 		},
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
@@ -102,6 +104,9 @@ func approveKeyCommand() *cli.Command {
 			_, err = f.WriteString(skey + "\n")
 			if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 				return err
+			}
+			if c.Bool("json") {
+				return printJSON(c.App.Writer, jsonv1.Approver{Key: vkey, File: c.String("output")})
 			}
 			_, err = fmt.Fprintln(c.App.Writer, vkey)
 			return err

@@ -111,10 +111,11 @@ type notVerified struct{ err error }
 func (e *notVerified) Error() string { return e.err.Error() }
 func (e *notVerified) Unwrap() error { return e.err }
 
+// readAtMost reads a file that was named on the command line.
 func readAtMost(name string, limit int64) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, usage(err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))

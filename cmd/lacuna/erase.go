@@ -239,23 +239,16 @@ func trimNewline(s string) string {
 	return s
 }
 
-// erased is what `lacuna erase --json` prints.
-type erased struct {
-	DryRun       bool                 `json:"dry_run,omitempty"`
-	Lines        []jsonv1.PlanLine    `json:"compartments"`
-	Recipients   []jsonv1.Recipient   `json:"to_be_told"`
-	Unread       []jsonv1.Unread      `json:"unread,omitempty"`
-	Milliseconds float64              `json:"milliseconds,omitempty"`
-	Certificate  *erasure.Certificate `json:"certificate,omitempty"`
-	Sweep        *uint64              `json:"sweep,omitempty"` // record of the sweep that followed
-}
-
 func printPlan(c *cli.Context, p *ledger.Plan, cert *erasure.Certificate, took time.Duration, swept *ledger.SweepResult) error {
 	w := c.App.Writer
 	if c.Bool("json") {
-		j := erased{DryRun: cert == nil, Recipients: []jsonv1.Recipient{}, Milliseconds: float64(took.Microseconds()) / 1000}
+		j := jsonv1.Erased{DryRun: cert == nil, Lines: []jsonv1.PlanLine{}, Recipients: []jsonv1.Recipient{}, Milliseconds: float64(took.Microseconds()) / 1000}
 		if cert != nil {
-			j.Certificate = cert.Officer()
+			text, err := cert.Officer().Marshal()
+			if err != nil {
+				return err
+			}
+			j.Certificate = text
 		}
 		if swept != nil {
 			j.Sweep = &swept.Index

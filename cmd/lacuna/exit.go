@@ -122,10 +122,7 @@ func classify(err error) (code int, hint string) {
 	}
 	switch {
 	case errors.As(err, &u):
-		if u.hint != "" {
-			return exitUsage, u.hint
-		}
-		return exitUsage, "lacuna COMMAND --help says what the command takes"
+		return exitUsage, u.hint
 	case errors.As(err, &config):
 		return exitUsage, ""
 	case errors.As(err, &refused):

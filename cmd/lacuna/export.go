@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/ledger"
 	"github.com/lacunalog/lacuna/merkle/log"
 )
@@ -24,6 +25,9 @@ func exportCommand() *cli.Command {
 				if err := noArguments(c); err != nil {
 					return err
 				}
+				if err := forPublic(c.String("output")); err != nil {
+					return err
+				}
 				return withLedger(c, func(l *ledger.Ledger) error {
 					step, end := progress(c.App.ErrWriter, "exporting")
 					err := l.Log().Export(c.Context, c.String("output"), step)
@@ -36,7 +40,7 @@ func exportCommand() *cli.Command {
 					}
 					head, _ := l.Log().Published() // there is one, it was exported
 					if c.Bool("json") {
-						return printJSON(c.App.Writer, map[string]any{"folder": c.String("output"), "origin": head.Origin, "size": head.Size, "root": head.Root.String()})
+						return printJSON(c.App.Writer, jsonv1.Exported{Folder: c.String("output"), Origin: head.Origin, Size: head.Size, Root: head.Root.String()})
 					}
 					fmt.Fprintf(c.App.Writer, "%s: %d entries, root %s\n", c.String("output"), head.Size, head.Root)
 					return nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/ledger"
 )
 
@@ -37,8 +38,8 @@ func fsckCommand() *cli.Command {
 func printFsck(c *cli.Context, r *ledger.FsckReport) error {
 	w := c.App.Writer
 	if c.Bool("json") {
-		if err := printJSON(w, map[string]any{"size": r.Size, "root": r.Root.String(), "public": r.Public, "opened": r.Opened, "erased": r.Erased, "lost": r.Lost,
-			"keys": r.Keys, "missing_pages": append([]string{}, r.Missing...), "problems": append([]string{}, r.Problems...)}); err != nil {
+		if err := printJSON(w, jsonv1.Checked{Size: r.Size, Root: r.Root.String(), Public: r.Public, Opened: r.Opened, Erased: r.Erased, Lost: r.Lost,
+			Keys: r.Keys, Missing: append([]string{}, r.Missing...), Problems: append([]string{}, r.Problems...)}); err != nil {
 			return err
 		}
 	} else {

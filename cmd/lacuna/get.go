@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/ledger"
 )
 
@@ -39,17 +39,8 @@ func getCommand() *cli.Command {
 	}
 }
 
-// entryOut is an entry with where it stands; the event is printed as it is sealed.
-type entryOut struct {
-	Index       uint64          `json:"index"`
-	Compartment string          `json:"compartment,omitempty"`
-	Cohort      string          `json:"cohort,omitempty"`
-	Public      bool            `json:"public,omitempty"`
-	Event       json.RawMessage `json:"event"`
-}
-
-func entryJSON(e ledger.Entry) entryOut {
-	return entryOut{Index: e.Index, Compartment: e.Compartment, Cohort: e.Cohort.String(), Public: e.Public, Event: e.Event.Canonical()}
+func entryJSON(e ledger.Entry) jsonv1.Entry {
+	return jsonv1.Entry{Index: e.Index, Compartment: e.Compartment, Cohort: e.Cohort.String(), Public: e.Public, Event: e.Event.Canonical()}
 }
 
 func subjectCommand() *cli.Command {

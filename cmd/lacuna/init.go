@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/ledger"
 )
 
@@ -65,14 +66,16 @@ func initCommand() *cli.Command {
 				fmt.Fprintln(w, "lacuna: THERE IS NO SECOND PLACE FOR KEY PAGES. AFTER AN ERASURE NO OLDER BACKUP OPENS ANYBODY.")
 				fmt.Fprintln(w, "hint: lacuna pages --ledger "+dir+" FOLDER-ON-ANOTHER-DISK")
 			}
-			vkey := filepath.Join(dir, "log.vkey")
-			if c.Bool("json") {
-				return printJSON(c.App.Writer, map[string]any{"ledger": dir, "origin": c.String("origin"), "root": roots, "key": vkey})
-			}
+			out := jsonv1.Created{Ledger: dir, Origin: c.String("origin"), Root: roots, Key: filepath.Join(dir, "log.vkey")}
+			give := out.Key
 			if policy != nil {
-				vkey += " and " + filepath.Join(dir, "log.policy")
+				out.Policy = filepath.Join(dir, "log.policy")
+				give += " and " + out.Policy
 			}
-			fmt.Fprintf(c.App.Writer, "created %s; give %s to whoever verifies\n", dir, vkey)
+			if c.Bool("json") {
+				return printJSON(c.App.Writer, out)
+			}
+			fmt.Fprintf(c.App.Writer, "created %s; give %s to whoever verifies\n", dir, give)
 			return nil
 		},
 	}

@@ -105,6 +105,15 @@ func prepare(cmds []*cli.Command) {
 			}
 			prepare(sub)
 		}
+		if act := c.Action; act != nil {
+			c.Action = func(ctx *cli.Context) error {
+				err := act(ctx)
+				if u, ok := errors.AsType[*usageError](err); ok && u.hint == "" {
+					u.hint = ctx.Command.HelpName + " --help"
+				}
+				return err
+			}
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +36,9 @@ func mirrorCommand() *cli.Command {
 			if sameFolder(c.String("url"), dir) {
 				return &usageError{err: errors.New("a folder cannot mirror itself"), hint: "lacuna audit --url " + dir + " checks what is there"}
 			}
+			if err := forPublic(dir); err != nil {
+				return err
+			}
 			m, err := audit.OpenMirror(dir, src, l)
 			if err != nil {
 				return err
@@ -53,6 +57,32 @@ func mirrorCommand() *cli.Command {
 			return errors.Join(err, m.Close())
 		},
 	}
+}
+
+// forPublic refuses a folder to write a log into for everybody to read if it has files
+// that are none of a log's: whatever lies there would be served with it, a ledger's signing
+// key, say. What is beside a log that is there already was put there by who serves it.
+func forPublic(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return usage(err)
+	}
+	other := ""
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case name == "checkpoint" || name == "tile":
+			return nil
+		case !strings.HasPrefix(name, ".") && name != "lost+found":
+			other = name
+		}
+	}
+	if other == "" {
+		return nil
+	}
+	return &usageError{err: fmt.Errorf("%s holds %s, which would be served together with the log", dir, other), hint: "name an empty folder, or one that does not exist yet"}
 }
 
 // sameFolder reports whether a source is the folder dir. Every file of it would be

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/ledger"
 )
 
@@ -44,7 +45,7 @@ func proveCommand() *cli.Command {
 				}
 				if name := c.String("before"); name != "" {
 					if p.Before == nil {
-						return errors.New("--before: no head was published before this entry")
+						return withHint(&ledger.NotFoundError{What: "--before: no countersigned head was published before this entry; its proof is written"}, "lacuna publish, or lacuna serve, publishes heads; docs/howto/get-witnessed.md")
 					}
 					if err := writeNew(name, p.Before, 0o644); err != nil {
 						return err
@@ -64,12 +65,30 @@ func proveCommand() *cli.Command {
 					if err != nil {
 						return err
 					}
-					return writeProof(c, name, a.File)
+					if err := writeProof(c, name, a.File); err != nil {
+						return err
+					}
 				}
-				return nil
+				return printProved(c, p)
 			})
 		},
 	}
+}
+
+// printProved says as JSON what was written; in words all that needs saying was said.
+func printProved(c *cli.Context, p *ledger.Proof) error {
+	name := c.String("output")
+	if !c.Bool("json") || name == "" || name == "-" {
+		return nil
+	}
+	out := jsonv1.Proved{Index: c.Uint64("index"), File: name, Before: c.String("before")}
+	if p.Asserted {
+		out.Assertion = &p.Assertion
+	}
+	if p.Unwitnessed != nil {
+		out.Unwitnessed = p.Unwitnessed.Error()
+	}
+	return printJSON(c.App.Writer, out)
 }
 
 // writeProof writes a proof file; it never overwrites anything else.

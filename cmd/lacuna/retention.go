@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/erasure"
 	"github.com/lacunalog/lacuna/ledger"
 )
@@ -125,38 +126,35 @@ func runRetention(c *cli.Context, l *ledger.Ledger, at time.Time) error {
 	if root != before.Root {
 		return &ledger.VerifyError{Problems: []string{fmt.Sprintf("the first %d entries had root %s, now they have %s", before.Size, before.Root, root)}}
 	}
-	keys := 0
-	type line struct {
-		Compartment string `json:"compartment"`
-		Cohort      string `json:"cohort,omitempty"`
-		Expired     string `json:"expired"`
-		Keys        int    `json:"keys"`
-	}
-	out, kept := []line{}, []line{}
-	for _, r := range lines {
-		keys += r.Keys
-		out = append(out, line{r.Compartment, r.Cohort, r.Expired.Format(time.DateOnly), r.Keys})
-	}
+	out := jsonv1.Retained{DryRun: c.Bool("dry-run"), Destroyed: expirations(lines), Entries: before.Size, Root: before.Root.String()}
 	stays, err := l.RetentionStays(c.Context, at)
 	if err != nil {
 		return err
 	}
-	for _, r := range stays {
-		kept = append(kept, line{r.Compartment, r.Cohort, r.Expired.Format(time.DateOnly), r.Keys})
-	}
+	out.Kept = expirations(stays)
 	if c.Bool("json") {
-		return printJSON(c.App.Writer, map[string]any{"dry_run": c.Bool("dry-run"), "destroyed": out, "kept": kept, "entries": before.Size, "root": before.Root.String()})
+		return printJSON(c.App.Writer, out)
 	}
 	verb := "destroyed"
 	if c.Bool("dry-run") {
 		verb = "to be destroyed"
 	}
-	for _, r := range out {
+	keys := 0
+	for _, r := range out.Destroyed {
+		keys += r.Keys
 		fmt.Fprintf(c.App.Writer, "%s %s: %d %s %s, expired %s\n", r.Compartment, r.Cohort, r.Keys, plural(r.Keys, "key"), verb, r.Expired)
 	}
-	for _, r := range kept {
+	for _, r := range out.Kept {
 		fmt.Fprintf(c.App.Writer, "%s %s: %d %s kept by a hold or a restriction, expired %s\n", r.Compartment, r.Cohort, r.Keys, plural(r.Keys, "key"), r.Expired)
 	}
 	fmt.Fprintf(c.App.Writer, "%d %s %s. What was logged has not changed: %d entries, same root.\n", keys, plural(keys, "key"), verb, before.Size)
 	return nil
+}
+
+func expirations(lines []ledger.RetentionLine) []jsonv1.Expiration {
+	out := []jsonv1.Expiration{}
+	for _, r := range lines {
+		out = append(out, jsonv1.Expiration{Compartment: r.Compartment, Cohort: r.Cohort, Expired: r.Expired.Format(time.DateOnly), Keys: r.Keys})
+	}
+	return out
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/ledger"
 )
 
@@ -13,7 +14,23 @@ func placeFlags(more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "ledger", Usage: "folder of the ledger", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
 		passphraseFile(),
+		&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 	}, more...)
+}
+
+// printPlaces prints where the root and key pages are after a change: say in words, or
+// all of it as JSON.
+func printPlaces(c *cli.Context, out jsonv1.Places, say func(jsonv1.Places) string) error {
+	config, err := ledger.ReadConfig(c.String("ledger"))
+	if err != nil {
+		return err
+	}
+	out.Root, out.Pages = config.Root, config.Pages
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, out)
+	}
+	_, err = fmt.Fprintln(c.App.Writer, say(out))
+	return err
 }
 
 func rootCommand() *cli.Command {
@@ -35,12 +52,7 @@ func rootCommand() *cli.Command {
 				if err := ledger.AddRoot(c.Context, openOptions(c), root); err != nil {
 					return err
 				}
-				config, err := ledger.ReadConfig(c.String("ledger"))
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(c.App.Writer, "the root is in %d places\n", len(config.Root))
-				return nil
+				return printPlaces(c, jsonv1.Places{}, func(p jsonv1.Places) string { return fmt.Sprintf("the root is in %d places", len(p.Root)) })
 			},
 		}, {
 			Name:      "remove",
@@ -61,8 +73,7 @@ func rootCommand() *cli.Command {
 				if !wiped {
 					fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: %s was not wiped: destroy the disk it is on when it turns up\n", root)
 				}
-				fmt.Fprintf(c.App.Writer, "%s is no place of the root any more\n", root)
-				return nil
+				return printPlaces(c, jsonv1.Places{Wiped: &wiped}, func(jsonv1.Places) string { return root + " is no place of the root any more" })
 			},
 		}, {
 			Name:  "passphrase",
@@ -85,12 +96,13 @@ func rootCommand() *cli.Command {
 				if err := ledger.ChangePassphrase(c.Context, openOptions(c), next); err != nil {
 					return err
 				}
-				if next == nil {
-					fmt.Fprintln(c.App.Writer, "the root is not sealed any more")
-				} else {
-					fmt.Fprintln(c.App.Writer, "the root is sealed by the new passphrase")
-				}
-				return nil
+				sealed := next != nil
+				return printPlaces(c, jsonv1.Places{Sealed: &sealed}, func(jsonv1.Places) string {
+					if sealed {
+						return "the root is sealed by the new passphrase"
+					}
+					return "the root is not sealed any more"
+				})
 			},
 		}},
 	}
@@ -111,8 +123,7 @@ func pagesCommand() *cli.Command {
 			if err := ledger.MovePages(c.Context, openOptions(c), pages); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.App.Writer, "key pages are also written to %s\n", pages)
-			return nil
+			return printPlaces(c, jsonv1.Places{}, func(jsonv1.Places) string { return "key pages are also written to " + pages })
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger"
 )
@@ -50,7 +51,7 @@ func serve(c *cli.Context, l *ledger.Ledger) error {
 		return err
 	}
 	if c.Bool("json") {
-		err = printJSON(c.App.Writer, map[string]any{"url": url, "origin": l.Origin()})
+		err = printJSON(c.App.Writer, jsonv1.Served{URL: url, Origin: l.Origin()})
 	} else {
 		_, err = fmt.Fprintln(c.App.Writer, url)
 	}

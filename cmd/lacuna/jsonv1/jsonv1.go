@@ -63,29 +63,3 @@ type Published struct {
 	Root         string        `json:"root"` // base64
 	Cosignatures []Cosignature `json:"cosignatures"`
 }
-
-// PlanLine is one line of what an erasure does.
-type PlanLine struct {
-	Compartment string `json:"compartment"`
-	Cohort      string `json:"cohort,omitempty"`
-	Events      int    `json:"events"`
-	Kept        bool   `json:"kept"`
-	Until       string `json:"until,omitempty"` // YYYY-MM-DD, the last day
-	Why         string `json:"why,omitempty"`
-	Held        bool   `json:"held,omitempty"`   // until a hold is released
-	Review      string `json:"review,omitempty"` // YYYY-MM-DD, of the hold
-}
-
-// Unread is a damaged entry of somebody who is erased. Who received something may stand in it alone.
-type Unread struct {
-	Index       uint64 `json:"index"`
-	Compartment string `json:"compartment"`
-	Cohort      string `json:"cohort,omitempty"`
-	Why         string `json:"why"`
-}
-
-// Recipient must be told about an erasure.
-type Recipient struct {
-	Recipient string `json:"recipient"`
-	Ref       string `json:"ref,omitempty"` // how the recipient knows the person
-}
