@@ -36,7 +36,7 @@ func eraseCommand() *cli.Command {
 			&cli.BoolFlag{Name: "everything", Usage: "also erase what has a reason to stay (consent evidence, invoices)"},
 			&cli.BoolFlag{Name: "suppress", Usage: "the person asks to be left alone for good: keep that, openly, until they lift it"},
 			&cli.StringFlag{Name: "after", Usage: "write the request down, and let it begin on this day, YYYY-MM-DD, with lacuna erase run or serve"},
-			&cli.StringFlag{Name: "certificate", Usage: "write the subject's certificate to this file, and the proof of its epoch record to FILE.tlog-proof; its opening is handed out only now"},
+			&cli.StringFlag{Name: "certificate", Usage: "write the subject's certificate to this file, and the proof of its epoch record to FILE.tlog-proof; where traces are swept at once, the proof of that to FILE.sweep.tlog-proof; its opening is handed out only now"},
 		),
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
@@ -107,7 +107,7 @@ func eraseCommand() *cli.Command {
 					}
 				}
 				took := time.Since(start)
-				return printPlan(c, p, cert, took, sweepAtOnce(c, l))
+				return printPlan(c, p, cert, took, sweepAtOnce(c, l, out.files()...))
 			})
 		},
 	}
@@ -205,6 +205,14 @@ func (c *certificate) put(stderr io.Writer, text []byte) error {
 		err = fmt.Errorf("the data is erased, but its certificate could not be written; it is printed above, and nowhere else: %w", err)
 	}
 	return err
+}
+
+// files are the names of what was written; none where nobody asked for it.
+func (c *certificate) files() []string {
+	if c.f == nil {
+		return nil
+	}
+	return []string{c.f.Name()}
 }
 
 // discard removes the file where nothing was erased.

@@ -146,7 +146,11 @@ func runErasures(c *cli.Context, l *ledger.Ledger) error {
 		}
 	}
 	if len(out.Requests) > 0 {
-		swept := sweepAtOnce(c, l)
+		var certs []string
+		for _, r := range out.Requests {
+			certs = append(certs, r.Certificate)
+		}
+		swept := sweepAtOnce(c, l, certs...)
 		if swept != nil {
 			out.Sweep = &swept.Index
 		}
@@ -210,7 +214,7 @@ func keepErased(ctx context.Context, c *cli.Context, l *ledger.Ledger) {
 		}
 		if cert != nil {
 			fmt.Fprintf(c.App.ErrWriter, "lacuna: request %s is carried out, epoch %d; the subject's copy of the certificate is in %s: give it to whoever asked, and delete it\n", w.ID, cert.Terms.Epoch, folder)
-			sweepAtOnce(c, l)
+			sweepAtOnce(c, l, certificateOf(folder, w.ID))
 		}
 		if err != nil {
 			fmt.Fprintf(c.App.ErrWriter, "lacuna: erasing: %v\n", err)

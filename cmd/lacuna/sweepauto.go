@@ -38,12 +38,18 @@ func backUpBehind(ctx context.Context, c *cli.Context, l *ledger.Ledger) {
 }
 
 // sweepAtOnce sweeps after an erasure where the ledger is small; nil where it does not.
-// What is erased stays so if it fails, and the next sweep takes it along.
-func sweepAtOnce(c *cli.Context, l *ledger.Ledger) *ledger.SweepResult {
+// What is erased stays so if it fails, and the next sweep takes it along. Beside the
+// certificates of the erasure it writes the proof that says so.
+func sweepAtOnce(c *cli.Context, l *ledger.Ledger, certs ...string) *ledger.SweepResult {
 	if !l.SweepsAtOnce() {
 		return nil
 	}
 	r, err := sweepWhatIsDue(c, l)
+	if r != nil && len(certs) > 0 {
+		if err := proveSwept(c, l, certs, true); err != nil {
+			fmt.Fprintf(c.App.ErrWriter, "lacuna: the traces are swept, but not all proofs of that are written: %v; lacuna certificates --swept writes them\n", err)
+		}
+	}
 	if err != nil {
 		fmt.Fprintf(c.App.ErrWriter, "lacuna: the data is erased, but its traces could not be swept now: %v\n", err)
 	}
