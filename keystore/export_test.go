@@ -46,6 +46,12 @@ func (o Options) Capacity(n int) Options {
 	return o
 }
 
+// Batch makes what is queued at once smaller.
+func (o Options) Batch(bytes int) Options {
+	o.batch = bytes
+	return o
+}
+
 // Shape counts the leaf pages and interior pages of a tree, and its levels.
 func (t *Tree) Shape() (leaves, interiors, levels int, err error) {
 	err = t.walkPages(context.Background(), func(p *page, missing *PageMissingError) error {

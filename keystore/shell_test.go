@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/lacunalog/lacuna/keystore"
@@ -265,5 +266,91 @@ func TestLeftIsWiped(t *testing.T) {
 				t.Errorf("%d of %d pages that left have keys", unwiped, left)
 			}
 		})
+	}
+}
+
+// refusing refuses a piece of what is queued, after it has shown those before.
+type refusing struct {
+	*keytest.Rows
+	after int // so many are taken; below 0 all
+}
+
+func (r *refusing) Enqueue(set []keystore.KV, del [][2][]byte) (func(context.Context) error, error) {
+	if r.after == 0 {
+		return nil, errRefused
+	}
+	r.after--
+	wait, err := r.Rows.Enqueue(set, del)
+	r.Commit()
+	return wait, err
+}
+
+// TestPiecesOfDeltas changes many keys by deltas, in pieces of which a later one is refused. What is written next of
+// the same pages is other deltas, fewer, or in part again: none of the old ones is left behind their end, where it
+// would make the page look as if it were lost. And of a page that is split, both halves are there or none.
+func TestPiecesOfDeltas(t *testing.T) {
+	const people = 300
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		p := &plain{t: t, rows: keytest.NewRows(), h: holder.NewMem()}
+		rows := &refusing{Rows: p.rows, after: -1}
+		tree, err := keystore.Create(ctx, rows, []keystore.Holder{p.h}, keystore.Options{}.Capacity(16).Batch(4096))
+		p.ok(err)
+		p.tree = tree
+		var refs []keystore.Ref
+		for i := range people {
+			refs = append(refs, p.add(fmt.Sprint("subject ", i), "contract", 0))
+		}
+		p.ok(tree.Fence(ctx, refs)) // so that every page begins with an image
+		p.ok(tree.Unfence(ctx, refs))
+		// A key that nobody uses goes along with what is written of its page, and is given back.
+		var unused []*keystore.Lease
+		for i := range people / 10 {
+			l, err := tree.Use(ctx, keystore.Subject(fmt.Sprint("unused ", i)), "contract", 0)
+			p.ok(err)
+			unused = append(unused, l)
+		}
+		refused := 0
+		for try := range uint16(4) {
+			if try > 0 {
+				for _, l := range unused {
+					l.Done()
+				}
+				unused = nil
+			}
+			if try == 1 && seed%2 == 1 {
+				tree.EmptyPages()
+			}
+			changes := make([]keystore.Change, 0, people)
+			day := 22000 + try
+			for _, i := range rng.Perm(people)[:people/2] {
+				changes = append(changes, keystore.Change{Ref: refs[i], Expiry: &day})
+			}
+			rows.after = 1 + rng.IntN(5)
+			if err := tree.Update(ctx, changes...); errors.Is(err, errRefused) {
+				refused++
+			} else {
+				p.ok(err)
+			}
+			rows.after = -1
+			opened, err := keystore.Open(ctx, p.rows, []keystore.Holder{p.h}, keystore.Options{}.Capacity(16))
+			p.ok(err)
+			r, err := opened.Fsck(ctx, nil)
+			p.ok(err)
+			if r.Keys < people || len(r.Missing)+len(r.Problems) > 0 {
+				t.Fatalf("seed %d, try %d: %d keys; %v %v", seed, try, r.Keys, r.Missing, r.Problems)
+			}
+		}
+		if refused == 0 {
+			t.Fatal("nothing was refused; then this test cannot tell")
+		}
+		p.ok(tree.Update(ctx, keystore.Change{Ref: refs[0], Expiry: new(uint16)}))
+		p.reopen()
+		for _, r := range refs {
+			l, err := p.tree.LeaseOf(ctx, r)
+			p.ok(err)
+			l.Done()
+		}
+		p.ok(p.tree.Close())
 	}
 }

@@ -1,6 +1,9 @@
 package keystore
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // maxDeltas is after how many deltas a page is written as an image again.
 const maxDeltas = 32
@@ -13,7 +16,6 @@ type undo struct {
 	last    [32]byte
 	pend    []keyID
 	force   bool
-	shell   *shell
 	taken   []keyID // keys that were untaken
 	old     *debris
 }
@@ -32,7 +34,16 @@ func (l *Lease) UntakePending() { l.t.untake() }
 // where a compartment is new, and of what an earlier taking left unwritten. Order is
 // held. A page with changes is always in the cache, and so is every page above it.
 func (t *Tree) take(ids ...keyID) []KV {
-	k := taking{t: t, ids: slices.Clone(ids)}
+	kvs, _ := t.takeUpTo(math.MaxInt, ids)
+	return kvs
+}
+
+// takeUpTo is take, but of no further ids once there are so many bytes; it returns those
+// that are left. What one taking returns is queued in one piece: half of a page that was
+// split must not be durable without the other, and deltas that are written once more,
+// because only some of them were, do not follow on each other.
+func (t *Tree) takeUpTo(most int, ids []keyID) (kvs []KV, left []keyID) {
+	k := taking{t: t, ids: slices.Clone(ids), asked: len(ids), most: most}
 	if t.undone { // what the taking before wanted to remember
 		k.kvs = append(k.kvs, t.noted...)
 	} else {
@@ -47,15 +58,18 @@ func (t *Tree) take(ids ...keyID) []KV {
 		k.round(true)
 		t.mu.Unlock()
 	}
-	return k.kvs
+	return k.kvs, ids[k.asked:]
 }
 
 // A taking collects rows.
 type taking struct {
-	t    *Tree
-	ids  []keyID // whose pages are written; grows by all that their pages had
-	kvs  []KV
-	full bool // some page has to be split, which needs the write lock
+	t     *Tree
+	ids   []keyID // whose pages are written; grows by all that their pages had
+	asked int     // how many of the first of them are
+	most  int
+	kvs   []KV
+	size  int
+	full  bool // some page has to be split, which needs the write lock
 }
 
 func (k *taking) round(exclusive bool) {
@@ -68,8 +82,12 @@ func (k *taking) round(exclusive bool) {
 		k.page(p, exclusive)
 	}
 	k.page(t.cur.sys, exclusive)
-	for _, id := range k.ids {
-		k.page(t.resident(t.cur, t.keys.routeOf(sys, id)), exclusive)
+	for i := 0; i < k.asked; i++ {
+		if i > 0 && k.size >= k.most && !exclusive {
+			k.ids, k.asked = slices.Delete(k.ids, i, k.asked), i
+			break
+		}
+		k.page(t.resident(t.cur, t.keys.routeOf(sys, k.ids[i])), exclusive)
 	}
 	if t.next == nil {
 		return
@@ -90,6 +108,7 @@ func (k *taking) page(p *page, exclusive bool) {
 		k.seal(p)
 	case !exclusive:
 		k.full = true
+		k.size += 2 * (imageOver + maxEntries*entrySize) // about what it is going to be
 	default:
 		parts := k.t.split(p)
 		k.note(parts)
@@ -110,7 +129,7 @@ func (k *taking) seal(p *page) {
 	if !p.dirty() {
 		return
 	}
-	u := undo{p: p, version: p.version, n: p.n, last: p.last, pend: slices.Clone(p.pend), force: p.force, shell: p.shell}
+	u := undo{p: p, version: p.version, n: p.n, last: p.last, pend: slices.Clone(p.pend), force: p.force}
 	if p.force || int(p.n)+len(p.pend) > maxDeltas {
 		kv := p.image(t.id)
 		if p.version > 0 {
@@ -118,10 +137,10 @@ func (k *taking) seal(p *page) {
 		} else if p.epoch > t.cur.epoch {
 			p.birth = kv.Value
 		}
-		k.kvs = append(k.kvs, kv)
+		k.add(kv)
 	} else {
 		for _, id := range p.pend {
-			k.kvs = append(k.kvs, p.delta(t.id, p.find(id)))
+			k.add(p.delta(t.id, p.find(id)))
 		}
 	}
 	if t.inCurrent(p) {
@@ -139,6 +158,11 @@ func (k *taking) seal(p *page) {
 	t.undo = append(t.undo, u)
 }
 
+func (k *taking) add(kv KV) {
+	k.kvs = append(k.kvs, kv)
+	k.size += len(kv.Key) + len(kv.Value)
+}
+
 // inCurrent reports whether a page belongs to the current view, and not only to
 // the one that an epoch prepares.
 func (t *Tree) inCurrent(p *page) bool { return p.epoch <= t.cur.epoch }
@@ -154,13 +178,6 @@ func (t *Tree) untake() {
 func (t *Tree) untakeLocked() {
 	for _, u := range slices.Backward(t.undo) {
 		u.p.mu.Lock()
-		if u.p.dead || u.p.shell != nil && u.p.shell != u.shell {
-			// Of several pieces that were queued this page was in one that was not
-			// refused, and it was driven out since: then the store shows its rows, and
-			// memory has no entries any more with which to write it once more.
-			u.p.mu.Unlock()
-			continue
-		}
 		u.p.version, u.p.n, u.p.last = u.version, u.n, u.last
 		for _, id := range u.pend {
 			u.p.changed(id)

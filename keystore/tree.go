@@ -43,6 +43,8 @@ type Options struct {
 	// capacity is how many entries a leaf page has before it is split, fewer in
 	// tests that want deep trees.
 	capacity int
+	// batch is how many bytes are queued at once, fewer in tests that want pieces.
+	batch int
 }
 
 func (o *Options) defaults() {
@@ -66,6 +68,9 @@ func (o *Options) defaults() {
 	}
 	if o.capacity == 0 {
 		o.capacity = maxEntries
+	}
+	if o.batch == 0 {
+		o.batch = maxBatch
 	}
 	if o.step == nil {
 		o.step = func(string) error { return nil }

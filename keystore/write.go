@@ -73,19 +73,25 @@ func (t *Tree) enqueueChange(ctx context.Context, ids []keyID, image, clearUp bo
 		}
 	}
 	t.opts.Order.Lock()
+	defer t.opts.Order.Unlock()
 	var del [][2][]byte
 	if clearUp {
 		del = t.ripe(ctx)
 	}
-	kvs := t.take(ids...)
-	if len(kvs) > 0 || len(del) > 0 {
-		if wait, err = t.enqueueOrdered(kvs, del); err != nil {
-			t.untake()
+	// One taking after the other, so that what is refused is taken back and what was queued
+	// before stays so.
+	for left := ids; len(left) > 0 || len(del) > 0; del = nil {
+		var kvs []KV
+		kvs, left = t.takeUpTo(t.opts.batch, left)
+		if len(kvs)+len(del) == 0 {
+			continue
 		}
-	}
-	t.opts.Order.Unlock()
-	if err != nil {
-		return nil, err
+		queued, err := t.rows.Enqueue(kvs, del)
+		if err != nil {
+			t.untake()
+			return wait, errors.Join(failed, fmt.Errorf("queueing key pages: %w", err))
+		}
+		wait = queued
 	}
 	return wait, failed
 }
