@@ -190,9 +190,13 @@ func (e *Engine) beginCut(ctx context.Context, w *sweepRow) (Cut, error) {
 			w.EpochsTo = begun.EpochsTo
 		}
 	} else {
-		// Rows of the next generation may be there from before the key pages were restored.
+		// Rows of the next generation may be there from before the key pages were restored, and those of the
+		// sweep that made them: it would be gone on with, and there is nothing left of what it had done.
 		w.Generation = e.tree.Generation() + 1
 		if err := s.Clean(ctx, w.Generation); err != nil {
+			return nil, err
+		}
+		if err := e.forgetSweep(ctx, w.Generation); err != nil {
 			return nil, err
 		}
 		if err := e.advanceSweep(ctx, w, sweepOpened); err != nil {

@@ -139,6 +139,18 @@ func (e *Engine) sweepOf(ctx context.Context, g uint32) (w *sweepRow, err error)
 	return w, nil
 }
 
+// forgetSweep removes the rows of a sweep that has not led to a generation.
+func (e *Engine) forgetSweep(ctx context.Context, g uint32) error {
+	wait, err := e.rows.Enqueue(nil, [][2][]byte{{sweepKey(g, 0), sweepKey(g, 255)}})
+	if err == nil {
+		err = wait(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("removing the state of a sweep that was given up: %w", err)
+	}
+	return nil
+}
+
 // cutOf returns the sweep that fills a generation and has made its cut; nil if there is none.
 func (e *Engine) cutOf(ctx context.Context, g uint32) (*sweepRow, error) {
 	if g == 0 {
