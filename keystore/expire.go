@@ -10,7 +10,7 @@ func (l *Lease) Expire(day uint16) bool {
 	if !l.Pending() {
 		return false
 	}
-	err := l.t.changeOne(context.Background(), l.k.id, false, false, func(e *entry) error {
+	err := l.t.changeOne(context.Background(), l.k.id, false, func(e *entry) error {
 		e.expiry = day
 		return nil
 	})
@@ -23,7 +23,7 @@ func (l *Lease) Mark(held, restricted bool, review uint16) bool {
 	if !l.Pending() {
 		return false
 	}
-	err := l.t.changeOne(context.Background(), l.k.id, false, false, func(e *entry) error {
+	err := l.t.changeOne(context.Background(), l.k.id, false, func(e *entry) error {
 		e.flags = setFlag(setFlag(e.flags, flagHeld, &held), flagRestricted, &restricted)
 		e.review = review
 		return nil

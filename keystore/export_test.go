@@ -140,6 +140,22 @@ func (t *Tree) Resident() (all, pinned int) {
 	return all, pinned
 }
 
+// Held is how many pages are held because somebody is about to come back to them.
+func (t *Tree) Held() (n int) {
+	t.table.each(func(p *page) {
+		if p.held.Load() != 0 {
+			n++
+		}
+	})
+	return n
+}
+
+// DefaultDecoys is how many pages an epoch re-keys beside those of the erased.
+const DefaultDecoys = defaultDecoys
+
+// Spread calls f with every number below n.
+func Spread(n int, f func(i int) error) error { return spread(n, f) }
+
 // LoadedKeys is how many keys are in the cache.
 func (t *Tree) LoadedKeys() int {
 	n := 0

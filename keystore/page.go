@@ -26,12 +26,13 @@ type page struct {
 	heir     *page          // what the running epoch puts in its place
 	heirOf   *page          // in whose place it is to come
 
-	used       atomic.Bool // since the cache last looked
-	pinned     atomic.Bool // may not leave the cache
-	superseded bool        // the running epoch puts another in its place
-	next       *page       // at the same address under another key
-	gone       bool        // left the cache; the table's lock
-	ring       *ring       // where it stands in the cache; the table's lock
+	used       atomic.Bool  // since the cache last looked
+	pinned     atomic.Bool  // may not leave the cache
+	held       atomic.Int32 // nor while somebody is about to come back to it
+	superseded bool         // the running epoch puts another in its place
+	next       *page        // at the same address under another key
+	gone       bool         // left the cache; the table's lock
+	ring       *ring        // where it stands in the cache; the table's lock
 	pos        int
 
 	// The pages in the cache whose parent this is, a list; the table's lock.

@@ -138,7 +138,9 @@ func mark(epoch uint64) KV {
 
 // rekey makes the pages of an epoch that replaces as little as it has to.
 func (e *Epoch) rekey(ctx context.Context) error {
-	if err := e.prefetch(ctx); err != nil {
+	held, err := e.prefetch(ctx)
+	defer letGo(held)
+	if err != nil {
 		return err
 	}
 	if err := e.shape(ctx); err != nil {
@@ -150,33 +152,40 @@ func (e *Epoch) rekey(ctx context.Context) error {
 	return e.write()
 }
 
-// prefetch opens the pages concerned, so that shape does not read under the
-// tree's write lock.
-func (e *Epoch) prefetch(ctx context.Context) error {
+// prefetch opens the pages concerned and holds them, so that shape does not read under
+// the tree's write lock.
+func (e *Epoch) prefetch(ctx context.Context) (held []*page, err error) {
 	t := e.t
 	for range t.opts.Decoys {
 		e.decoys = append(e.decoys, randomRoute())
 	}
+	e.ids = t.byRoute(e.ids)
+	held = make([]*page, len(e.ids)+len(e.decoys))
+	err = spread(len(e.ids), func(i int) (err error) {
+		held[i], err = t.holdLeaf(ctx, func(sys *system) uint64 { return t.keys.routeOf(sys, e.ids[i]) })
+		return err
+	})
+	for i, r := range e.decoys {
+		// A decoy whose page is lost is no decoy.
+		held[len(e.ids)+i], _ = t.holdLeaf(ctx, func(*system) uint64 { return r })
+	}
+	return held, err
+}
+
+// holdLeaf opens the leaf page of a route and holds it, with all its entries.
+func (t *Tree) holdLeaf(ctx context.Context, route func(*system) uint64) (*page, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	sys := t.sys.Load()
 	if sys == nil {
-		return ErrClosed
+		return nil, ErrClosed
 	}
-	for _, id := range e.ids {
-		p, err := t.lockLeaf(ctx, t.cur, sys.routeOf(&id.tag))
-		if err != nil {
-			return err
-		}
-		p.mu.Unlock()
+	p, err := t.lockLeaf(ctx, t.cur, route(sys))
+	if err != nil {
+		return nil, err
 	}
-	for _, r := range e.decoys {
-		// A decoy whose page is lost is no decoy.
-		if p, err := t.lockLeaf(ctx, t.cur, r); err == nil {
-			p.mu.Unlock()
-		}
-	}
-	return nil
+	defer p.mu.Unlock()
+	return p.hold(), nil
 }
 
 func randomRoute() uint64 {
@@ -238,7 +247,7 @@ func (e *Epoch) shape(ctx context.Context) error {
 		}
 		q.entries = make([]entry, 0, sizeClass(len(p.entries))+8)
 		for i := range p.entries {
-			if !doomed[p.entries[i].id()] {
+			if p.entries[i].state != Erasing || !doomed[p.entries[i].id()] {
 				q.entries = append(q.entries, p.entries[i])
 				if t.opts.bugs.marksLost {
 					q.entries[len(q.entries)-1].flags &= flagAlias

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/lacunalog/lacuna/keystore"
@@ -15,12 +16,15 @@ import (
 // scans counts how often pages are read, and can lose what comes behind a page's image.
 type scans struct {
 	*keytest.Rows
+	mu    sync.Mutex
 	n     int
 	short bool
 }
 
 func (s *scans) Scan(ctx context.Context, from, to []byte, f func(k, v []byte) error) error {
+	s.mu.Lock()
 	s.n++
+	s.mu.Unlock()
 	seen := 0
 	return s.Rows.Scan(ctx, from, to, func(k, v []byte) error {
 		if seen++; s.short && seen > 1 {

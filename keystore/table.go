@@ -272,7 +272,7 @@ func (t *Tree) wipeLeft() {
 
 // idle reports whether a page may leave; its lock is then held.
 func (t *table) idle(p *page) bool {
-	if p.used.Swap(false) || p.pinned.Load() || p.kids != nil || !p.mu.TryLock() {
+	if p.used.Swap(false) || p.pinned.Load() || p.held.Load() > 0 || p.kids != nil || !p.mu.TryLock() {
 		return false
 	}
 	if !t.written(p) {

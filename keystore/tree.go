@@ -47,6 +47,8 @@ type Options struct {
 	batch int
 }
 
+const defaultDecoys = 4
+
 func (o *Options) defaults() {
 	if o.Order == nil {
 		o.Order = new(sync.Mutex)
@@ -62,7 +64,7 @@ func (o *Options) defaults() {
 	}
 	switch {
 	case o.Decoys == 0:
-		o.Decoys = 4
+		o.Decoys = defaultDecoys
 	case o.Decoys < 0:
 		o.Decoys = 0
 	}

@@ -1,9 +1,11 @@
 package keystore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // put queues rows and waits until they are durable.
@@ -61,14 +63,20 @@ func (t *Tree) enqueueChange(ctx context.Context, ids []keyID, image, clearUp bo
 	// All or nothing: look at each first. Should one of them vanish between the two
 	// rounds, what was changed before it is still written, so that memory never says
 	// what the rows do not.
-	for _, id := range ids {
-		if err := t.changeOne(ctx, id, image, true, f); err != nil {
-			return nil, err
-		}
+	if len(ids) > spreadLeast {
+		ids = t.byRoute(ids) // those on one page beside each other
+	}
+	held := make([]*page, len(ids))
+	defer letGo(held)
+	if err := spread(len(ids), func(i int) (err error) {
+		held[i], err = t.look(ctx, ids[i], image, f)
+		return err
+	}); err != nil {
+		return nil, err
 	}
 	var failed error
 	for _, id := range ids {
-		if failed = t.changeOne(ctx, id, image, false, f); failed != nil {
+		if failed = t.changeOne(ctx, id, image, f); failed != nil {
 			break
 		}
 	}
@@ -96,8 +104,72 @@ func (t *Tree) enqueueChange(ctx context.Context, ids []keyID, image, clearUp bo
 	return wait, failed
 }
 
-// changeOne changes an entry in memory, or with dry only asks whether it could.
-func (t *Tree) changeOne(ctx context.Context, id keyID, image, dry bool, f func(*entry) error) error {
+// byRoute returns keys in the order in which their pages lie.
+func (t *Tree) byRoute(ids []keyID) []keyID {
+	sys := t.sys.Load()
+	if sys == nil {
+		return ids
+	}
+	type at struct {
+		route uint64
+		id    keyID
+	}
+	all := make([]at, len(ids))
+	for i, id := range ids {
+		all[i] = at{t.keys.routeOf(sys, id), id}
+	}
+	slices.SortFunc(all, func(a, b at) int { return cmp.Compare(a.route, b.route) })
+	sorted := make([]keyID, len(ids))
+	for i := range all {
+		sorted[i] = all[i].id
+	}
+	return sorted
+}
+
+// look asks whether an entry could be changed. Its page stays in the cache until the
+// caller lets it go.
+func (t *Tree) look(ctx context.Context, id keyID, image bool, f func(*entry) error) (held *page, err error) {
+	err = t.atEntry(ctx, id, image, func(p *page, e *entry) error {
+		changed := *e
+		defer changed.dek.Zero()
+		if err := f(&changed); err != nil {
+			return err
+		}
+		held = p.hold()
+		return nil
+	})
+	return held, err
+}
+
+// changeOne changes an entry in memory.
+func (t *Tree) changeOne(ctx context.Context, id keyID, image bool, f func(*entry) error) error {
+	return t.atEntry(ctx, id, image, func(p *page, e *entry) error {
+		changed := *e
+		defer changed.dek.Zero()
+		if err := f(&changed); err != nil || changed == *e {
+			return err
+		}
+		if err := t.alsoNext(ctx, p, id, func(q *page) {
+			q.upsert(&changed)
+			q.changed(id)
+			q.force = q.force || image
+		}); err != nil {
+			return err
+		}
+		*e = changed
+		p.changed(id)
+		p.force = p.force || image
+		t.keys.with(id, func(k *key) {
+			k.state = changed.state
+			k.facts = changed.facts()
+		})
+		return nil
+	})
+}
+
+// atEntry calls f with an entry that may be changed, and its page, which is locked and
+// with image has all its entries.
+func (t *Tree) atEntry(ctx context.Context, id keyID, image bool, f func(*page, *entry) error) error {
 	t.gate.RLock()
 	defer t.gate.RUnlock()
 	t.mu.RLock()
@@ -123,29 +195,7 @@ func (t *Tree) changeOne(ctx context.Context, id keyID, image, dry bool, f func(
 	case t.doomed[id]:
 		return ErrErasing // the next page must not get it back
 	}
-	changed := *e
-	defer changed.dek.Zero()
-	if err := f(&changed); err != nil {
-		return err
-	}
-	if dry || changed == *e {
-		return nil
-	}
-	if err := t.alsoNext(ctx, p, id, func(q *page) {
-		q.upsert(&changed)
-		q.changed(id)
-		q.force = q.force || image
-	}); err != nil {
-		return err
-	}
-	*e = changed
-	p.changed(id)
-	p.force = p.force || image
-	t.keys.with(id, func(k *key) {
-		k.state = changed.state
-		k.facts = changed.facts()
-	})
-	return nil
+	return f(p, e)
 }
 
 // SetExpiry sets the day, counted from 1970-01-01, on which a key's data is due
