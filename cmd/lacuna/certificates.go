@@ -225,6 +225,30 @@ func writeCertificates(c *cli.Context, l *ledger.Ledger, certs []*erasure.Certif
 	return nil
 }
 
+// proveUnclaimed writes the proofs of their epoch records beside the subjects' copies that
+// nobody waited for: opening the ledger has written those of erasures that were
+// interrupted, and nobody could verify them without. Whoever opened it wants something
+// else, which does not fail by that.
+func proveUnclaimed(c *cli.Context, l *ledger.Ledger) {
+	files, err := filepath.Glob(filepath.Join(l.UnclaimedDir(), "*.json"))
+	for _, name := range files {
+		if _, serr := os.Stat(name + besidesCertificate); !errors.Is(serr, os.ErrNotExist) {
+			continue
+		}
+		text, rerr := readAtMost(name, receipt.MaxFile)
+		if rerr != nil {
+			err = errors.Join(err, rerr)
+			continue
+		}
+		if cert, perr := certificates.Parse(text); perr == nil && cert.Terms.Origin == l.Origin() {
+			err = errors.Join(err, proveRecord(c, l, cert, name+besidesCertificate))
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: proofs of certificates that nobody has claimed: %v\n", err)
+	}
+}
+
 // proveRecord writes the proof of the epoch record that a certificate hangs on.
 func proveRecord(c *cli.Context, l *ledger.Ledger, cert *erasure.Certificate, name string) error {
 	p, err := l.Prove(c.Context, cert.Record.Index, ledger.ProveOptions{NoAssertion: true})

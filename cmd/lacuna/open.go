@@ -53,6 +53,7 @@ func withLedger(c *cli.Context, f func(l *ledger.Ledger) error) error {
 	if err != nil {
 		return err
 	}
+	proveUnclaimed(c, l)
 	err = f(l)
 	return errors.Join(err, l.Close())
 }

@@ -23,6 +23,7 @@ func restoreCommand() *cli.Command {
 			&cli.StringFlag{Name: "ledger", Usage: "folder to create", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
 			&cli.StringFlag{Name: "from", Usage: "the backup, instead of the argument"},
 			&cli.StringSliceFlag{Name: "root", Usage: "file of the root holder as it is now", EnvVars: []string{"LACUNA_ROOT"}},
+			passphraseFile(),
 			&cli.StringFlag{Name: "signing-key", Usage: "the log's signing key, log.skey", Required: true},
 			&cli.StringFlag{Name: "mldsa-key", Usage: "the log's second signing key, log.mldsa.skey, if it has one"},
 			&cli.StringFlag{Name: "pages", Usage: "folder that received key pages since the backup"},
