@@ -21,7 +21,7 @@ const MaxAuditOpen = 100
 type AuditOpened struct {
 	Index uint64
 	Proof []byte // .tlog-proof with a field opening; nil where Err is not
-	Err   error  // an *ErasedError where no living key opens the entry
+	Err   error  // an *ErasedError where no living key opens the entry, an *EntryLostError where it was stated as lost
 }
 
 // AuditOpen opens entries whose people nobody knows, for somebody who supervises the controller. That it was
@@ -62,6 +62,9 @@ func (l *Ledger) AuditOpen(ctx context.Context, entries []uint64, reason string,
 		o := AuditOpened{Index: i}
 		if o.Proof, o.Err = l.openFor(ctx, v, i, keys, reveal); ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if o.Err != nil {
+			o.Err = l.whyClosed(ctx, v, i, o.Err)
 		}
 		out = append(out, o)
 	}

@@ -17,6 +17,17 @@ func (e *ErasedError) Error() string {
 	return fmt.Sprintf("entry %d: erased, no key opens it any more", e.Index)
 }
 
+// EntryLostError says that an entry was publicly stated as lost: no key opens it, and no
+// erasure accounts for that. [Ledger.LostOpening] shows it to others.
+type EntryLostError struct {
+	Index     uint64
+	Statement uint64 // the entry that states it
+}
+
+func (e *EntryLostError) Error() string {
+	return fmt.Sprintf("entry %d: lost, as entry %d states in public", e.Index, e.Statement)
+}
+
 // NotFoundError says that there is no such entry or subject. It never repeats
 // the identifier it was asked for.
 type NotFoundError struct{ What string }

@@ -283,6 +283,27 @@ func statedIn(all []*loss, index uint64) *loss {
 	return nil
 }
 
+// whyClosed says why an entry does not open: because it was stated as lost, if it was. One that an erasure accounts
+// for is erased, whatever was stated before.
+func (l *Ledger) whyClosed(ctx context.Context, v *view, index uint64, closed error) error {
+	var none *NotFoundError
+	if ctx.Err() != nil || errors.As(closed, &none) {
+		return closed
+	}
+	all, err := l.losses(ctx)
+	x := statedIn(all, index)
+	if err != nil || x == nil {
+		return closed
+	}
+	switch gone, err := l.gone(ctx, v); {
+	case err != nil:
+		return closed
+	case gone.get(index):
+		return &ErasedError{Index: index}
+	}
+	return &EntryLostError{Index: index, Statement: x.index}
+}
+
 // LostOpening shows that an entry was publicly stated as lost, offline and for ever. There is a *NotFoundError where
 // it was not.
 func (l *Ledger) LostOpening(ctx context.Context, index uint64) (*certificate.LostOpening, error) {

@@ -184,6 +184,12 @@ func TestStateLoss(t *testing.T) {
 	if verdictOf(r, empty) != receipt.Erased || verdictOf(r, unlisted) != receipt.Lost {
 		t.Errorf("erased since: %q, and lost: %q", verdictOf(r, empty), verdictOf(r, unlisted))
 	}
+	if _, err := l.Get(t.Context(), empty); !isErased(err) {
+		t.Errorf("what was stated as lost, and erased since: %v", err)
+	}
+	if _, err := l.Prove(t.Context(), unlisted, ledger.ProveOptions{}); !as[*ledger.EntryLostError](err) {
+		t.Errorf("what was stated as lost, and is: %v", err)
+	}
 	for _, f := range receipt.CheckErasures([]*receipt.Report{r, lostReport(t, l, trust, empty)}) {
 		if f.Mark == receipt.Failed {
 			t.Error(f)
@@ -275,6 +281,10 @@ func TestLostPage(t *testing.T) {
 			}
 			if v := verdictOf(r, index); v != want {
 				t.Errorf("entry %d is %q, want %q", index, v, want)
+			}
+			_, err := l.Get(t.Context(), index)
+			if lost, ok := errors.AsType[*ledger.EntryLostError](err); gone[index] != ok || ok && lost.Statement != x.Index {
+				t.Errorf("entry %d: %v", index, err)
 			}
 		}
 		if n != x.Entries {

@@ -64,6 +64,7 @@ func (l *Ledger) Prove(ctx context.Context, index uint64, o ProveOptions) (*Proo
 		e, lease, err = l.find(ctx, snap, index)
 	}
 	if err != nil {
+		err = l.whyClosed(ctx, snap, index, err)
 		snap.Close()
 		return nil, err
 	}

@@ -12,7 +12,8 @@ import (
 )
 
 // Get opens entry index. It returns *ErasedError where no living key opens the
-// entry, and *NotFoundError beyond the end of the log.
+// entry, *EntryLostError where it was stated as lost, and *NotFoundError beyond the end
+// of the log.
 //
 // There is no stored map from entries to keys: such a map would link a person's
 // records for whoever finds it. So Get tries the living keys, which takes about
@@ -27,6 +28,9 @@ func (l *Ledger) Get(ctx context.Context, index uint64) (Entry, error) {
 	e, lease, err := l.find(ctx, snap, index)
 	if lease != nil {
 		lease.Done()
+	}
+	if err != nil {
+		err = l.whyClosed(ctx, snap, index, err)
 	}
 	return e, err
 }

@@ -106,6 +106,7 @@ func classify(err error) (code int, hint string) {
 		u        *usageError
 		refused  *event.Refused
 		erased   *ledger.ErasedError
+		lost     *ledger.EntryLostError
 		missing  *ledger.NotFoundError
 		busy     *ledger.BusyError
 		kept     *ledger.KeptError
@@ -129,6 +130,8 @@ func classify(err error) (code int, hint string) {
 		return exitRefused, ""
 	case errors.As(err, &erased):
 		return exitErased, "the entry itself can still be proven; its content cannot be read by anybody"
+	case errors.As(err, &lost):
+		return exitFailure, fmt.Sprintf("lacuna audit lost %d writes the proof that this was stated", lost.Index)
 	case errors.As(err, &missing):
 		return exitNotFound, ""
 	case errors.As(err, &busy):

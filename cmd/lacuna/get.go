@@ -17,7 +17,7 @@ func getCommand() *cli.Command {
 		Name:        "get",
 		Usage:       "print one entry",
 		ArgsUsage:   "INDEX",
-		Description: "Exit 11 where the entry was erased, 12 where there is no such entry.",
+		Description: "Exit 11 where the entry was erased, 12 where there is no such entry. One that was publicly stated as lost is neither: exit 1.",
 		Flags:       ledgerFlags(),
 		Action: func(c *cli.Context) error {
 			arg, err := argument(c, "index")
