@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/keystore"
@@ -162,7 +163,18 @@ func (e *Engine) request(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	if err := e.write(ctx, []keystore.KV{row, who}, mine, theirs); err != nil {
+	wait, err := e.queueRows([]keystore.KV{row, who}, mine, theirs)
+	if err != nil {
+		return err
+	}
+	var ahead sync.WaitGroup
+	if refs, err := j.refs(); err == nil && !j.deferred() {
+		// The epoch begins when the disk is done. Meanwhile the pages are read that it needs.
+		ahead.Go(func() { e.tree.Ahead(ctx, append(refs, theirs.Ref())) })
+	}
+	err = wait(context.WithoutCancel(ctx))
+	ahead.Wait()
+	if err != nil {
 		return err
 	}
 	return e.reached(Requested, j)

@@ -156,9 +156,7 @@ func (e *Epoch) rekey(ctx context.Context) error {
 // the tree's write lock.
 func (e *Epoch) prefetch(ctx context.Context) (held []*page, err error) {
 	t := e.t
-	for range t.opts.Decoys {
-		e.decoys = append(e.decoys, randomRoute())
-	}
+	e.decoys = t.decoys.take(t.opts.Decoys)
 	e.ids = t.byRoute(e.ids)
 	held = make([]*page, len(e.ids)+len(e.decoys))
 	err = spread(len(e.ids), func(i int) (err error) {

@@ -113,6 +113,7 @@ type Tree struct {
 	undone    bool           // the last taking was taken back
 
 	garbage garbage
+	decoys  decoys
 
 	running  atomic.Bool // an epoch
 	recovery Recovery
