@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/lacunalog/lacuna/merkle"
@@ -292,6 +293,41 @@ func TestInterruptAudit(t *testing.T) {
 		f.at(0, nil)
 		if args[5] != "--every" {
 			runOK(t, "", args...)
+		}
+	}
+}
+
+// A daemon says once that it cannot reach the log, however often it asks, and once
+// that it can again.
+func TestAuditTellsOnce(t *testing.T) {
+	f := newFollowed(t)
+	f.grow(t, 3)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var rounds atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/checkpoint" {
+			f.log.Handler().ServeHTTP(w, r)
+			return
+		}
+		switch n := rounds.Add(1); {
+		case n <= 3:
+			http.Error(w, "away", http.StatusServiceUnavailable)
+			return
+		case n == 6:
+			cancel()
+		}
+		f.log.Handler().ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+	var talk bytes.Buffer
+	code := run(ctx, []string{"lacuna", "audit", "--url", srv.URL, "--key", f.vkey, "--every", "1ms", "--patience", "0s"}, nil, io.Discard, &talk)
+	if code != exitInterrupted {
+		t.Errorf("exit %d, want %d", code, exitInterrupted)
+	}
+	for _, want := range []string{"looking again", "in order again"} {
+		if n := strings.Count(talk.String(), want); n != 1 {
+			t.Errorf("%q is said %d times, want once:\n%s", want, n, talk.Bytes())
 		}
 	}
 }

@@ -104,6 +104,7 @@ func followedLog(c *cli.Context, policy *merkle.Policy) (*audit.Log, error) {
 // has found. Evidence is written beside base, a state or a mirror.
 func follow(c *cli.Context, src audit.Source, l *audit.Log, meter *auditMeter, base string, round func(context.Context) (audit.Report, error)) error {
 	every := c.Duration("every")
+	told := "" // what the last rounds met, which is said once
 	once := func(ctx context.Context) error {
 		r, err := round(ctx)
 		if stopped := ctx.Err(); stopped != nil && err != nil && !verdict(err) {
@@ -113,6 +114,10 @@ func follow(c *cli.Context, src audit.Source, l *audit.Log, meter *auditMeter, b
 			err = keepEvidence(err, base)
 		}
 		meter.round(r, err)
+		if err == nil && told != "" {
+			fmt.Fprintln(c.App.ErrWriter, "lacuna: everything is in order again")
+			told = ""
+		}
 		if perr := printRound(c, src, l, r, err); perr != nil && err == nil {
 			return perr
 		}
@@ -129,7 +134,10 @@ func follow(c *cli.Context, src audit.Source, l *audit.Log, meter *auditMeter, b
 	}
 	w := &audit.Watch{Every: every, TolerateStale: c.Duration("tolerate-stale"), Round: once,
 		Tell: func(err error) {
-			fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: %v; looking again in %v\n", err, every)
+			if text := err.Error(); text != told {
+				fmt.Fprintf(c.App.ErrWriter, "lacuna: warning: %v; looking again every %v\n", err, every)
+				told = text
+			}
 		}}
 	err = w.Run(ctx)
 	stop()
