@@ -19,7 +19,7 @@ import (
 func followFlags(more ...cli.Flag) []cli.Flag {
 	return append(append([]cli.Flag{
 		&cli.StringFlag{Name: "url", Usage: "the log: an http or https address, or a folder with a static copy"},
-		&cli.StringFlag{Name: "key", Usage: "file with the log's public key"},
+		&cli.StringFlag{Name: "key", Usage: "file with the log's public key; without it, the policy names the log"},
 		&cli.StringFlag{Name: "origin", Usage: "origin of the log, where it is not the name of its key"},
 		&cli.StringFlag{Name: "policy", Usage: "file that says whose cosignatures a head must carry, in the form of https://c2sp.org/tlog-policy"},
 	}, more...),
@@ -35,10 +35,11 @@ func followFlags(more ...cli.Flag) []cli.Flag {
 
 // openFollowed opens what the flags name.
 func openFollowed(c *cli.Context) (audit.Source, *audit.Log, *auditMeter, error) {
-	for _, name := range []string{"url", "key"} {
-		if c.String(name) == "" {
-			return nil, nil, nil, &usageError{err: fmt.Errorf("--%s is missing", name), hint: c.Command.HelpName + " --help"}
-		}
+	switch {
+	case c.String("url") == "":
+		return nil, nil, nil, usage(errors.New("--url is missing"))
+	case c.String("key") == "" && c.String("policy") == "":
+		return nil, nil, nil, usage(errors.New("--key is missing, and --policy, which may name the log, too"))
 	}
 	for _, name := range []string{"every", "tolerate-stale", "timeout", "patience"} {
 		if c.Duration(name) < 0 {
@@ -83,6 +84,9 @@ func openFollowed(c *cli.Context) (audit.Source, *audit.Log, *auditMeter, error)
 // two ways has two of them.
 func followedLog(c *cli.Context, policy *merkle.Policy) (*audit.Log, error) {
 	name := c.String("key")
+	if name == "" {
+		return namedLog(policy, c.String("origin"))
+	}
 	b, err := readAtMost(name, 1<<20)
 	if err != nil {
 		return nil, &usageError{err: fmt.Errorf("reading the public key: %w", err), hint: "--key takes a file"}
@@ -98,6 +102,25 @@ func followedLog(c *cli.Context, policy *merkle.Policy) (*audit.Log, error) {
 		return nil, usage(fmt.Errorf("--key %s: %w", name, err))
 	}
 	return l, nil
+}
+
+// namedLog is the log that a policy names: by the first of its keys, one of which is enough
+// there. A policy may name several logs; origin says which one is meant.
+func namedLog(policy *merkle.Policy, origin string) (*audit.Log, error) {
+	var vkey, name string
+	for _, l := range policy.Logs() {
+		switch named := l.Verifier.Name(); {
+		case origin != "" && named != origin:
+		case vkey == "":
+			vkey, name = l.VKey, named
+		case named != name:
+			return nil, usage(errors.New("--policy names several logs: --origin says which one, or --key"))
+		}
+	}
+	if vkey == "" {
+		return nil, usage(errors.New("--policy does not name this log: give its public key with --key"))
+	}
+	return audit.NewLog([]string{vkey}, origin, policy)
 }
 
 // follow runs one round, or with --every one after the other, and prints what each
