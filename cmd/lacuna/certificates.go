@@ -36,7 +36,7 @@ func certificatesCommand() *cli.Command {
 			"the certificates from before it again: lacuna sweep --certificates writes them in time.",
 		Flags: ledgerFlags(
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder to write them to"},
-			&cli.StringSliceFlag{Name: "swept", Usage: "write beside this certificate the proof of the sweep that removed its traces, and nothing else; exit 13 if it is yet to come"},
+			&cli.StringSliceFlag{Name: "swept", Usage: "write beside this certificate the proofs that are missing there, of its epoch record and of the sweep that removed its traces, and nothing else; exit 13 if that is yet to come"},
 			&cli.StringFlag{Name: "lang", Usage: "write letters instead of lines, in this language: de or en"},
 			&cli.BoolFlag{Name: "text", Usage: "write letters; in English unless --lang says otherwise"},
 		),
@@ -144,8 +144,8 @@ func proveFolder(c *cli.Context, l *ledger.Ledger, folder string) error {
 	return proveSwept(c, l, files, true)
 }
 
-// proveSwept writes beside each certificate the proof of the record of the sweep that removed its traces. In a
-// folder, what is no certificate of this log is passed over, and so is one that no sweep has covered.
+// proveSwept writes beside each certificate the proof of the record of the sweep that removed its traces, and that of
+// its epoch record if it is missing. In a folder, what is no certificate of this log is passed over, and so is one that no sweep has covered.
 func proveSwept(c *cli.Context, l *ledger.Ledger, files []string, folder bool) error {
 	records, err := l.SweepRecords(c.Context)
 	if err != nil {
@@ -165,6 +165,12 @@ func proveSwept(c *cli.Context, l *ledger.Ledger, files []string, folder bool) e
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
+		}
+		if _, serr := os.Stat(name + besidesCertificate); errors.Is(serr, os.ErrNotExist) {
+			// Whoever wrote the certificate was stopped before this.
+			if err := proveRecord(c, l, cert, name+besidesCertificate); err != nil {
+				return err
+			}
 		}
 		i := slices.IndexFunc(records, func(r ledger.SweepRecord) bool { return r.Covers(cert.Terms.Tree, cert.Terms.Epoch) })
 		if i < 0 && folder {
