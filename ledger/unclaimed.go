@@ -68,15 +68,23 @@ func writeUnclaimed(folder string, c *erasure.Certificate) (name string, err err
 	return f.Name(), syncDir(folder)
 }
 
-// findUnclaimed looks for a certificate of the same request among the files of an epoch and place.
+// WaitedFile is the name of the subject's copy of the certificate of a request that has waited. The file is made
+// before anybody knows the epoch.
+func WaitedFile(id erasure.ID) string { return waitedFile + id.String() + ".json" }
+
+const waitedFile = "erasure-"
+
+// findUnclaimed looks for a certificate of the same request among the files of an epoch and place, and those of
+// requests that have waited, which a server writes here: where a crash came between its copy and the end of the erasure, there is one already.
 func findUnclaimed(folder, base string, c *erasure.Certificate) (name string, err error) {
 	files, err := os.ReadDir(folder)
 	if err != nil {
 		return "", err
 	}
 	for _, f := range files {
-		rest, ok := strings.CutPrefix(f.Name(), base)
-		if !ok || !strings.HasPrefix(rest, ".") && !strings.HasPrefix(rest, "-") {
+		rest, ours := strings.CutPrefix(f.Name(), base)
+		ours = ours && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "-"))
+		if !ours && (!strings.HasPrefix(f.Name(), waitedFile) || filepath.Ext(f.Name()) != ".json") {
 			continue
 		}
 		name := filepath.Join(folder, f.Name())
@@ -84,7 +92,7 @@ func findUnclaimed(folder, base string, c *erasure.Certificate) (name string, er
 		if err != nil {
 			return "", err
 		}
-		if len(text) == 0 { // from before a crash
+		if len(text) == 0 && ours { // from before a crash
 			if err := os.Remove(name); err != nil {
 				return "", err
 			}

@@ -104,6 +104,48 @@ func TestUnclaimedCrash(t *testing.T) {
 	}
 }
 
+// TestServerCopy cuts the power behind the copy that a server has written of an erasure that has waited, and before the
+// erasure counts as recorded. It lies where those lie that nobody waited for, and there is no second one.
+func TestServerCopy(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	must(t, l, chatted)
+	_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p", NotBefore: w.clock.now().Add(time.Hour)})
+	id := waitingID(t, err)
+	w.clock.move(time.Hour + time.Second)
+	folder := l.UnclaimedDir()
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var cut *world
+	_, err = l.StartErasure(t.Context(), id, func(c *erasure.Certificate) {
+		text, err := c.Marshal()
+		if err != nil {
+			t.Error(err)
+		}
+		for name, text := range map[string][]byte{ledger.WaitedFile(id): text, "erasure-of-another.json": nil} {
+			if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+		cut = w.crashNow(0, nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.close(l)
+	l = cut.open()
+	defer cut.close(l)
+	if names, err := filepath.Glob(filepath.Join(folder, "*")); err != nil || len(names) != 2 || l.Pending() != 0 {
+		t.Errorf("%v, %v, %d erasures pending", names, err, l.Pending())
+	}
+	if err := os.Remove(filepath.Join(folder, "erasure-of-another.json")); err != nil {
+		t.Fatal(err)
+	}
+	cut.unclaimed(l)
+}
+
 // TestKeptCopy: who asks for an erasure, or begins one that has waited, has its
 // certificate before it counts as recorded, because nobody writes the opening again
 // behind that.

@@ -174,7 +174,7 @@ func printCarriedOut(c *cli.Context, out *jsonv1.CarriedOut) error {
 
 // certificateOf is the file in a folder for the certificate of a request that waited.
 func certificateOf(folder string, id erasure.ID) string {
-	return filepath.Join(folder, "erasure-"+id.String()+".json")
+	return filepath.Join(folder, ledger.WaitedFile(id))
 }
 
 // errNotWritten says that a certificate went to standard error instead of its file.
