@@ -51,12 +51,7 @@ func runSweep(c *cli.Context, l *ledger.Ledger) error {
 		if due.Interrupted {
 			fmt.Fprintln(c.App.ErrWriter, "lacuna: a sweep was interrupted; going on with it")
 		}
-		r, err := sweepOnce(c, l)
-		if err == nil && due.Interrupted { // what was erased behind its cut takes another
-			if due, err = l.SweepDue(c.Context); err == nil && due.Unswept > 0 && (c.Bool("now") || due.Now) {
-				r, err = sweepOnce(c, l)
-			}
-		}
+		r, err := sweepOn(c, l, due, c.Bool("now"), sweepOnce)
 		if err != nil {
 			return err
 		}
@@ -82,6 +77,20 @@ func runSweep(c *cli.Context, l *ledger.Ledger) error {
 		return &ledger.VerifyError{Problems: out.Verified.Problems}
 	}
 	return nil
+}
+
+// sweepOn runs a sweep that is due or wanted now, and returns what the last one did. One that
+// was interrupted goes on from its own cut, so what was erased behind that takes another.
+func sweepOn(c *cli.Context, l *ledger.Ledger, due ledger.SweepDue, now bool, one func(*cli.Context, *ledger.Ledger) (*ledger.SweepResult, error)) (*ledger.SweepResult, error) {
+	for {
+		last, err := one(c, l)
+		if err != nil || !due.Interrupted {
+			return last, err
+		}
+		if due, err = l.SweepDue(c.Context); err != nil || due.Unswept == 0 || !due.Now && !now {
+			return last, err
+		}
+	}
 }
 
 // sweepOnce sweeps, and keeps the certificates where that was asked for.

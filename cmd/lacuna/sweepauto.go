@@ -57,25 +57,26 @@ func sweepAtOnce(c *cli.Context, l *ledger.Ledger, certs ...string) *ledger.Swee
 }
 
 // sweepWhatIsDue sweeps if that is due, and returns what the last sweep did, nil where none
-// was. One that was interrupted goes on from its own cut, so what was erased behind that
-// takes another.
-func sweepWhatIsDue(c *cli.Context, l *ledger.Ledger) (last *ledger.SweepResult, err error) {
-	for {
-		due, err := l.SweepDue(c.Context)
-		if err != nil || !due.Now {
-			return last, err
-		}
-		if last, err = l.Sweep(c.Context, unasked(c, l)); err != nil {
-			return nil, err
-		}
-		if err := proveSweep(c, l, last, l.CertificatesDir()); err != nil {
-			return last, err
-		}
-		backUpBehind(c.Context, c, l)
-		if !due.Interrupted {
-			return last, nil
-		}
+// was.
+func sweepWhatIsDue(c *cli.Context, l *ledger.Ledger) (*ledger.SweepResult, error) {
+	due, err := l.SweepDue(c.Context)
+	if err != nil || !due.Now {
+		return nil, err
 	}
+	return sweepOn(c, l, due, false, sweepUnasked)
+}
+
+// sweepUnasked is a sweep that nobody asked for.
+func sweepUnasked(c *cli.Context, l *ledger.Ledger) (*ledger.SweepResult, error) {
+	r, err := l.Sweep(c.Context, unasked(c, l))
+	if err != nil {
+		return nil, err
+	}
+	if err := proveSweep(c, l, r, l.CertificatesDir()); err != nil {
+		return r, err
+	}
+	backUpBehind(c.Context, c, l)
+	return r, nil
 }
 
 // sweepIfDue sweeps after a run of retention.
