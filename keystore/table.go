@@ -137,8 +137,7 @@ func (t *table) regroup(p *page) {
 // shrink makes room where there are too many pages.
 func (t *table) shrink() {
 	if over := t.whole.over(t.max); over > 0 {
-		t.empty(over + t.max/16)
-		t.compact(over + t.max/16)
+		t.compact(t.empty(over + t.max/16))
 		t.whole.looked(t.max)
 	}
 	most := t.max * shellsMost
@@ -189,24 +188,26 @@ func (p *page) part() {
 	p.sibling, p.siblingOf = nil, nil
 }
 
-// empty makes shells of up to n pages that were not used since the hand came by last.
+// empty makes shells of up to n pages that were not used since the hand came by last, and
+// returns of how many.
 // It goes around once and no more: a page that was just put in, and is about to be
 // locked by who asked for it, must not leave because everything else is in use.
-func (t *table) empty(n int) {
+func (t *table) empty(n int) (emptied int) {
 	for range len(t.whole.pages) {
-		if n <= 0 {
-			return
+		if emptied >= n {
+			break
 		}
 		p := t.whole.next()
 		if !t.idle(p) {
 			continue
 		}
-		n--
+		emptied++
 		p.empty()
 		p.ring.drop(p)
 		t.shells.add(p)
 		p.mu.Unlock()
 	}
+	return emptied
 }
 
 // compact looks at n shells, and empties again those to which much was added.
