@@ -17,12 +17,16 @@ func (t *Tree) Ahead(ctx context.Context, refs []Ref) {
 	if len(refs) > aheadMost {
 		refs = nil
 	}
-	for _, id := range refIDs(refs) {
-		t.openLeaf(ctx, func(sys *system) uint64 { return t.keys.routeOf(sys, id) })
-	}
-	for _, r := range t.decoys.ahead(t.opts.Decoys) {
-		t.openLeaf(ctx, func(*system) uint64 { return r })
-	}
+	ids, decoys := refIDs(refs), t.decoys.ahead(t.opts.Decoys)
+	spread(len(ids)+len(decoys), 1, func(i int) error {
+		t.openLeaf(ctx, func(sys *system) uint64 {
+			if i < len(ids) {
+				return t.keys.routeOf(sys, ids[i])
+			}
+			return decoys[i-len(ids)]
+		})
+		return nil
+	})
 }
 
 // openLeaf brings the leaf page of a route into the cache, with all its entries.

@@ -54,7 +54,7 @@ func (e *Epoch) bugRows(left int) []KV {
 	c[0] = e.t.cur.top.slotKey
 	return []KV{{
 		rowKey{gen: housekeeping, epoch: e.v.epoch, n: 1}.bytes(),
-		sealImage(&e.v.top.mac, header{kind: kindTop, tree: e.t.id, epoch: e.v.epoch}, childrenPlaintext(c)),
+		sealImage(&e.v.top.mac, header{kind: kindTop, tree: e.t.id, epoch: e.v.epoch}, appendChildren(nil, c)),
 	}}
 }
 

@@ -154,7 +154,7 @@ func (t *Tree) Held() (n int) {
 const DefaultDecoys = defaultDecoys
 
 // Spread calls f with every number below n.
-func Spread(n int, f func(i int) error) error { return spread(n, f) }
+func Spread(n int, f func(i int) error) error { return spread(n, spreadLeast, f) }
 
 // LoadedKeys is how many keys are in the cache.
 func (t *Tree) LoadedKeys() int {
@@ -256,3 +256,7 @@ func (t *Tree) EmptyPages() {
 func StealWithin(ctx context.Context, rows []KV, hs []Holder, everywhere int) (*Thief, error) {
 	return steal(ctx, rows, hs, everywhere)
 }
+
+// leafPlaintext and childrenPlaintext are what the images of such pages say.
+func leafPlaintext(es []entry) []byte           { return appendLeaf(nil, es) }
+func childrenPlaintext(c *[slots]Secret) []byte { return appendChildren(nil, c) }

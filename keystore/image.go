@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
@@ -130,7 +131,10 @@ func sealImageSalted(m *mac, h header, plaintext []byte) []byte {
 // openImage opens what parseHeader left, where raw is the whole image. A key
 // that does not fit gives errWrongKey, before the AEAD is tried: plain AEADs are
 // not key-committing.
-func openImage(m *mac, raw []byte) ([]byte, error) {
+func openImage(m *mac, raw []byte) ([]byte, error) { return openImageInto(nil, m, raw) }
+
+// openImageInto is openImage that appends the plaintext to dst.
+func openImageInto(dst []byte, m *mac, raw []byte) ([]byte, error) {
 	if len(raw) < imageOver {
 		return nil, errCorrupt
 	}
@@ -141,7 +145,7 @@ func openImage(m *mac, raw []byte) ([]byte, error) {
 	if !equal(k[32:], raw[headerLen:headerLen+32]) {
 		return nil, errWrongKey
 	}
-	return openAEAD(nil, k[:32], raw[headerLen+32:], raw[:headerLen])
+	return openAEAD(dst, k[:32], raw[headerLen+32:], raw[:headerLen])
 }
 
 // deltaAD is tree16 | level | u64 start | u64 epoch | u32 n | SHA-256 of the row
@@ -206,11 +210,13 @@ func sizeClass(n int) int {
 	return (n + 31) / 32 * 32
 }
 
-// leafPlaintext writes entries and pads them to their size class.
-func leafPlaintext(es []entry) []byte {
-	b := make([]byte, sizeClass(len(es))*entrySize)
+// appendLeaf writes entries and pads them to their size class.
+func appendLeaf(b []byte, es []entry) []byte {
+	from, n := len(b), sizeClass(len(es))*entrySize
+	b = slices.Grow(b, n)[:from+n]
+	clear(b[from:])
 	for i := range es {
-		es[i].put(b[i*entrySize:])
+		es[i].put(b[from+i*entrySize:])
 	}
 	return b
 }
@@ -239,8 +245,7 @@ func parseLeaf(b []byte) ([]entry, error) {
 	return es, nil
 }
 
-func childrenPlaintext(c *[slots]Secret) []byte {
-	b := make([]byte, 0, slots*32)
+func appendChildren(b []byte, c *[slots]Secret) []byte {
 	for i := range c {
 		b = append(b, c[i][:]...)
 	}

@@ -182,11 +182,12 @@ func (t *Tree) imageUnder(rk rowKey, val []byte) (header, error) {
 
 // open opens an image into a new page.
 func (p *page) open(h header, raw []byte) error {
-	text, err := openImage(&p.mac, raw)
+	room := getScratch()
+	text, err := openImageInto(room[:0], &p.mac, raw)
+	defer room.release(text)
 	if err != nil {
 		return err
 	}
-	defer clear(text)
 	switch h.kind {
 	case kindLeaf:
 		p.entries, err = parseLeaf(text)

@@ -185,14 +185,39 @@ func (p *page) changed(id keyID) {
 // dirty reports whether the page has changes that were not taken.
 func (p *page) dirty() bool { return p.force || len(p.pend) > 0 }
 
-func (p *page) plaintext() []byte {
+// appendPlaintext writes what the page's next image says.
+func (p *page) appendPlaintext(b []byte) []byte {
 	switch p.kind {
 	case kindLeaf:
-		return leafPlaintext(p.entries)
+		return appendLeaf(b, p.entries)
 	case kindSystem:
-		return p.sys.plaintext()
+		return append(b, p.sys.plaintext()...)
 	default:
-		return childrenPlaintext(p.children)
+		return appendChildren(b, p.children)
+	}
+}
+
+// A scratch has room for what nearly every image says in the clear. It is pooled, except
+// in secret mode, where memory that is to be erased must be allocated inside the call:
+// an epoch of ten thousand people opens and seals as many pages twice.
+type scratch [maxEntries * entrySize]byte
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+func getScratch() *scratch {
+	if runtimeSecret {
+		return new(scratch)
+	}
+	return scratches.Get().(*scratch)
+}
+
+// release wipes the room and returns it, and wipes what was written to it, or found no
+// room there.
+func (s *scratch) release(text []byte) {
+	clear(text)
+	clear(s[:])
+	if !runtimeSecret {
+		scratches.Put(s)
 	}
 }
 
@@ -203,12 +228,13 @@ func (p *page) image(tree TreeID) KV {
 	}
 	p.version++
 	p.n = 0
-	text := p.plaintext()
+	room := getScratch()
+	text := p.appendPlaintext(room[:0])
 	v := sealImage(&p.mac, header{
 		kind: p.kind, at: p.at, bits: p.bits, tree: tree,
 		epoch: p.epoch, version: uint32(p.version), chain: p.last,
 	}, text)
-	clear(text)
+	room.release(text)
 	return p.advance(v)
 }
 

@@ -159,7 +159,7 @@ func (e *Epoch) prefetch(ctx context.Context) (held []*page, err error) {
 	e.decoys = t.decoys.take(t.opts.Decoys)
 	e.ids = t.byRoute(e.ids)
 	held = make([]*page, len(e.ids)+len(e.decoys))
-	err = spread(len(e.ids), func(i int) (err error) {
+	err = spread(len(e.ids), spreadLeast, func(i int) (err error) {
 		held[i], err = t.holdLeaf(ctx, func(sys *system) uint64 { return t.keys.routeOf(sys, e.ids[i]) })
 		return err
 	})
@@ -308,36 +308,19 @@ func (e *Epoch) heir(p *page, root Secret) *page {
 	return q
 }
 
+// writeAtOnce is how many pages an epoch seals while nobody else can queue anything.
+const writeAtOnce = 2 * spreadLeast
+
 // write seals the new pages and queues them, the top page last. A page
 // that was taken meanwhile, because a key was made on it, is sealed and queued
 // already.
 func (e *Epoch) write() error {
-	t := e.t
 	slices.SortFunc(e.pages, func(a, b *page) int { return comparePaths(a.at, b.at) })
 	for rest := e.pages; len(rest) > 0; {
-		t.opts.Order.Lock()
-		var kvs []KV
-		var err error
-		t.mu.RLock()
-		for size := 0; len(rest) > 0 && size < maxBatch/4; {
-			p := rest[len(rest)-1]
-			rest = rest[:len(rest)-1]
-			p.mu.Lock()
-			if p.birth == nil {
-				var kv KV
-				guarded(func() { kv = p.image(t.id) })
-				p.birth, p.force, p.pend = kv.Value, false, p.pend[:0]
-				kvs = append(kvs, kv)
-				size += len(kv.Value)
-			}
-			p.mu.Unlock()
-		}
-		t.mu.RUnlock()
-		kvs = append(kvs, e.bugRows(len(rest))...)
-		e.wait, err = t.rows.Enqueue(kvs, nil)
-		t.opts.Order.Unlock()
-		if err != nil {
-			return fmt.Errorf("queueing key pages: %w", err)
+		some := rest[max(0, len(rest)-writeAtOnce):]
+		rest = rest[:len(rest)-len(some)]
+		if err := e.writeSome(some, len(rest)); err != nil {
+			return err
 		}
 	}
 	for _, p := range e.pages {
@@ -347,13 +330,41 @@ func (e *Epoch) write() error {
 	return nil
 }
 
+// writeSome seals pages and queues them, the last one first. left is how many are to come.
+func (e *Epoch) writeSome(pages []*page, left int) (err error) {
+	t := e.t
+	kvs := make([]KV, len(pages))
+	t.opts.Order.Lock()
+	defer t.opts.Order.Unlock()
+	t.mu.RLock()
+	_ = spread(len(pages), spreadLeast, func(i int) error {
+		p := pages[i]
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.birth == nil {
+			kv := &kvs[len(kvs)-1-i]
+			guarded(func() { *kv = p.image(t.id) })
+			p.birth, p.force, p.pend = kv.Value, false, p.pend[:0]
+		}
+		return nil
+	})
+	t.mu.RUnlock()
+	kvs = slices.DeleteFunc(kvs, func(kv KV) bool { return kv.Key == nil })
+	if kvs = append(kvs, e.bugRows(left)...); len(kvs) == 0 {
+		return nil
+	}
+	e.wait, err = t.enqueueOrdered(kvs, nil)
+	return err
+}
+
 // commitTo computes the tree hash over the images, which are in the order of
 // their paths.
 func (e *Epoch) commitTo() {
 	hashes := make([][32]byte, len(e.images))
-	for i, kv := range e.images {
-		hashes[i] = sha256.Sum256(kv.Value)
-	}
+	_ = spread(len(hashes), spreadLeast, func(i int) error {
+		hashes[i] = sha256.Sum256(e.images[i].Value)
+		return nil
+	})
 	e.record.Pages = len(hashes)
 	e.record.PagesRoot = merkleRoot(hashes)
 }

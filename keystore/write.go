@@ -68,7 +68,7 @@ func (t *Tree) enqueueChange(ctx context.Context, ids []keyID, image, clearUp bo
 	}
 	held := make([]*page, len(ids))
 	defer letGo(held)
-	if err := spread(len(ids), func(i int) (err error) {
+	if err := spread(len(ids), spreadLeast, func(i int) (err error) {
 		held[i], err = t.look(ctx, ids[i], image, f)
 		return err
 	}); err != nil {
