@@ -70,16 +70,30 @@ func certificatesCommand() *cli.Command {
 						return err
 					}
 				}
-				if lang != "" {
-					return printLetters(c, certs, lang)
+				swept, err := l.SweepRecords(c.Context)
+				if err != nil {
+					return err
 				}
-				return printCertificates(c, certs)
+				if lang != "" {
+					return printLetters(c, certs, swept, lang)
+				}
+				return printCertificates(c, certs, swept)
 			})
 		},
 	}
 }
 
-func printCertificates(c *cli.Context, certs []*erasure.Certificate) error {
+// sweptBy returns the record of the sweep that removed the traces of a certificate's epoch,
+// nil where they are not yet swept.
+func sweptBy(records []ledger.SweepRecord, cert *erasure.Certificate) *ledger.SweepRecord {
+	i := slices.IndexFunc(records, func(r ledger.SweepRecord) bool { return r.Covers(cert.Terms.Tree, cert.Terms.Epoch) })
+	if i < 0 {
+		return nil
+	}
+	return &records[i]
+}
+
+func printCertificates(c *cli.Context, certs []*erasure.Certificate, swept []ledger.SweepRecord) error {
 	if c.Bool("json") {
 		out := jsonv1.Certificates{Version: jsonv1.CertificatesVersion, Certificates: []jsonv1.Certificate{}}
 		for _, cert := range certs {
@@ -87,7 +101,11 @@ func printCertificates(c *cli.Context, certs []*erasure.Certificate) error {
 			if err != nil {
 				return err
 			}
-			out.Certificates = append(out.Certificates, jsonv1.Certificate{File: certificateName(cert), Text: string(text)})
+			j := jsonv1.Certificate{File: certificateName(cert), Text: string(text)}
+			if r := sweptBy(swept, cert); r != nil {
+				j.TracesSweptAt, j.Sweep = r.TracesSweptAt, &r.Index
+			}
+			out.Certificates = append(out.Certificates, j)
 		}
 		return printJSON(c.App.Writer, out)
 	}
@@ -117,11 +135,14 @@ func entriesOf(n uint64) string {
 	return "entries"
 }
 
-// printLetters prints certificates for people. Those that the ledger can still write are of epochs that no
-// sweep has covered.
-func printLetters(c *cli.Context, certs []*erasure.Certificate, lang string) error {
+// printLetters prints certificates for people.
+func printLetters(c *cli.Context, certs []*erasure.Certificate, swept []ledger.SweepRecord, lang string) error {
 	for i, cert := range certs {
-		text, err := cert.Text(lang, nil)
+		var sweep *certificates.SweepRecord
+		if r := sweptBy(swept, cert); r != nil {
+			sweep = &r.SweepRecord
+		}
+		text, err := cert.Text(lang, sweep)
 		if err != nil {
 			return err
 		}
@@ -172,17 +193,17 @@ func proveSwept(c *cli.Context, l *ledger.Ledger, files []string, folder bool) e
 				return err
 			}
 		}
-		i := slices.IndexFunc(records, func(r ledger.SweepRecord) bool { return r.Covers(cert.Terms.Tree, cert.Terms.Epoch) })
-		if i < 0 && folder {
+		sweep := sweptBy(records, cert)
+		if sweep == nil && folder {
 			continue
 		}
-		if i < 0 {
+		if sweep == nil {
 			return &ledger.BusyError{What: name + ": its traces are not yet swept"}
 		}
 		if _, err := os.Stat(name + besidesSwept); err == nil && folder {
 			continue
 		}
-		p, err := l.Prove(c.Context, records[i].Index, ledger.ProveOptions{NoAssertion: true})
+		p, err := l.Prove(c.Context, sweep.Index, ledger.ProveOptions{NoAssertion: true})
 		if err != nil {
 			return err
 		}

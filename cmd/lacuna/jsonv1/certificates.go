@@ -15,4 +15,8 @@ type Certificate struct {
 	// Text is the certificate itself, as docs/spec/certificate.md describes it: a text
 	// in a text, because only its exact bytes verify.
 	Text string `json:"text"`
+	// When the traces of its epoch were swept, and the entry that says so; absent as long
+	// as they are not.
+	TracesSweptAt string  `json:"traces_swept_at,omitempty"`
+	Sweep         *uint64 `json:"sweep,omitempty"`
 }
