@@ -69,7 +69,7 @@ func invitation(c *cli.Context, text string) (string, error) {
 		return text, nil
 	}
 	const most = 1 << 16 // an invitation is a line
-	b, err := io.ReadAll(io.LimitReader(c.App.Reader, most))
+	b, err := io.ReadAll(io.LimitReader(&interruptible{ctx: c.Context, r: c.App.Reader}, most))
 	return strings.TrimSpace(string(b)), err
 }
 

@@ -86,7 +86,7 @@ func (d *demo) run() error {
 func (d *demo) pause() {
 	if d.c.Bool("pace") {
 		fmt.Fprint(d.c.App.ErrWriter, "[return] ")
-		bufio.NewReader(d.c.App.Reader).ReadString('\n')
+		bufio.NewReader(&interruptible{ctx: d.c.Context, r: d.c.App.Reader}).ReadString('\n')
 	}
 }
 

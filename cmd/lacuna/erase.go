@@ -230,7 +230,7 @@ func confirm(c *cli.Context, want, question string) error {
 		return &usageError{err: errors.New("there is no terminal to ask at"), hint: "--yes goes on without asking"}
 	}
 	fmt.Fprint(c.App.ErrWriter, question)
-	line, err := bufio.NewReader(in).ReadString('\n')
+	line, err := bufio.NewReader(&interruptible{ctx: c.Context, r: in}).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}

@@ -125,7 +125,27 @@ func typed(c *cli.Context, question, instead string) ([]byte, error) {
 	if !ok || !term.IsTerminal(int(in.Fd())) {
 		return nil, &usageError{err: errors.New("the root is sealed by a passphrase, and there is no terminal to ask at"), hint: "give it " + instead}
 	}
+	fd := int(in.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
 	fmt.Fprint(c.App.ErrWriter, question)
 	defer fmt.Fprintln(c.App.ErrWriter)
-	return term.ReadPassword(int(in.Fd()))
+	type answer struct {
+		words []byte
+		err   error
+	}
+	typed := make(chan answer, 1)
+	go func() {
+		words, err := term.ReadPassword(fd)
+		typed <- answer{words, err}
+	}()
+	select {
+	case a := <-typed:
+		return a.words, a.err
+	case <-c.Context.Done():
+		// Whoever reads goes on until the process ends; the terminal shows again what is typed.
+		return nil, errors.Join(c.Context.Err(), term.Restore(fd, before))
+	}
 }
