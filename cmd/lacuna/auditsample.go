@@ -61,6 +61,9 @@ func sampleOptions(c *cli.Context) (o ledger.SampleOptions, err error) {
 	if o.Leaves < 0 || o.Leaves > certificates.MaxSampleLeaves || o.Blocks < 0 || o.Blocks > certificates.MaxSampleBlocks {
 		return o, usage(fmt.Errorf("a sample has at most %d entries and %d blocks", certificates.MaxSampleLeaves, certificates.MaxSampleBlocks))
 	}
+	if o.Leaves == 0 && o.Blocks == 0 {
+		return o, usage(errors.New("a sample of nothing: -n says how many entries are drawn, --blocks how many blocks"))
+	}
 	if o.Reveal, err = revealed(c); err != nil {
 		return o, err
 	}

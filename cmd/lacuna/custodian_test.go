@@ -186,7 +186,7 @@ func TestCustodianUsage(t *testing.T) {
 		"no custodian":           {[]string{"serve", "--dir", d.dir + "x"}, exitUsage, "there is no custodian"},
 		"twice":                  {[]string{"serve", "--dir", d.dir}, exitBusy, "another process"},
 		"init twice":             {[]string{"init", "--dir", d.dir, "--address", "h:1"}, exitUsage, "there is a custodian in"},
-		"no port":                {[]string{"init", "--dir", d.dir + "x", "--address", "h"}, exitFailure, "HOST:PORT"},
+		"no port":                {[]string{"init", "--dir", d.dir + "x", "--address", "h"}, exitUsage, "HOST:PORT"},
 		"not an invitation":      {[]string{"add", "--ledger", dir, "x"}, exitUsage, "not an invitation"},
 		"no terminal":            {[]string{"add", "--ledger", dir, d.invitation}, exitUsage, "no terminal"},
 		"remove nobody":          {[]string{"remove", "--ledger", dir, "--yes", "vault"}, exitNotFound, "no custodian"},

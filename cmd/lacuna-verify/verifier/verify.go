@@ -1,9 +1,11 @@
 package verifier
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/ledger/envelope"
@@ -31,6 +33,11 @@ func verify(o options, t *receipt.Trust, f *files, complain func(error)) ([]byte
 		file, err := f.read(name, maxPaper)
 		if err != nil {
 			complain(fmt.Errorf("reading the receipt: %w", err))
+			unread = append(unread, name)
+			continue
+		}
+		if isEvidence(file) {
+			complain(&hinted{fmt.Errorf("%s: two signed heads of a log that do not follow each other, which another command verifies", name), "lacuna audit evidence --key VKEYFILE " + name})
 			unread = append(unread, name)
 			continue
 		}
@@ -98,6 +105,15 @@ func verify(o options, t *receipt.Trust, f *files, complain func(error)) ([]byte
 		return certificateText(v, o.lang), code, nil
 	}
 	return verificationText(v, len(unread), o.explain), code, nil
+}
+
+// isEvidence reports whether a file says that it is what an auditor or a witness has kept
+// of a log that contradicts itself.
+func isEvidence(file []byte) bool {
+	var said struct {
+		Format string `json:"format"`
+	}
+	return len(file) > 0 && file[0] == '{' && json.Unmarshal(file, &said) == nil && strings.HasPrefix(said.Format, "lacuna/log-evidence/")
 }
 
 // What the names of receipts add to that of the certificate they belong to: that of the epoch record, and

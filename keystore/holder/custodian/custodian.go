@@ -66,7 +66,7 @@ type Options struct {
 // Create makes a custodian and invites a ledger.
 func Create(o Options) (*Invitation, error) {
 	if err := checkHost(o.Host); err != nil {
-		return nil, fmt.Errorf("making a custodian: %w", err)
+		return nil, keystore.Hinted("lacuna custodian init --dir "+o.Dir+" --address HOST:PORT", "making a custodian: %w", err)
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
