@@ -41,6 +41,11 @@ func (e *Engine) Erased(ctx context.Context) (keys []keystore.RowsKey, err error
 	if err != nil {
 		return nil, err
 	}
+	return rowsKeys(closed)
+}
+
+// rowsKeys are the keys that closed jobs have destroyed.
+func rowsKeys(closed []closedJob) (keys []keystore.RowsKey, err error) {
 	for _, j := range closed {
 		if j.state != Recorded {
 			continue

@@ -146,6 +146,10 @@ func (e *Engine) newJob(r *Request) (*job, error) {
 // after a crash there is a whole request or none.
 func (e *Engine) request(ctx context.Context, j *job) error {
 	mine, err := e.tree.Use(ctx, subjectOf(j.id), compartmentJob, 0)
+	for tries := 1; tries < namesTried && errors.Is(err, keystore.ErrPageMissing); tries++ {
+		e.rename(j)
+		mine, err = e.tree.Use(ctx, subjectOf(j.id), compartmentJob, 0)
+	}
 	if err != nil {
 		return err
 	}
@@ -178,6 +182,19 @@ func (e *Engine) request(ctx context.Context, j *job) error {
 		return err
 	}
 	return e.reached(Requested, j)
+}
+
+// namesTried is how many names are tried where the keys of one would lie on a page that is missing. Names are
+// random, so another leads to another page.
+const namesTried = 64
+
+// rename gives a job that nothing was written of another name.
+func (e *Engine) rename(j *job) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.jobs, j.id)
+	j.id = newID()
+	e.jobs[j.id] = j
 }
 
 // subjects counts the people that keys belong to.

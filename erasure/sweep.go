@@ -36,7 +36,8 @@ type Sweeper interface {
 	// Begin returns when whatever is recorded later is listed under generation g, too, and everything else is
 	// durable.
 	Begin(ctx context.Context, g uint32) error
-	// Cut fixes at which size of the log the sweep looks. No epoch is running.
+	// Cut fixes at which size of the log the sweep looks. No epoch is running. Where the key that is named by the
+	// id would lie on a page that is missing, it fails with keystore.ErrPageMissing.
 	Cut(ctx context.Context, id ID) (Cut, error)
 	// Resume takes up a cut that was kept.
 	Resume(ctx context.Context, g uint32, id ID) error
@@ -48,6 +49,10 @@ type Sweeper interface {
 	Keep(ctx context.Context) (uint32, error)
 	// Outdated lists keys that die with the sweep, besides those of jobs.
 	Outdated(ctx context.Context) ([]keystore.Ref, error)
+	// GiveUp lists key pages that are missing and without which the sweep may end, because everything that
+	// nobody can read for the lack of them was publicly stated as lost; keys are those that erasures have
+	// destroyed since the last sweep. Otherwise it fails. It is called only where pages are missing.
+	GiveUp(ctx context.Context, keys []keystore.RowsKey) ([]string, error)
 	// Switch makes the next generation the one that is read and written. It cannot be undone.
 	Switch()
 	// Drop removes the rows of all generations before g.
@@ -209,7 +214,12 @@ func (e *Engine) beginCut(ctx context.Context, w *sweepRow) (Cut, error) {
 	if err := s.Begin(ctx, w.Generation); err != nil {
 		return nil, err
 	}
-	return s.Cut(ctx, w.Cut)
+	c, err := s.Cut(ctx, w.Cut)
+	for tries := 1; tries < namesTried && errors.Is(err, keystore.ErrPageMissing); tries++ {
+		w.Cut = newID()
+		c, err = s.Cut(ctx, w.Cut)
+	}
+	return c, err
 }
 
 // spare tells a cut of the keys that died since it was made, and returns those that had died before.
@@ -339,6 +349,9 @@ func (e *Engine) prepareSweep(ctx context.Context, w *sweepRow, o SweepOptions) 
 		return nil, err
 	}
 	next, err := e.tree.PrepareSweep(ctx, refs, keep)
+	if errors.Is(err, keystore.ErrPageMissing) {
+		next, err = e.prepareWithout(ctx, closed, refs, keep)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -348,6 +361,19 @@ func (e *Engine) prepareSweep(ctx context.Context, w *sweepRow, o SweepOptions) 
 		return nil, errors.Join(err, next.Abort(context.WithoutCancel(ctx)))
 	}
 	return &sweepUnder{next, w}, nil
+}
+
+// prepareWithout prepares a sweep of a tree that lacks pages.
+func (e *Engine) prepareWithout(ctx context.Context, closed []closedJob, refs []keystore.Ref, keep uint32) (*keystore.Epoch, error) {
+	keys, err := rowsKeys(closed)
+	if err != nil {
+		return nil, err
+	}
+	lost, err := e.o.Sweeper.GiveUp(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	return e.tree.PrepareSweep(ctx, refs, keep, lost...)
 }
 
 // pushSweep brings a prepared sweep to its end. Where a holder or the log fails, it can be tried again. The

@@ -39,7 +39,8 @@ type Epoch struct {
 	statements []Statement
 	ended      bool
 	sweep      bool
-	readable   uint32 // of a sweep: the earlier generation whose envelopes stay readable
+	readable   uint32   // of a sweep: the earlier generation whose envelopes stay readable
+	lost       []string // of a sweep: pages that are missing, and left out
 }
 
 // EpochInfo is what a record of an epoch says. It names nobody.

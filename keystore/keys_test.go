@@ -404,6 +404,24 @@ func TestMissingPages(t *testing.T) {
 			break
 		}
 	}
+	// A sweep leaves out the pages that it is told of, and no others. Then there are none that are missing.
+	if _, err := p.tree.PrepareSweep(ctx, nil, 0, r.Missing[1:]...); !errors.Is(err, keystore.ErrPageMissing) {
+		t.Errorf("a sweep that would lose people nobody has given up: %v", err)
+	}
+	e, err := p.tree.PrepareSweep(ctx, nil, 0, r.Missing...)
+	p.ok(err)
+	p.ok(e.Root(ctx))
+	_, err = e.Destroy(ctx)
+	p.ok(err)
+	p.reopen()
+	after, err := p.tree.Fsck(ctx, nil)
+	p.ok(err)
+	if after.Keys != open-1 || len(after.Missing)+len(after.Problems) > 0 {
+		t.Errorf("behind a sweep %d keys, want %d; %v %v", after.Keys, open-1, after.Missing, after.Problems)
+	}
+	for i := range 600 { // those who were lost may come back
+		p.add(fmt.Sprint("subject ", i), "contract", 0)
+	}
 }
 
 // TestPageReadOnce: many who look at a page that is not in the cache get one copy

@@ -91,9 +91,10 @@ func (t *Tree) Restorable() uint32 {
 // keep names one earlier generation, or the current one, whose envelopes are to stay
 // readable: that of the newest backup, which nobody could restore otherwise. 0 is none.
 //
-// A tree that lacks pages cannot be swept: their keys would be lost for good.
-func (t *Tree) PrepareSweep(ctx context.Context, refs []Ref, keep uint32) (*Epoch, error) {
-	return t.prepare(ctx, &Epoch{ids: refIDs(refs), sweep: true, readable: keep})
+// A tree that lacks pages cannot be swept: their keys would be lost for good. lost names
+// those, as [Tree.MissingPages] does, for which that is so already.
+func (t *Tree) PrepareSweep(ctx context.Context, refs []Ref, keep uint32, lost ...string) (*Epoch, error) {
+	return t.prepare(ctx, &Epoch{ids: refIDs(refs), sweep: true, readable: keep, lost: lost})
 }
 
 // Generation is the generation that the epoch leads to.
@@ -206,9 +207,12 @@ func addrOf(key []byte) addr {
 	return k.at
 }
 
-// survey calls f with every entry.
+// survey calls f with every entry, but for those of pages that are lost.
 func (e *Epoch) survey(ctx context.Context, f func(*entry) error) error {
 	return e.t.walkPages(ctx, func(p *page, missing *PageMissingError) error {
+		if missing != nil && slices.Contains(e.lost, missing.Path.String()) {
+			return nil
+		}
 		if missing != nil {
 			return fmt.Errorf("a sweep would lose its keys: %w", missing)
 		}

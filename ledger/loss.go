@@ -283,6 +283,58 @@ func statedIn(all []*loss, index uint64) *loss {
 	return nil
 }
 
+// GiveUp looks at every entry once more: key pages may have been lost since the cut, and the entries that it leaves out
+// are those that were stated before it. Keys without any entry go with their pages.
+func (s *sweeper) GiveUp(ctx context.Context, keys []keystore.RowsKey) ([]string, error) {
+	l := s.l
+	missing, err := l.tree.MissingPages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stated, err := l.losses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v := l.view()
+	defer v.Close()
+	c := &cut{s: s, v: v, size: v.Head().Size}
+	known, err := c.expected(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	err = l.walkLiving(ctx, v, nil, func(_ *keystore.Lease, _, index uint64) error {
+		if index >= c.size {
+			return fmt.Errorf("a list row points at entry %d, beyond the end of the log", index)
+		}
+		known.set(index)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	loss := new(LossError)
+	leaves := leafReader{v: v}
+	for i := range c.size {
+		if known.get(i) || isStated(stated, i) {
+			continue
+		}
+		leaf, err := leaves.at(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		if envelope.IsPublic(leaf) {
+			continue
+		}
+		if loss.Lost++; loss.Lost == 1 {
+			loss.First = i
+		}
+	}
+	if loss.Lost > 0 {
+		return nil, loss
+	}
+	return missing, nil
+}
+
 // whyClosed says why an entry does not open: because it was stated as lost, if it was. One that an erasure accounts
 // for is erased, whatever was stated before.
 func (l *Ledger) whyClosed(ctx context.Context, v *view, index uint64, closed error) error {

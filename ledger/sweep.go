@@ -219,6 +219,9 @@ func (s *sweeper) Begin(ctx context.Context, g uint32) error {
 }
 
 func (s *sweeper) Cut(ctx context.Context, id erasure.ID) (_ erasure.Cut, err error) {
+	if _, err := s.l.tree.Keys(ctx, sweepSubject(id)); err != nil {
+		return nil, fmt.Errorf("looking for the key of a sweep's bits: %w", err)
+	}
 	if s.lost, err = s.l.losses(ctx); err != nil {
 		return nil, err
 	}
