@@ -152,15 +152,16 @@ func (b *Bare) entry(lease *keystore.Lease, members []envelope.Member, seq uint6
 		return log.Entry{}, err
 	}
 	const g = 1
-	buf := make([]byte, 34+21+8+36)
-	leaf, key, mask, tag := buf[:34:34], buf[34:55:55], buf[55:63:63], buf[63:]
+	const listed = 8 + keystore.SealedListedSize
+	buf := make([]byte, 34+21+listed+36)
+	leaf, key, mask, tag := buf[:34:34], buf[34:55:55], buf[55:55+listed:55+listed], buf[55+listed:]
 	copy(leaf, sealed.Leaf[:])
 	b.tree.Mask(g).Envelope(leaf, sealed.Envelope)
 	name := lease.RowName(g, seq)
 	key[0] = 's'
 	binary.BigEndian.PutUint32(key[1:], g)
 	copy(key[5:], name[:16])
-	copy(mask, name[16:24])
+	copy(mask, name[16:])
 	id := b.tree.RequestTag(name[:])
 	copy(tag, id[:])
 	return log.Entry{Leaf: leaf, Order: seq, Rows: []log.Row{

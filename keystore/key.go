@@ -130,16 +130,10 @@ func ParseRowsKey(b []byte) (RowsKey, error) {
 // Bytes returns a copy of the key. Only use this to seal it into an erasure job.
 func (r RowsKey) Bytes() []byte { return append([]byte(nil), r.k[:]...) }
 
-// Row is [Lease.RowName], Snapshot is [Lease.SnapshotName].
+// RowName is [Lease.RowName].
 func (r RowsKey) RowName(g uint32, seq uint64) (t [32]byte) {
 	r.m.numbered(&t, 1, g, seq)
 	return t
-}
-
-// SnapshotName is the name of a snapshot as [Lease.SnapshotName] gives it.
-func (r RowsKey) SnapshotName(g uint32, k uint64) (p [32]byte) {
-	r.m.numbered(&p, 2, g, k)
-	return p
 }
 
 func (RowsKey) Format(f fmt.State, _ rune)   { io.WriteString(f, redactedSecret) }

@@ -78,13 +78,6 @@ func (l *Lease) RowName(g uint32, seq uint64) (t [32]byte) {
 	return t
 }
 
-// SnapshotName is HMAC(K_rows, 0x02 || u32 g || u64 k).
-func (l *Lease) SnapshotName(g uint32, k uint64) (p [32]byte) {
-	l.k.derived.must()
-	l.k.derived.rows.numbered(&p, 2, g, k)
-	return p
-}
-
 // SealRow seals the value of a row under a key that is derived from the row's
 // name. A name must be used once: two values under one name would share a key
 // and a nonce. Names have at least 8 bytes; shorter ones panic.

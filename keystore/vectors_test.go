@@ -112,10 +112,10 @@ type (
 		G               uint32
 		Seq             uint64
 		RowName         hexed
-		K               uint64
-		SnapshotName    hexed
 		Name, Plaintext hexed
 		Sealed          hexed
+		ListText        hexed
+		ListSealed      hexed
 	}
 	secretVector struct {
 		KTags, ID, RequestTag, Content, ContentMAC hexed
@@ -342,17 +342,18 @@ func makeVectors(t *testing.T) *vectors {
 	dek := Secret(bytesFrom(0x40, 32))
 	d.load(&dek)
 	e := [16]byte(bytesFrom(0xc0, 16))
-	var s, row, snap [32]byte
+	var s, row [32]byte
 	d.eventSecret(1, &e, &s)
 	d.rows.numbered(&row, 1, 7, 42)
-	d.rows.numbered(&snap, 2, 7, 32)
+	said := [ListedSize]byte(bytesFrom(0x10, ListedSize))
+	listed := d.sealListed(7, 42, &said)
 	prk, err := hkdf.Extract(sha256.New, dek[:], []byte(labelExtract))
 	if err != nil {
 		t.Fatal(err)
 	}
 	v.Keys = append(v.Keys, keyVector{
-		dek[:], prk, d.kRows[:], 1, e[:], s[:], 7, 42, row[:], 32, snap[:],
-		snap[:], []byte("a snapshot"), d.sealRow(snap[:], []byte("a snapshot")),
+		dek[:], prk, d.kRows[:], 1, e[:], s[:], 7, 42, row[:],
+		row[:], []byte("a row"), d.sealRow(row[:], []byte("a row")), said[:], listed[:],
 	})
 
 	tr := &Tree{}

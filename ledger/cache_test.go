@@ -48,6 +48,13 @@ func checkCache(t testing.TB, l *ledger.Ledger, person string) {
 	if !bytes.Equal(committed, stored) {
 		t.Fatalf("the cache says something else than the store:\n%x\n%x", committed, stored)
 	}
+	events, err := ledger.StateOfEvents(t.Context(), l, person)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(stored, events) {
+		t.Fatalf("a fold of runs says something else than one of events:\n%x\n%x", stored, events)
+	}
 	if !bytes.Equal(speculative, stored) {
 		t.Fatal("nothing is on its way, but the next request is validated against another state")
 	}

@@ -18,16 +18,6 @@ type Unread struct {
 	Why         error
 }
 
-// unreadOf lists those of some entries that cannot be read.
-func unreadOf(entries []Entry) (unread []Unread) {
-	for _, e := range entries {
-		if e.damage != nil {
-			unread = append(unread, Unread{e.Index, e.Compartment, e.Cohort.String(), e.damage})
-		}
-	}
-	return unread
-}
-
 // holdsOn returns the holds that may stand against destroying a key. Where something of the person cannot be read,
 // it may be the release of a hold, and nobody could record another one: then the flags of the key say whether it is
 // held. They are written before a hold is recorded and taken back behind its release.

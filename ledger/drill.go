@@ -255,9 +255,9 @@ func (l *Ledger) living(ctx context.Context) (bitmap, keyMarks, error) {
 	size := v.Head().Size
 	bits, keys := newBitmap(size), make(keyMarks)
 	mark := func(k *keystore.Lease) { keys[markOf(k.RowsKey())] = true }
-	err := l.walkLiving(ctx, v, mark, func(_ *keystore.Lease, _, index uint64) error {
-		if index < size {
-			bits.set(index)
+	err := l.walkLiving(ctx, v, mark, func(_ *keystore.Lease, _ uint64, row *listValue) error {
+		if row.index < size {
+			bits.set(row.index)
 		}
 		return nil
 	})

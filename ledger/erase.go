@@ -185,7 +185,7 @@ func (l *Ledger) extent(ctx context.Context, person string) (holds []consent.Hol
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("looking up the keys of a subject: %w", err)
 	}
-	entries, _, err := l.entriesOfKeys(ctx, keys)
+	entries, err := l.entriesOfKeys(ctx, keys)
 	for _, e := range entries {
 		count[chainKey{e.Compartment, e.Cohort}]++
 	}
@@ -416,16 +416,16 @@ func (e erasureLedger) Recipients(ctx context.Context, s keystore.Subject, keys 
 		if err != nil {
 			return nil, err
 		}
-		entries, err := e.l.eventsUnder(ctx, snap, lease, k, nil)
+		_, parts, err := e.l.foldUnder(ctx, snap, lease)
 		lease.Done()
 		if err != nil {
 			return nil, err
 		}
-		for _, en := range entries {
-			if en.damage != nil || en.Event.Type() != "data.disclosed" {
+		for _, part := range slices.Backward(parts) { // in the order of the log
+			if part.event == nil || part.event.Type() != "data.disclosed" {
 				continue
 			}
-			r := erasure.Recipient{ID: en.Event.Str("recipient"), Ref: en.Event.Str("recipient_ref")}
+			r := erasure.Recipient{ID: part.event.Str("recipient"), Ref: part.event.Str("recipient_ref")}
 			if !seen[r] {
 				seen[r] = true
 				out = append(out, r)

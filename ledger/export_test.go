@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -60,6 +61,85 @@ func StoredState(ctx context.Context, l *Ledger, person string) ([]byte, error) 
 	}
 	return marshal(sub.committed), nil
 }
+
+// StateOfEvents folds a person from every one of their events, as if no list row said
+// of which run it is the end.
+func StateOfEvents(ctx context.Context, l *Ledger, person string) ([]byte, error) {
+	entries, err := l.eventsOf(ctx, personKey(person))
+	if err != nil {
+		return nil, err
+	}
+	var s *consent.State
+	for _, e := range entries {
+		if next, err := s.Apply(e.Event, e.Index); err == nil {
+			s = next
+		}
+	}
+	return marshal(s), nil
+}
+
+// PartsOf returns how many events and runs a person is folded from.
+func PartsOf(ctx context.Context, l *Ledger, person string) (events, runs int, _ error) {
+	keys, err := l.tree.Keys(ctx, personKey(person))
+	if err != nil {
+		return 0, 0, err
+	}
+	v := l.view()
+	defer v.Close()
+	for _, k := range keys {
+		lease, err := l.tree.LeaseOf(ctx, k.Ref)
+		if err != nil {
+			return 0, 0, err
+		}
+		_, parts, err := l.foldUnder(ctx, v, lease)
+		lease.Done()
+		if err != nil {
+			return 0, 0, err
+		}
+		for _, p := range parts {
+			if p.event != nil {
+				events++
+			} else {
+				runs++
+			}
+		}
+	}
+	return events, runs, nil
+}
+
+// LateRun returns the newest list row of a person's only key with a run in it whose last
+// event is a second later than it was, sealed as it should be.
+func LateRun(ctx context.Context, l *Ledger, person string) (key string, value []byte, err error) {
+	keys, err := l.tree.Keys(ctx, personKey(person))
+	if err != nil || len(keys) != 1 {
+		return "", nil, fmt.Errorf("%d keys: %w", len(keys), err)
+	}
+	lease, err := l.tree.LeaseOf(ctx, keys[0].Ref)
+	if err != nil {
+		return "", nil, err
+	}
+	defer lease.Done()
+	v := l.view()
+	defer v.Close()
+	seq, row, err := listEnd(ctx, v, lease)
+	if err != nil {
+		return "", nil, err
+	}
+	run := l.tallyOf(lease, v.generation(), seq, &row)
+	run.Last += 1000
+	text := putTally(run)
+	var k listKey
+	var b listBody
+	b.put(&k, lease, v.generation(), seq, &text)
+	binary.BigEndian.PutUint64(b[:8], binary.BigEndian.Uint64(b[:8])^row.index)
+	return string(k[:]), b[:], nil
+}
+
+// ListBody is how long the value of a list row is.
+const ListBody = len(listBody{})
+
+// PrintOf is what stands for a purpose in a list row.
+func PrintOf(purpose string) uint32 { return printOf(purpose) }
 
 func marshal(s *consent.State) []byte {
 	b, err := s.MarshalBinary()
@@ -233,8 +313,8 @@ func ListsByRow(ctx context.Context, l *Ledger) (map[keystore.Ref][]uint64, erro
 			return err
 		}
 		defer lease.Done()
-		return eachListed(ctx, v, lease, func(_, index uint64) error {
-			lists[k.Ref] = append(lists[k.Ref], index)
+		return eachListed(ctx, v, lease, func(_ uint64, row *listValue) error {
+			lists[k.Ref] = append(lists[k.Ref], row.index)
 			return nil
 		})
 	})
@@ -276,4 +356,16 @@ func TakeTurns(l *Ledger) (give func()) {
 			<-l.workers
 		}
 	}
+}
+
+// TallyText returns the text of a run, and what is read in it.
+func TallyText(t consent.Tally) (text tallyText, read consent.Tally, print uint32, err error) {
+	text = putTally(t)
+	read, print, err = parseTally(&text)
+	return text, read, print, err
+}
+
+// ParseTally reads the text of a run.
+func ParseTally(text [keystore.ListedSize]byte) (consent.Tally, uint32, error) {
+	return parseTally(&text)
 }

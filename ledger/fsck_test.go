@@ -78,6 +78,18 @@ func TestFsckFinds(t *testing.T) {
 			v[0] ^= 0x80
 			overwrite(t, l, list[2], v)
 		}, "beyond the end"},
+		{"one bit of what a list row says of its run", func(t *testing.T, l *ledger.Ledger, list, _ []string) {
+			v := rowsOf(t, l, 's')[list[2]]
+			v[20] ^= 1
+			overwrite(t, l, list[2], v)
+		}, "what its list row says of its run"},
+		{"a list row says another run", func(t *testing.T, l *ledger.Ledger, _, _ []string) {
+			key, value, err := ledger.LateRun(t.Context(), l, "p")
+			if err != nil {
+				t.Fatal(err)
+			}
+			overwrite(t, l, key, value)
+		}, "says another run than its events are"},
 		{"a sealed event is missing", func(t *testing.T, l *ledger.Ledger, _, envelopes []string) { remove(t, l, envelopes[1]) }, "reading an envelope"},
 		{"that of an erased one is missing", func(t *testing.T, l *ledger.Ledger, _, envelopes []string) { remove(t, l, envelopes[4]) }, "the next sweep needs its length"},
 		{"one bit of a sealed event", func(t *testing.T, l *ledger.Ledger, _, envelopes []string) {

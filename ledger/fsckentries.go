@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 
 	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/ledger/consent"
 	"github.com/lacunalog/lacuna/ledger/envelope"
 	"github.com/lacunalog/lacuna/ledger/event"
 	"github.com/lacunalog/lacuna/merkle"
@@ -58,13 +60,15 @@ type entryCheck struct {
 }
 
 // A place is where an entry stands: which key lists it, by a number from 1 on, and as
-// which of its events.
-type place struct{ key, seq uint32 }
+// which of its events; and the checksum of the run that it is the end of.
+type place struct{ key, seq, run uint32 }
 
 // A chainCheck is a key, and how far its chain is followed.
 type chainCheck struct {
 	ref  keystore.Ref
 	prev merkle.Hash // leaf hash of the last event that opened
+	run  consent.Tally
+	gap  bool // the last event did not open, so its run is not known
 }
 
 // checked is a sealed entry, and where room has it.
@@ -88,7 +92,8 @@ func (c *entryCheck) lists(ctx context.Context) error {
 			c.chains = append(c.chains, chainCheck{ref: ref})
 		}
 	}
-	err := c.l.walkLiving(ctx, c.v, begin, func(k *keystore.Lease, seq, index uint64) error {
+	err := c.l.walkLiving(ctx, c.v, begin, func(k *keystore.Lease, seq uint64, row *listValue) error {
+		index := row.index
 		if index >= c.size {
 			c.r.problem("a list row of compartment %s points at entry %d, beyond the end of the log", k.Info().Compartment, index)
 			return ctx.Err()
@@ -96,7 +101,11 @@ func (c *entryCheck) lists(ctx context.Context) error {
 		if c.places[index].key != 0 {
 			c.r.problem("entry %d is listed twice", index)
 		}
-		c.places[index] = place{key, uint32(seq)}
+		text, err := k.OpenListed(c.v.generation(), seq, &row.sealed)
+		if err != nil {
+			c.r.problem("entry %d: what its list row says of its run: %v", index, err)
+		}
+		c.places[index] = place{key, uint32(seq), crc32.ChecksumIEEE(text[:])}
 		if seq%1024 == 0 {
 			return ctx.Err()
 		}
@@ -210,11 +219,11 @@ func (c *entryCheck) chain(ctx context.Context, k *chainCheck, events []checked)
 			return ctx.Err()
 		}
 		if err != nil {
-			if !isStated(c.r.lost, e.index) {
+			if !isStated(c.r.lost, e.index) && c.listedBy(ctx, lease, e) {
 				c.r.problem("entry %d: %v", e.index, err)
 			}
 			c.r.Erased++
-			k.prev, err = merkle.LeafHash(leaf), nil
+			k.prev, k.gap, err = merkle.LeafHash(leaf), true, nil
 			continue
 		}
 		c.r.opened[e.index] = true
@@ -222,12 +231,38 @@ func (c *entryCheck) chain(ctx context.Context, k *chainCheck, events []checked)
 		if err := checkPlace(ev, leaf, gives, e.seq, k.prev); err != nil {
 			c.r.problem("entry %d: %v", e.index, err)
 		}
+		if !k.ends(ev, e.place.run) {
+			c.r.problem("entry %d: its list row says another run than its events are", e.index)
+		}
 		k.prev = merkle.LeafHash(leaf)
 		if c.r.Opened%1024 == 0 {
 			c.progress("events", min(c.r.Opened+c.r.Erased+c.r.Public, c.size), c.size)
 		}
 	}
 	return nil
+}
+
+// listedBy reports whether a key lists an event. One that was made when its person came back
+// since lists nothing of what the key before it did, which was erased.
+func (c *entryCheck) listedBy(ctx context.Context, lease *keystore.Lease, e *checked) bool {
+	index, ok, err := listIndex(ctx, c.v, lease, uint64(e.seq))
+	return err != nil || ok && index == e.index
+}
+
+// ends reports whether a list row says nothing of its run, or that its event goes on with
+// the run before it or begins one. Where one ends is for who wrote it to say.
+func (k *chainCheck) ends(ev *event.Event, says uint32) bool {
+	one, _ := consent.TallyOf(ev)
+	both, _ := k.run.With(one)
+	gap := k.gap
+	for _, run := range []consent.Tally{{}, one, both} {
+		if text := putTally(run); crc32.ChecksumIEEE(text[:]) == says {
+			k.run, k.gap = run, false
+			return true
+		}
+	}
+	k.run, k.gap = consent.Tally{}, true
+	return gap
 }
 
 // openLeafOf opens an envelope and says which leaf it gives.

@@ -185,7 +185,7 @@ func (g *game) linked() (sets [][]uint64) {
 			for seq := range uint64(2 * len(divisions[0])) {
 				name := n.RowName(gen, seq)
 				key := append(binary.BigEndian.AppendUint32([]byte{'s'}, gen), name[:16]...)
-				if v := lists[string(key)]; len(v) == 8 {
+				if v := lists[string(key)]; len(v) > 8 {
 					i := binary.BigEndian.Uint64(v) ^ binary.BigEndian.Uint64(name[16:24])
 					if slices.Contains(g.union, i) && !slices.Contains(set, i) {
 						set = append(set, i)

@@ -157,11 +157,11 @@ func (e *sealed) alsoEnvelope(m keystore.Mask, env []byte) {
 	e.also = append(e.also, log.Row{Key: prefix[:], Value: env, Place: log.KeyIndex})
 }
 
-func (e *sealed) alsoList(n namer, m keystore.Mask, seq uint64) {
+func (e *sealed) alsoList(lease *keystore.Lease, m keystore.Mask, seq uint64, text *tallyText) {
 	var key listKey
-	var mask listMask
-	key.put(&mask, n, m.Generation(), seq)
-	e.also = append(e.also, log.Row{Key: key[:], Value: mask[:], Place: log.ValueMask})
+	var body listBody
+	body.put(&key, lease, m.Generation(), seq, text)
+	e.also = append(e.also, log.Row{Key: key[:], Value: body[:], Place: log.ValueMask})
 }
 
 func (e *sealed) alsoTag(m keystore.Mask, leaf []byte, tag, mac [16]byte, now time.Time) {

@@ -242,7 +242,7 @@ func (l *Ledger) AllHolds(ctx context.Context) ([]PersonHold, error) {
 	}
 	var out []PersonHold
 	for _, keys := range marked {
-		entries, _, err := l.eventsOfKeys(ctx, keys)
+		entries, err := l.eventsOfKeys(ctx, keys)
 		if err != nil {
 			return nil, err
 		}

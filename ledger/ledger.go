@@ -155,15 +155,16 @@ type Ledger struct {
 	backingUp sync.Mutex
 	behind    sync.Mutex // of BackUpBehind
 
-	workers chan struct{} // of batches, one for each processor
-	keeper  *keeper
-	days    cohortDays
-	settler *settler
-	sweeper *sweeper
-	life    context.Context // ends when Close begins
-	end     context.CancelFunc
-	gate    *gate
-	closed  sync.Once
+	workers  chan struct{} // of batches, one for each processor
+	keeper   *keeper
+	days     cohortDays
+	purposes atomic.Pointer[purposes]
+	settler  *settler
+	sweeper  *sweeper
+	life     context.Context // ends when Close begins
+	end      context.CancelFunc
+	gate     *gate
+	closed   sync.Once
 }
 
 // InitOptions say how a ledger is created.

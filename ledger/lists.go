@@ -18,66 +18,81 @@ type namer interface {
 	RowName(g uint32, seq uint64) [32]byte
 }
 
-// listIndex returns the log index of event seq (from 1) of a key, and false
-// where the key has no such event.
-func listIndex(ctx context.Context, v *view, n namer, seq uint64) (uint64, bool, error) {
+// A listValue is the value of a list row with the mask taken off the index.
+type listValue struct {
+	index  uint64
+	sealed [keystore.SealedListedSize]byte
+}
+
+// readListed returns the list row of event seq (from 1) of a key, and false where
+// the key has no such event.
+func readListed(ctx context.Context, v *view, n namer, seq uint64) (l listValue, ok bool, _ error) {
 	var key listKey
 	var mask listMask
 	key.put(&mask, n, v.generation(), seq)
 	row, err := v.Get(ctx, key[:])
 	if errors.Is(err, log.ErrNotFound) {
-		return 0, false, nil
+		return l, false, nil
 	}
 	if err != nil {
-		return 0, false, fmt.Errorf("reading a list row: %w", err)
+		return l, false, fmt.Errorf("reading a list row: %w", err)
 	}
-	if len(row) != 8 {
-		return 0, false, badListRow(len(row))
+	if len(row) != len(listBody{}) {
+		return l, false, badListRow(len(row))
 	}
-	return binary.BigEndian.Uint64(row) ^ binary.BigEndian.Uint64(mask[:]), true, nil
+	l.index = binary.BigEndian.Uint64(row) ^ binary.BigEndian.Uint64(mask[:])
+	copy(l.sealed[:], row[8:])
+	return l, true, nil
 }
 
-func badListRow(n int) error { return fmt.Errorf("list row has %d bytes, want 8", n) }
+// listIndex is readListed for who wants to know the log index alone.
+func listIndex(ctx context.Context, v *view, n namer, seq uint64) (uint64, bool, error) {
+	l, ok, err := readListed(ctx, v, n, seq)
+	return l.index, ok, err
+}
 
-// listLen returns how many events a key has, by doubling and then halving: there
-// is no row that counts them, because a row at a fixed key would tie the batches
-// of one person together in the write-ahead log for ever.
-func listLen(ctx context.Context, v *view, n namer) (uint64, error) {
-	lo, hi := uint64(0), uint64(1) // lo exists (or is 0), hi is not yet known
-	for {
-		_, ok, err := listIndex(ctx, v, n, hi)
-		if err != nil {
-			return 0, err
+func badListRow(n int) error {
+	return fmt.Errorf("list row has %d bytes, want %d", n, len(listBody{}))
+}
+
+// listEnd returns how many events a key has, and the row of the last of them, by doubling
+// and then halving: there is no row that counts them, because a row at a fixed key would
+// tie the batches of one person together in the write-ahead log for ever.
+func listEnd(ctx context.Context, v *view, n namer) (lo uint64, last listValue, _ error) {
+	hi := uint64(0) // not there, 0: not known; lo is there, or 0
+	for hi == 0 || hi-lo > 1 {
+		at := max(1, 2*lo)
+		if hi > 0 {
+			at = lo + (hi-lo)/2
 		}
-		if !ok {
-			break
-		}
-		lo, hi = hi, hi*2
-	}
-	for hi-lo > 1 {
-		mid := lo + (hi-lo)/2
-		_, ok, err := listIndex(ctx, v, n, mid)
+		row, ok, err := readListed(ctx, v, n, at)
 		if err != nil {
-			return 0, err
+			return 0, last, err
 		}
 		if ok {
-			lo = mid
+			lo, last = at, row
 		} else {
-			hi = mid
+			hi = at
 		}
 	}
-	return lo, nil
+	return lo, last, nil
+}
+
+// listLen returns how many events a key has.
+func listLen(ctx context.Context, v *view, n namer) (uint64, error) {
+	seq, _, err := listEnd(ctx, v, n)
+	return seq, err
 }
 
 // eachListed calls f with what a key lists, in order. It reads a row for each, and
 // finds it somewhere else each time: this is for a few keys, see walkLists.
-func eachListed(ctx context.Context, v *view, n namer, f func(seq, index uint64) error) error {
+func eachListed(ctx context.Context, v *view, n namer, f func(seq uint64, l *listValue) error) error {
 	for seq := uint64(1); ; seq++ {
-		index, ok, err := listIndex(ctx, v, n, seq)
+		l, ok, err := readListed(ctx, v, n, seq)
 		if err != nil || !ok {
 			return err
 		}
-		if err := f(seq, index); err != nil {
+		if err := f(seq, &l); err != nil {
 			return err
 		}
 	}
@@ -85,11 +100,11 @@ func eachListed(ctx context.Context, v *view, n namer, f func(seq, index uint64)
 
 // walkLists calls f with what many keys list, and which number it has there, in no
 // order that means anything. keys yields them, about as many as is said, and is called once for each lot.
-func walkLists(ctx context.Context, v *view, about uint64, keys func(yield func(namer) error) error, f func(n namer, seq, index uint64) error) error {
+func walkLists(ctx context.Context, v *view, about uint64, keys func(yield func(namer) error) error, f func(n namer, seq uint64, l *listValue) error) error {
 	// To read all rows in their order takes about as long as to look for one in 256.
 	if about < v.Head().Size/256 {
 		return keys(func(n namer) error {
-			return eachListed(ctx, v, n, func(seq, index uint64) error { return f(n, seq, index) })
+			return eachListed(ctx, v, n, func(seq uint64, l *listValue) error { return f(n, seq, l) })
 		})
 	}
 	for _, lot := range lotsOf(v.Head().Size, listRowsMost) {
@@ -98,7 +113,9 @@ func walkLists(ctx context.Context, v *view, about uint64, keys func(yield func(
 			return err
 		}
 		err = keys(func(n namer) error {
-			return t.each(n, func(_ int, seq, index uint64) error { return f(n, seq, index) })
+			return t.each(n, func(at int, seq, index uint64) error {
+				return f(n, seq, &listValue{index, [keystore.SealedListedSize]byte(t.rows[at].value[8:])})
+			})
 		})
 		if err != nil {
 			return err
@@ -109,7 +126,7 @@ func walkLists(ctx context.Context, v *view, about uint64, keys func(yield func(
 
 // walkLiving is walkLists for every key that lives. each is called with each of them
 // before, once or more often, and may be nil.
-func (l *Ledger) walkLiving(ctx context.Context, v *view, each func(k *keystore.Lease), f func(k *keystore.Lease, seq, index uint64) error) error {
+func (l *Ledger) walkLiving(ctx context.Context, v *view, each func(k *keystore.Lease), f func(k *keystore.Lease, seq uint64, l *listValue) error) error {
 	keys := func(yield func(namer) error) error {
 		return l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
 			lease, err := l.leaseLiving(ctx, k.Ref)
@@ -123,19 +140,19 @@ func (l *Ledger) walkLiving(ctx context.Context, v *view, each func(k *keystore.
 			return yield(lease)
 		})
 	}
-	return walkLists(ctx, v, math.MaxUint64, keys, func(n namer, seq, index uint64) error { return f(n.(*keystore.Lease), seq, index) })
+	return walkLists(ctx, v, math.MaxUint64, keys, func(n namer, seq uint64, l *listValue) error { return f(n.(*keystore.Lease), seq, l) })
 }
 
 // listed is a list row.
 type listed struct {
 	name  [16]byte
-	value [8]byte
+	value listBody
 }
 
-const listRowSize = len(listKey{}) + len(listMask{})
+const listRowSize = len(listKey{}) + len(listBody{})
 
-// listRowsMost is how many list rows are in memory at once, about 25 bytes each.
-const listRowsMost = 4 << 20
+// listRowsMost is how many list rows are in memory at once, about 60 bytes each.
+const listRowsMost = 2 << 20
 
 // A lot is the list rows whose names begin with certain bits. Names are random, so
 // lots of as many bits are of about the same size, and what is in one says nothing of
@@ -191,10 +208,10 @@ func readLot(ctx context.Context, v *view, l lot, progress func(n int) error) (*
 		if len(k) != len(listKey{}) {
 			return fmt.Errorf("list row under a key of %d bytes, want %d", len(k), len(listKey{}))
 		}
-		if len(row) != 8 {
+		if len(row) != len(listBody{}) {
 			return badListRow(len(row))
 		}
-		r := listed{[16]byte(k[5:]), [8]byte(row)}
+		r := listed{[16]byte(k[5:]), listBody(row)}
 		for at := t.bucket(r.first()); uint64(len(t.starts)) <= at; {
 			t.starts = append(t.starts, uint32(len(t.rows)))
 		}

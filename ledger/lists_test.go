@@ -66,7 +66,7 @@ func TestListsInLots(t *testing.T) {
 	}
 	for _, bad := range []string{"value", "key"} {
 		key := []byte("s\x00\x00\x00\x01\x80" + strings.Repeat("\x00", 15))
-		row := log.Row{Key: key, Value: make([]byte, 8)}
+		row := log.Row{Key: key, Value: make([]byte, ledger.ListBody)}
 		if bad == "value" {
 			row.Value = row.Value[1:]
 		} else {

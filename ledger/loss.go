@@ -302,11 +302,11 @@ func (s *sweeper) GiveUp(ctx context.Context, keys []keystore.RowsKey) ([]string
 	if err != nil {
 		return nil, err
 	}
-	err = l.walkLiving(ctx, v, nil, func(_ *keystore.Lease, _, index uint64) error {
-		if index >= c.size {
-			return fmt.Errorf("a list row points at entry %d, beyond the end of the log", index)
+	err = l.walkLiving(ctx, v, nil, func(_ *keystore.Lease, _ uint64, row *listValue) error {
+		if row.index >= c.size {
+			return fmt.Errorf("a list row points at entry %d, beyond the end of the log", row.index)
 		}
-		known.set(index)
+		known.set(row.index)
 		return nil
 	})
 	if err != nil {

@@ -238,21 +238,11 @@ func personTag(k keystore.KeyInfo) string { return string(k.Ref.Bytes()[:16]) }
 // stateUnder folds the events under the keys of one person. It is not whole where one
 // of them is damaged.
 func (l *Ledger) stateUnder(ctx context.Context, keys []keystore.KeyInfo) (state *consent.State, whole bool, _ error) {
-	entries, _, err := l.entriesOfKeys(ctx, keys)
-	if err != nil {
+	var s subject
+	if err := l.fold(ctx, &s, keys); err != nil {
 		return nil, false, err
 	}
-	whole = true
-	for _, e := range entries {
-		if e.damage != nil {
-			whole = false
-			continue
-		}
-		if next, err := state.Apply(e.Event, e.Index); err == nil {
-			state = next
-		}
-	}
-	return state, whole, nil
+	return s.committed, len(s.unread) == 0, nil
 }
 
 // ruleOf returns the rule by which the keys of a compartment with a cohort of

@@ -40,10 +40,12 @@ func envelopeKey(g uint32, index uint64) []byte {
 
 // listKey is the key of the row that says where event seq of a key is, and
 // listMask what covers the index in its value. Both come from T, a PRF value
-// under the erasable key, so without that key the row links nothing.
+// under the erasable key, so without that key the row links nothing. listBody is the
+// value: the index under its mask, and what the row says of its run, sealed (tally.go).
 type (
 	listKey  [1 + 4 + 16]byte
 	listMask [8]byte
+	listBody [8 + keystore.SealedListedSize]byte
 )
 
 func (k *listKey) put(mask *listMask, n namer, g uint32, seq uint64) {
@@ -52,6 +54,24 @@ func (k *listKey) put(mask *listMask, n namer, g uint32, seq uint64) {
 	binary.BigEndian.PutUint32(k[1:], g)
 	copy(k[5:], t[:16])
 	copy(mask[:], t[16:24])
+}
+
+// put makes the row of event seq of a key, for the log to add the index.
+func (b *listBody) put(k *listKey, lease *keystore.Lease, g uint32, seq uint64, text *tallyText) {
+	k.put((*listMask)(b[:8]), lease, g, seq)
+	sealed := lease.SealListed(g, seq, text)
+	copy(b[8:], sealed[:])
+}
+
+// fill makes the row of a key that has died and of which only the names of its rows are
+// known. What the row says beside the index nobody opens; it is the same whenever this
+// sweep writes it, as a row of a living key is.
+func (b *listBody) fill(k *listKey, n namer, g uint32, seq uint64) {
+	k.put((*listMask)(b[:8]), n, g, seq)
+	for i := 8; i < len(b); i += 32 {
+		more := n.RowName(g, seq|uint64(1+i/32)<<56) // numbers that no event has
+		copy(b[i:], more[:])
+	}
 }
 
 // treeRows gives the key tree and the erasure jobs their rows in the log's

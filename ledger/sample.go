@@ -206,9 +206,9 @@ func (l *Ledger) keysOf(ctx context.Context, v *view, entries []uint64, progress
 	}
 	keys = make(map[uint64]keystore.Ref, len(entries))
 	var seen uint64
-	err = l.walkLiving(ctx, v, nil, func(k *keystore.Lease, _, index uint64) error {
-		if wanted[index] {
-			keys[index] = k.Ref()
+	err = l.walkLiving(ctx, v, nil, func(k *keystore.Lease, _ uint64, row *listValue) error {
+		if wanted[row.index] {
+			keys[row.index] = k.Ref()
 		}
 		seen++
 		progress("keys", min(seen, v.Head().Size), v.Head().Size)

@@ -78,13 +78,14 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 				return idConflict()
 			}
 		}
-		entry, leaf, err := l.sealOne(lease, ev, end.seq+1, end.head, now)
+		run := l.tallyAfter(reg, end.run, ev)
+		entry, leaf, err := l.sealOne(lease, ev, end.seq+1, end.head, run, now)
 		if err != nil {
 			return err
 		}
 		entry.tag(w, entry.leaf[:], tag, s.mac, now)
 		entries = append(entries, entry.entry(sub.order))
-		end.seq, end.head, end.ref = end.seq+1, leaf, lease.Ref()
+		end.seq, end.head, end.run, end.ref = end.seq+1, leaf, run, lease.Ref()
 		if fresh {
 			// Where an epoch of the key tree has just made the key durable, it is not
 			// pending any more, and keepDays writes the day.
@@ -158,7 +159,7 @@ type sealed struct {
 	leaf   [envelope.LeafSize]byte
 	prefix envelopePrefix
 	key    listKey
-	mask   listMask
+	body   listBody
 	tags   tagsKey
 	value  tagValue
 	also   []log.Row // under the generation that a sweep fills
@@ -169,12 +170,13 @@ func (e *sealed) add(r log.Row) {
 	e.n++
 }
 
-// list adds the row that says where event seq of a key is.
-func (e *sealed) list(lease *keystore.Lease, w *writing, seq uint64) {
-	e.key.put(&e.mask, lease, w.mask.Generation(), seq)
-	e.add(log.Row{Key: e.key[:], Value: e.mask[:], Place: log.ValueMask})
+// list adds the row that says where event seq of a key is, and of which run it is the end.
+func (e *sealed) list(lease *keystore.Lease, w *writing, seq uint64, run consent.Tally) {
+	text := putTally(run)
+	e.body.put(&e.key, lease, w.mask.Generation(), seq, &text)
+	e.add(log.Row{Key: e.key[:], Value: e.body[:], Place: log.ValueMask})
 	if w.next != nil {
-		e.alsoList(lease, *w.next, seq)
+		e.alsoList(lease, *w.next, seq, &text)
 	}
 }
 
@@ -193,8 +195,8 @@ func (e *sealed) entry(order uint64) log.Entry {
 	return log.Entry{Leaf: e.leaf[:], Rows: append(e.rows[:e.n:e.n], e.also...), Order: order}
 }
 
-// sealOne seals one event at its place in its chain.
-func (l *Ledger) sealOne(lease *keystore.Lease, ev *event.Event, seq uint64, prev merkle.Hash, now time.Time) (*sealed, merkle.Hash, error) {
+// sealOne seals one event at its place in its chain, which is the end of a run.
+func (l *Ledger) sealOne(lease *keystore.Lease, ev *event.Event, seq uint64, prev merkle.Hash, run consent.Tally, now time.Time) (*sealed, merkle.Hash, error) {
 	c := withChain(ev, seq, prev, now)
 	done, err := envelope.SealMembers(lease, l.suite, l.originHash, c.members)
 	c.release()
@@ -209,7 +211,7 @@ func (l *Ledger) sealOne(lease *keystore.Lease, ev *event.Event, seq uint64, pre
 	w.mask.Envelope(e.leaf[:], done.Envelope)
 	e.prefix.put(w.mask.Generation())
 	e.add(log.Row{Key: e.prefix[:], Value: done.Envelope, Place: log.KeyIndex})
-	e.list(lease, w, seq)
+	e.list(lease, w, seq, run)
 	return e, merkle.LeafHash(e.leaf[:]), nil
 }
 

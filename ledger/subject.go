@@ -28,12 +28,13 @@ type chainKey struct {
 type chain struct {
 	seq  uint64
 	head merkle.Hash
+	run  consent.Tally // of which the last event is the end
 	ref  keystore.Ref
 	day  uint16 // from which the key may be destroyed, as it is written or about to be
 }
 
-// chains are the ends of a person's chains, in the order in which they began. They
-// are few, so they stand beside each other and are searched from the newest on.
+// chains are the ends of a person's chains, those that began since they were loaded
+// last. They are few, so they stand beside each other and are searched from the newest on.
 type chains []chainOf
 
 type chainOf struct {
@@ -255,40 +256,15 @@ func (q *Submission) commit(state *consent.State) *consent.State {
 	return state
 }
 
-// loadSubject folds a person's events from the store.
+// loadSubject folds a person from the store.
 func (l *Ledger) loadSubject(ctx context.Context, id string) (*subject, error) {
 	s := &subject{key: personKey(id), order: l.subjects.order(id)}
 	keys, err := l.tree.Keys(ctx, s.key)
 	if err != nil {
 		return nil, fmt.Errorf("looking up the keys of a subject: %w", err)
 	}
-	entries, whole, err := l.entriesOfKeys(ctx, keys)
-	if err != nil {
+	if err := l.fold(ctx, s, keys); err != nil {
 		return nil, err
-	}
-	s.partial, s.unread = !whole, unreadOf(entries)
-	for _, e := range entries {
-		k := chainKey{e.Compartment, e.Cohort}
-		at := s.chains.find(k)
-		if at < 0 {
-			at = len(s.chains)
-			s.chains = append(s.chains, chainOf{k, chain{ref: e.ref, day: e.Expiry}})
-		}
-		c := &s.chains[at].chain
-		c.seq++
-		if c.head = merkle.LeafHash(e.leaf); e.leaf == nil {
-			c.head = merkle.Hash{}
-		}
-		if e.damage != nil {
-			continue
-		}
-		next, err := s.committed.Apply(e.Event, e.Index)
-		if err != nil {
-			// Sealed events were valid when they were recorded; a later version of
-			// the rules must not make a person unreadable.
-			continue
-		}
-		s.committed = next
 	}
 	s.speculative = s.committed
 	if len(s.unread) == 0 { // otherwise what is written may know more
@@ -296,6 +272,113 @@ func (l *Ledger) loadSubject(ctx context.Context, id string) (*subject, error) {
 		l.keepMarks(keys, s.committed)
 	}
 	return s, nil
+}
+
+// A folded is a part of what a person's keys list: an event that was opened, or a run of
+// events that are only counted.
+type folded struct {
+	index  uint64 // of the event, or of the last of the run
+	event  *event.Event
+	run    consent.Tally
+	damage error // why the event cannot be read
+}
+
+// fold folds what is under some keys of a person into their state, in the order of the
+// log, and notes where each key's chain ends.
+func (l *Ledger) fold(ctx context.Context, s *subject, keys []keystore.KeyInfo) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	v := l.view()
+	defer v.Close()
+	var parts []folded
+	for _, k := range keys {
+		lease, err := l.leaseLiving(ctx, k.Ref)
+		if err != nil {
+			return err
+		}
+		if lease == nil {
+			s.partial = true
+			continue
+		}
+		end, under, err := l.foldUnder(ctx, v, lease)
+		lease.Done()
+		if err != nil {
+			return err
+		}
+		if end.seq == 0 {
+			continue
+		}
+		end.ref, end.day = k.Ref, k.Expiry
+		s.chains = append(s.chains, chainOf{chainKey{k.Compartment, k.Cohort}, end})
+		for _, p := range under {
+			if p.damage != nil {
+				s.unread = append(s.unread, Unread{p.index, k.Compartment, k.Cohort.String(), p.damage})
+			} else {
+				parts = append(parts, p)
+			}
+		}
+	}
+	sort.Slice(parts, func(i, j int) bool { return parts[i].index < parts[j].index })
+	for _, p := range parts {
+		if p.event == nil {
+			s.committed = s.committed.ApplyTally(p.run)
+			continue
+		}
+		next, err := s.committed.Apply(p.event, p.index)
+		if err != nil {
+			// Sealed events were valid when they were recorded; a later version of
+			// the rules must not make a person unreadable.
+			continue
+		}
+		s.committed = next
+	}
+	return nil
+}
+
+// foldUnder returns the parts under one key, from the newest to the oldest, and where its
+// chain ends. A run is one part, and what it counts is not read. A row that is missing
+// below others is a part that is damaged, named by the entry behind it.
+func (l *Ledger) foldUnder(ctx context.Context, v *view, lease *keystore.Lease) (end chain, parts []folded, _ error) {
+	seq, row, err := listEnd(ctx, v, lease)
+	if err != nil || seq == 0 {
+		return end, nil, err
+	}
+	end.seq, end.run = seq, l.tallyOf(lease, v.generation(), seq, &row)
+	leaf, damage := v.Leaf(ctx, row.index)
+	if damage == nil {
+		end.head = merkle.LeafHash(leaf)
+	}
+	for {
+		part := folded{index: row.index, damage: damage}
+		if damage == nil {
+			part.run = l.tallyOf(lease, v.generation(), seq, &row)
+			if part.run.Count == 0 {
+				var e Entry
+				e, part.damage = l.open(ctx, v, lease, row.index)
+				part.event = e.Event
+			}
+		}
+		if ctx.Err() != nil {
+			return end, nil, ctx.Err()
+		}
+		if part.damage != nil {
+			part.damage = fmt.Errorf("entry %d: %w", part.index, part.damage)
+		}
+		parts = append(parts, part)
+		if seq -= max(1, part.run.Count); seq == 0 {
+			return end, parts, nil
+		}
+		next, there, err := readListed(ctx, v, lease, seq)
+		if err != nil {
+			return end, nil, err
+		}
+		if damage = nil; there {
+			row = next
+		} else {
+			damage = fmt.Errorf("row %d of the list of its key, before its own, is missing", seq)
+		}
+	}
 }
 
 // Entry is one event of the log as its key opens it.
@@ -319,45 +402,43 @@ func (l *Ledger) eventsOf(ctx context.Context, s keystore.Subject) ([]Entry, err
 	if err != nil {
 		return nil, fmt.Errorf("looking up the keys of a subject: %w", err)
 	}
-	entries, _, err := l.eventsOfKeys(ctx, keys)
-	return entries, err
+	return l.eventsOfKeys(ctx, keys)
 }
 
-// eventsOfKeys is eventsOf for keys that are known. It is not whole where a key
-// could not be read because it is being erased.
-func (l *Ledger) eventsOfKeys(ctx context.Context, keys []keystore.KeyInfo) (out []Entry, whole bool, err error) {
-	out, whole, err = l.entriesOfKeys(ctx, keys)
-	if unread := unreadOf(out); err == nil && len(unread) > 0 {
-		return nil, false, unread[0].Why
+// eventsOfKeys is eventsOf for keys that are known.
+func (l *Ledger) eventsOfKeys(ctx context.Context, keys []keystore.KeyInfo) ([]Entry, error) {
+	out, err := l.entriesOfKeys(ctx, keys)
+	for _, e := range out {
+		if err == nil && e.damage != nil {
+			return nil, e.damage
+		}
 	}
-	return out, whole, err
+	return out, err
 }
 
 // entriesOfKeys is eventsOfKeys, and says of an entry that cannot be read why.
-func (l *Ledger) entriesOfKeys(ctx context.Context, keys []keystore.KeyInfo) (out []Entry, whole bool, _ error) {
+func (l *Ledger) entriesOfKeys(ctx context.Context, keys []keystore.KeyInfo) (out []Entry, _ error) {
 	if len(keys) == 0 {
-		return nil, true, nil
+		return nil, nil
 	}
 	snap := l.view()
 	defer snap.Close()
-	whole = true
 	for _, k := range keys {
 		lease, err := l.leaseLiving(ctx, k.Ref)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		if lease == nil {
-			whole = false
 			continue
 		}
 		out, err = l.eventsUnder(ctx, snap, lease, k, out)
 		lease.Done()
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Index < out[j].Index })
-	return out, whole, nil
+	return out, nil
 }
 
 // leaseLiving takes a lease of a key that a walk came by; nil, without an error, where
@@ -373,13 +454,13 @@ func (l *Ledger) leaseLiving(ctx context.Context, ref keystore.Ref) (*keystore.L
 // eventsUnder appends what a key lists. An entry that cannot be read has no event, and
 // its leaf only where that can be read.
 func (l *Ledger) eventsUnder(ctx context.Context, v *view, lease *keystore.Lease, k keystore.KeyInfo, out []Entry) ([]Entry, error) {
-	err := eachListed(ctx, v, lease, func(_, index uint64) error {
-		e, err := l.open(ctx, v, lease, index)
+	err := eachListed(ctx, v, lease, func(_ uint64, row *listValue) error {
+		e, err := l.open(ctx, v, lease, row.index)
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			e.Index, e.damage = index, fmt.Errorf("entry %d: %w", index, err)
+			e.Index, e.damage = row.index, fmt.Errorf("entry %d: %w", row.index, err)
 		}
 		e.Compartment, e.Cohort, e.Expiry, e.ref = k.Compartment, k.Cohort, k.Expiry, k.Ref
 		out = append(out, e)

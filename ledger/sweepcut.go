@@ -99,17 +99,26 @@ func (c *cut) list(ctx context.Context, l lot, i, lots uint64) error {
 	return nil
 }
 
-// note notes an entry as alive and makes its row under the next generation.
+// note notes an entry as alive and makes its row under the next generation of the row
+// that it has.
 func (c *cut) note(row *listed, n namer, seq, index uint64) error {
 	if index >= c.size {
 		return fmt.Errorf("a list row points at entry %d, beyond the end of the log", index)
 	}
 	c.living.set(index)
 	var key listKey
-	var mask listMask
-	key.put(&mask, n, c.next.Generation(), seq)
+	switch n := n.(type) {
+	case *keystore.Lease:
+		// A row that does not say any more of which run it is the end has its event
+		// opened from now on. fsck tells of it; a sweep does not stop for it.
+		sealed := [keystore.SealedListedSize]byte(row.value[8:])
+		text, _ := n.OpenListed(c.v.generation(), seq, &sealed)
+		row.value.put(&key, n, c.next.Generation(), seq, &text)
+	default:
+		row.value.fill(&key, n, c.next.Generation(), seq)
+	}
 	row.name = [16]byte(key[5:])
-	binary.BigEndian.PutUint64(row.value[:], binary.BigEndian.Uint64(mask[:])^index)
+	binary.BigEndian.PutUint64(row.value[:8], binary.BigEndian.Uint64(row.value[:8])^index)
 	return nil
 }
 
@@ -188,12 +197,13 @@ func (c *cut) Spare(ctx context.Context, keys []keystore.RowsKey) error {
 // spare lists what of a key the walk has not listed. A row that is written twice would
 // be one of somebody who was erased meanwhile.
 func (c *cut) spare(ctx context.Context, n namer) error {
-	return eachListed(ctx, c.v, n, func(seq, index uint64) error {
-		if c.living.get(index) {
+	return eachListed(ctx, c.v, n, func(seq uint64, l *listValue) error {
+		if c.living.get(l.index) {
 			return nil
 		}
 		var row listed
-		if err := c.note(&row, n, seq, index); err != nil {
+		copy(row.value[8:], l.sealed[:])
+		if err := c.note(&row, n, seq, l.index); err != nil {
 			return err
 		}
 		c.rows = append(c.rows, row)
@@ -279,11 +289,11 @@ func (c *cut) expected(ctx context.Context, keys []keystore.RowsKey) (bitmap, er
 		}
 		return nil
 	}
-	err = walkLists(ctx, c.v, uint64(len(keys)), all, func(_ namer, _, index uint64) error {
-		if index >= c.size {
-			return fmt.Errorf("a list row of an erased key points at entry %d, beyond the end of the log", index)
+	err = walkLists(ctx, c.v, uint64(len(keys)), all, func(_ namer, _ uint64, row *listValue) error {
+		if row.index >= c.size {
+			return fmt.Errorf("a list row of an erased key points at entry %d, beyond the end of the log", row.index)
 		}
-		expected.set(index)
+		expected.set(row.index)
 		return nil
 	})
 	return expected, err

@@ -111,14 +111,7 @@ func (s *State) ApplyRecorded(e *event.Event, index uint64, recorded time.Time) 
 	if at.IsZero() {
 		return nil, event.Refuse(event.MissingMember, "/event_time", "")
 	}
-	next := State{}
-	if s != nil {
-		next = *s
-		if len(s.uses) == 1 {
-			next.only[0] = s.uses[0]
-			next.uses = next.only[:]
-		}
-	}
+	next := s.copy()
 	base := step{at: at.UnixMilli(), learnt: at.UnixMilli(), index: index, id: e.Str("id")}
 	if !recorded.IsZero() {
 		base.learnt = recorded.UnixMilli()
@@ -153,11 +146,11 @@ func (s *State) ApplyRecorded(e *event.Event, index uint64, recorded time.Time) 
 		if event.Offline(e.Str("channel")) {
 			next.note(&note{at: base.at, learnt: base.learnt, index: index, purpose: e.Str("purpose")})
 		}
-		next.use(e.Str("purpose"), base.at)
+		next.use(e.Str("purpose"), base.at, base.at, 1)
 	case "processing.performed", "communication.sent":
-		next.use(e.Str("purpose"), base.at)
+		next.use(e.Str("purpose"), base.at, base.at, 1)
 	case "data.disclosed":
-		next.use(e.Str("purpose"), base.at)
+		next.use(e.Str("purpose"), base.at, base.at, 1)
 		next.share(e, base.at, index)
 	case "right.requested":
 		next.right(e, base)
@@ -174,7 +167,7 @@ func (s *State) ApplyRecorded(e *event.Event, index uint64, recorded time.Time) 
 	if base.kind != withdrawn && !strings.HasPrefix(t.Name, "suppression.") {
 		next.other++
 	}
-	return &next, nil
+	return next, nil
 }
 
 // consent adds a step to its track, if it fits.
@@ -237,7 +230,7 @@ func (s *State) note(x *note) {
 }
 
 // use counts in a state that nobody else has yet.
-func (s *State) use(purpose string, at int64) {
+func (s *State) use(purpose string, first, last int64, count uint64) {
 	i := 0
 	for i < len(s.uses) && s.uses[i].purpose < purpose {
 		i++
@@ -247,11 +240,11 @@ func (s *State) use(purpose string, at int64) {
 			s.uses = slices.Clone(s.uses)
 		}
 		u := &s.uses[i]
-		u.count, u.first, u.last = u.count+1, min(u.first, at), max(u.last, at)
+		u.count, u.first, u.last = u.count+count, min(u.first, first), max(u.last, last)
 		return
 	}
 	// A copy: the string is part of the event's text, which need not stay.
-	x := use{purpose: strings.Clone(purpose), count: 1, first: at, last: at}
+	x := use{purpose: strings.Clone(purpose), count: count, first: first, last: last}
 	if len(s.uses) == 0 {
 		s.uses, s.only[0] = s.only[:], x
 		return

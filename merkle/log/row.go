@@ -18,7 +18,7 @@ const (
 	Plain Place = iota
 	// KeyIndex: the key is followed by the index, eight bytes, big-endian.
 	KeyIndex
-	// ValueMask: the value has eight bytes and is stored XOR the index.
+	// ValueMask: the first eight bytes of the value are stored XOR the index.
 	ValueMask
 	// Gather: the values of all rows of one commit group that have the same key
 	// are concatenated, in the order of their indexes, and stored as one row
@@ -130,8 +130,8 @@ func (s *spaces) checkEntry(e *Entry) (int, error) {
 		switch r.Place {
 		case Plain, KeyIndex, Gather:
 		case ValueMask:
-			if len(r.Value) != 8 {
-				return 0, fmt.Errorf("%w: masked value of %d bytes, want 8", ErrInvalid, len(r.Value))
+			if len(r.Value) < 8 {
+				return 0, fmt.Errorf("%w: masked value of %d bytes, want 8 or more", ErrInvalid, len(r.Value))
 			}
 		default:
 			return 0, fmt.Errorf("%w: unknown place %d", ErrInvalid, r.Place)

@@ -84,9 +84,10 @@ func (b *rowBatch) write(r *placed) {
 		binary.BigEndian.PutUint64(op.Key[copy(op.Key, r.key):], r.index)
 		copy(op.Value, r.value)
 	case ValueMask:
-		op := b.batch.SetDeferred(len(r.key), 8)
+		op := b.batch.SetDeferred(len(r.key), len(r.value))
 		copy(op.Key, r.key)
 		binary.BigEndian.PutUint64(op.Value, binary.BigEndian.Uint64(r.value)^r.index)
+		copy(op.Value[8:], r.value[8:])
 	default:
 		b.set(r.key, r.value)
 	}

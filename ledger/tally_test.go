@@ -1,0 +1,193 @@
+package ledger_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/ledger"
+	"github.com/lacunalog/lacuna/ledger/consent"
+)
+
+const sent = `{"type":"communication.sent","subject":"p","purpose":"newsletter","channel":"email"}`
+
+// TestRuns: somebody to whom much was sent is folded from what decides something and one
+// run for each stretch in between, also where the ledger was opened anew in the middle of
+// one, and what is known of them is what all of their events say.
+func TestRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	parts := func(wantEvents, wantRuns int) {
+		t.Helper()
+		events, runs, err := ledger.PartsOf(t.Context(), l, "p")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if events != wantEvents || runs != wantRuns {
+			t.Errorf("folded from %d events and %d runs, want %d and %d", events, runs, wantEvents, wantRuns)
+		}
+		checkState(t, l)
+	}
+	for range 40 {
+		must(t, l, sent)
+	}
+	parts(0, 1)
+	w.close(l)
+	l = w.open()
+	for range 40 {
+		must(t, l, sent)
+	}
+	parts(0, 1)
+	must(t, l, `{"type":"consent.withdrawn","subject":"p","purpose":"newsletter","channel":"email","contact":"mailto:p@shop.example"}`)
+	must(t, l, sent)
+	must(t, l, `{"type":"communication.sent","subject":"p","purpose":"own-products","channel":"email",%s}`, happened(w.clock.now().Add(-time.Hour)))
+	must(t, l, sent)
+	parts(1, 3)
+	if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	parts(1, 3)
+	must(t, l, sent)
+	parts(1, 3)
+	checkFsck(t, l)
+}
+
+func checkState(t testing.TB, l *ledger.Ledger) {
+	t.Helper()
+	ledger.Evict(l, "p")
+	stored, err := ledger.StoredState(t.Context(), l, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := ledger.StateOfEvents(t.Context(), l, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(stored, events) {
+		t.Errorf("a fold of runs says something else than one of events:\n%x\n%x", stored, events)
+	}
+}
+
+// TestDamagedRun: where a list row does not open, the events say the same. That a fold
+// goes by the row where it opens is shown by one that lies.
+func TestDamagedRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	for range 5 {
+		must(t, l, sent)
+	}
+	key, lie, err := ledger.LateRun(t.Context(), l, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := bytes.Clone(rowsOf(t, l, 's')[key])
+	damaged[len(damaged)-1] ^= 1
+	overwrite(t, l, key, damaged)
+	checkState(t, l)
+	if events, runs, err := ledger.PartsOf(t.Context(), l, "p"); err != nil || events != 1 || runs != 1 {
+		t.Errorf("folded from %d events and %d runs, %v; want the last event and the run before it", events, runs, err)
+	}
+	overwrite(t, l, key, lie)
+	stored, err := ledger.StoredState(t.Context(), l, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if events, err := ledger.StateOfEvents(t.Context(), l, "p"); err != nil || bytes.Equal(stored, events) {
+		t.Errorf("a row that lies changes nothing, %v: this test shows nothing", err)
+	}
+}
+
+// TestPurposesOfOnePrint: two purposes that look alike in a list row are told apart by
+// opening their events, also those that were recorded when there was only one of them.
+func TestPurposesOfOnePrint(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	first, second := "", ""
+	seen := map[uint32]string{}
+	for i := 0; first == ""; i++ {
+		name := fmt.Sprintf("purpose-%d", i)
+		print := ledger.PrintOf(name)
+		if other, ok := seen[print]; ok {
+			first, second = other, name
+		}
+		seen[print] = name
+	}
+	purpose := func(id string) {
+		t.Helper()
+		must(t, l, `{"type":"purpose.declared","purpose_id":%q,"description":{"de":"Post"},"legal_basis":"A6-1-f","categories":["Name"],"storage":["DE"],"retention":"P2Y","compartment":"marketing"}`, id)
+	}
+	mail := func(purpose string, n int) {
+		t.Helper()
+		for range n {
+			must(t, l, `{"type":"communication.sent","subject":"p","purpose":%q,"channel":"email"}`, purpose)
+		}
+	}
+	purpose(first)
+	mail(first, 3)
+	if events, runs, err := ledger.PartsOf(t.Context(), l, "p"); err != nil || events != 0 || runs != 1 {
+		t.Fatalf("folded from %d events and %d runs, %v", events, runs, err)
+	}
+	purpose(second)
+	mail(second, 2)
+	mail(first, 2)
+	checkState(t, l)
+	if events, runs, err := ledger.PartsOf(t.Context(), l, "p"); err != nil || events != 7 || runs != 0 {
+		t.Errorf("folded from %d events and %d runs, %v; want all of them", events, runs, err)
+	}
+	checkFsck(t, l)
+}
+
+// TestTallyText: what a list row says is read as it was written, up to the limits of the
+// format; what is beyond them is not said; and no two texts are read as the same.
+func TestTallyText(t *testing.T) {
+	const most, end = 1<<24 - 1, 1<<48 - 1
+	for _, test := range []struct {
+		count       uint64
+		first, last int64
+		says        bool
+	}{
+		{1, 0, 0, true}, {1, 1764000000000, 1764000000000, true}, {most, 0, end, true}, {7, end, end, true},
+		{0, 5, 5, false}, {most + 1, 0, 5, false}, {1, -1, 5, false}, {2, 6, 5, false}, {1, 0, end + 1, false},
+	} {
+		in := consent.Tally{Purpose: "newsletter", Count: test.count, First: test.first, Last: test.last}
+		text, out, print, err := ledger.TallyText(in)
+		if err != nil {
+			t.Fatalf("%+v: %v", in, err)
+		}
+		if !test.says {
+			if text != [keystore.ListedSize]byte{} || out.Count != 0 {
+				t.Errorf("%+v is said as %x", in, text)
+			}
+			continue
+		}
+		if in.Purpose = ""; out != in || print != ledger.PrintOf("newsletter") {
+			t.Errorf("%+v is read as %+v", in, out)
+		}
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	seen := map[string][keystore.ListedSize]byte{}
+	for range 20000 {
+		var text [keystore.ListedSize]byte
+		for range rng.IntN(3) {
+			text[rng.IntN(len(text))] = byte(rng.Uint32())
+		}
+		run, print, err := ledger.ParseTally(text)
+		if err != nil {
+			continue
+		}
+		as := fmt.Sprint(run, print)
+		if other, ok := seen[as]; ok && other != text {
+			t.Fatalf("%x and %x are read as the same", other, text)
+		}
+		seen[as] = text
+	}
+}
