@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -31,6 +32,9 @@ func main() {
 		os.Exit(verifier.Run(verifierName, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	ledger.TuneMemory()
+	// What a library logs is talk like all other.
+	log.SetFlags(0)
+	log.SetPrefix("lacuna: ")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
