@@ -152,7 +152,7 @@ func (e *Epoch) sealParts(ctx context.Context, some []part) (wait func(context.C
 	}
 	shipped := len(k.kvs)
 	next := t.nextSys.Load()
-	for _, id := range k.ids { // what was not taken yet goes into both views
+	for _, id := range k.also { // what was not taken yet goes into both views
 		if q := t.resident(t.next, next.routeOf(&id.tag)); q != nil {
 			k.seal(q)
 		}

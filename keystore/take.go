@@ -43,7 +43,7 @@ func (t *Tree) take(ids ...keyID) []KV {
 // split must not be durable without the other, and deltas that are written once more,
 // because only some of them were, do not follow on each other.
 func (t *Tree) takeUpTo(most int, ids []keyID) (kvs []KV, left []keyID) {
-	k := taking{t: t, ids: slices.Clone(ids), asked: len(ids), most: most}
+	k := taking{t: t, ids: ids, most: most}
 	if t.undone { // what the taking before wanted to remember
 		k.kvs = append(k.kvs, t.noted...)
 	} else {
@@ -58,18 +58,18 @@ func (t *Tree) takeUpTo(most int, ids []keyID) (kvs []KV, left []keyID) {
 		k.round(true)
 		t.mu.Unlock()
 	}
-	return k.kvs, ids[k.asked:]
+	return k.kvs, ids[len(k.ids):]
 }
 
 // A taking collects rows.
 type taking struct {
-	t     *Tree
-	ids   []keyID // whose pages are written; grows by all that their pages had
-	asked int     // how many of the first of them are
-	most  int
-	kvs   []KV
-	size  int
-	full  bool // some page has to be split, which needs the write lock
+	t    *Tree
+	ids  []keyID // whose pages are written
+	also []keyID // that these pages had
+	most int     // bytes
+	kvs  []KV
+	size int
+	full bool // some page has to be split, which needs the write lock
 }
 
 func (k *taking) round(exclusive bool) {
@@ -82,12 +82,12 @@ func (k *taking) round(exclusive bool) {
 		k.page(p, exclusive)
 	}
 	k.page(t.cur.sys, exclusive)
-	for i := 0; i < k.asked; i++ {
+	for i, id := range k.ids {
 		if i > 0 && k.size >= k.most && !exclusive {
-			k.ids, k.asked = slices.Delete(k.ids, i, k.asked), i
+			k.ids = k.ids[:i]
 			break
 		}
-		k.page(t.resident(t.cur, t.keys.routeOf(sys, k.ids[i])), exclusive)
+		k.page(t.resident(t.cur, t.keys.routeOf(sys, id)), exclusive)
 	}
 	if t.next == nil {
 		return
@@ -95,8 +95,10 @@ func (k *taking) round(exclusive bool) {
 	// Whatever is written in the current view is written in the next one too, in the
 	// same group: then it does not matter where an epoch is interrupted.
 	k.page(t.next.sys, exclusive)
-	for _, id := range k.ids {
-		k.page(t.resident(t.next, t.keys.routeOf(next, id)), exclusive)
+	for _, ids := range [][]keyID{k.ids, k.also} {
+		for _, id := range ids {
+			k.page(t.resident(t.next, t.keys.routeOf(next, id)), exclusive)
+		}
 	}
 }
 
@@ -144,7 +146,7 @@ func (k *taking) seal(p *page) {
 		}
 	}
 	if t.inCurrent(p) {
-		k.ids = append(k.ids, p.pend...)
+		k.also = append(k.also, p.pend...)
 		for _, id := range p.pend {
 			t.keys.with(id, func(q *key) {
 				if q.untaken {
