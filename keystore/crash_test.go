@@ -27,6 +27,9 @@ func people(t *testing.T, seed uint64, holders int) *world {
 // TestCrashAtEveryStep stops an epoch at each of its steps, and once more at each
 // step of the recovery, with each prefix of the queue lost. Whoever is not erased
 // opens afterwards; whoever is erased never does; and the erasure can be finished.
+//
+// With -short one of the twelve ways to recover is taken for each step, another one for the next:
+// nothing here runs at the same time as anything else, and the race detector makes it six times as slow.
 func TestCrashAtEveryStep(t *testing.T) {
 	for _, sweep := range []bool{false, true} {
 		steps, ends := 0, map[bool]int{}
@@ -44,6 +47,9 @@ func TestCrashAtEveryStep(t *testing.T) {
 			t.Run(fmt.Sprintf("sweep %v %s", sweep, at), func(t *testing.T) {
 				for again := range 4 {
 					for lost := range 3 {
+						if testing.Short() && (again*3+lost) != stop%12 {
+							continue
+						}
 						w := people(t, uint64(stop*100+again*10+lost), 2)
 						w.crash, w.crashRecovery, w.quiet = stop, again, true
 						w.keepQueue = &lost
@@ -69,12 +75,18 @@ func TestCrashAtEveryStep(t *testing.T) {
 }
 
 // TestTornHolders interrupts each write of each holder.
+//
+// With -short each write is torn in two ways instead of twenty.
 func TestTornHolders(t *testing.T) {
+	seeds := uint64(20)
+	if testing.Short() {
+		seeds = 2
+	}
 	forward, back := 0, 0
 	for holders := 1; holders <= 2; holders++ {
 		for which := range holders {
 			for write := range 3 {
-				for seed := range uint64(20) {
+				for seed := range seeds {
 					w := people(t, seed, holders)
 					w.quiet = true
 					w.dev[which].TearAt(write, rand.New(rand.NewPCG(seed, 7)))

@@ -2,6 +2,7 @@ package keystore_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -653,6 +654,6 @@ func TestBugs(t *testing.T) {
 
 func (w *world) sorted() []person {
 	return slices.SortedFunc(maps.Keys(w.people), func(a, b person) int {
-		return strings.Compare(fmt.Sprint(string(a.name), a.compartment, a.cohort), fmt.Sprint(string(b.name), b.compartment, b.cohort))
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.compartment, b.compartment), cmp.Compare(a.cohort, b.cohort))
 	})
 }

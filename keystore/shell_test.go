@@ -190,11 +190,11 @@ func (r *pieces) Enqueue(set []keystore.KV, del [][2][]byte) (func(context.Conte
 func TestPieces(t *testing.T) {
 	p := &plain{t: t, rows: keytest.NewRows(), h: holder.NewMem()}
 	rows := &pieces{Rows: p.rows}
-	tree, err := keystore.Create(ctx, rows, []keystore.Holder{p.h}, keystore.Options{})
+	tree, err := keystore.Create(ctx, rows, []keystore.Holder{p.h}, keystore.Options{}.Batch(64<<10))
 	p.ok(err)
 	p.tree = tree
 	t.Cleanup(func() { p.tree.Close() })
-	const people = 16000
+	const people = 1000
 	var refs []keystore.Ref
 	var names [people][32]byte
 	for i := range people {
