@@ -25,7 +25,7 @@ func (t *Tree) leaf(ctx context.Context, v *view, route uint64) (*page, error) {
 again:
 	above := v.top
 	for level := uint8(1); level <= maxLevel; level++ {
-		p := t.cached(above, level, route)
+		p := t.table.below(above, level, route)
 		if p == nil {
 			var err error
 			if p, err = t.load(ctx, v, above, level, route); err != nil {
@@ -43,31 +43,12 @@ again:
 	return nil, fmt.Errorf("a key tree of more than %d levels: %w", maxLevel, errCorrupt)
 }
 
-// cached finds the page below another that covers a route, if it is opened. Of
-// the pages at one address the one counts whose key the page above has.
-func (t *Tree) cached(above *page, level uint8, route uint64) *page {
-	const none = math.MaxUint64
-	probed := uint64(none)
-	for bits := slotBits * uint(level); ; bits-- {
-		at := addr{level, prefix(route, bits)}
-		if at.start != probed {
-			probed = at.start
-			if p := t.table.get(at, &above.children[at.slot()]); p != nil && p.covers(route) {
-				return p
-			}
-		}
-		if bits == slotBits*uint(level-1) {
-			return nil
-		}
-	}
-}
-
 // resident is leaf without reading: nil where the page is not opened. A page
 // with changes that were not taken always is.
 func (t *Tree) resident(v *view, route uint64) *page {
 	above := v.top
 	for level := uint8(1); level <= maxLevel; level++ {
-		p := t.cached(above, level, route)
+		p := t.table.below(above, level, route)
 		if p == nil || p.kind == kindLeaf {
 			return p
 		}
@@ -85,7 +66,7 @@ func (t *Tree) load(ctx context.Context, v *view, above *page, level uint8, rout
 	l := &t.loads[(above.at.start*0x9e3779b97f4a7c15>>48^uint64(level))%uint64(len(t.loads))]
 	l.Lock()
 	defer l.Unlock()
-	if p := t.cached(above, level, route); p != nil {
+	if p := t.table.below(above, level, route); p != nil {
 		return p, nil
 	}
 	p, err := t.read(ctx, v, above, level, route)

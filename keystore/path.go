@@ -30,6 +30,10 @@ var (
 	systemAddr = addr{1, systemStart}
 )
 
+// key is the address as one number: no page of the lowest level has one of its last four
+// bits set.
+func (a addr) key() uint64 { return a.start | uint64(a.level) }
+
 // slot is the child of the page above whose key opens this page.
 func (a addr) slot() int { return slotOf(a.start, a.level) }
 

@@ -177,7 +177,7 @@ func (t *Tree) lockPart(ctx context.Context, at part) (*page, error) {
 again:
 	above := t.cur.top
 	for level := uint8(1); level <= at.at.level; level++ {
-		p := t.cached(above, level, at.at.start)
+		p := t.table.below(above, level, at.at.start)
 		if p == nil {
 			var err error
 			p, err = t.load(ctx, t.cur, above, level, at.at.start)

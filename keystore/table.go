@@ -3,6 +3,7 @@ package keystore
 import (
 	"context"
 	"crypto/sha256"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,11 +15,11 @@ import (
 type table struct {
 	rows   Rows
 	mu     sync.RWMutex
-	max    int // leaf pages with their entries
-	pages  map[addr]*page
-	whole  ring // leaf pages with their entries
-	shells ring // and without
-	above  ring // all others, which stay as long as one below them does
+	max    int              // leaf pages with their entries
+	pages  map[uint64]*page // by the key of an address
+	whole  ring             // leaf pages with their entries
+	shells ring             // and without
+	above  ring             // all others, which stay as long as one below them does
 
 	// Pages of above that were driven out and not wiped: they may be in use without
 	// their lock. Whoever holds the tree's write lock wipes them.
@@ -77,22 +78,33 @@ func (r *ring) next() *page {
 }
 
 func newTable(rows Rows, max int) *table {
-	return &table{rows: rows, max: max, pages: make(map[addr]*page)}
+	return &table{rows: rows, max: max, pages: make(map[uint64]*page)}
 }
 
-// get returns the page at an address that a key opens.
-func (t *table) get(at addr, key *Secret) *page {
+// below returns the page below another that covers a route, nil where it is not here. Of
+// the pages at one address the one counts whose key the page above has.
+func (t *table) below(above *page, level uint8, route uint64) *page {
+	const none = math.MaxUint64
+	probed := uint64(none)
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for p := t.pages[at]; p != nil; p = p.next {
-		if p.slotKey.Equal(key) {
-			if !p.used.Load() {
-				p.used.Store(true)
+	for bits := slotBits * uint(level); ; bits-- {
+		at := addr{level, prefix(route, bits)}
+		if at.start != probed {
+			probed = at.start
+			for p := t.pages[at.key()]; p != nil; p = p.next {
+				if p.slotKey.Equal(&above.children[at.slot()]) && p.covers(route) {
+					if !p.used.Load() {
+						p.used.Store(true)
+					}
+					return p
+				}
 			}
-			return p
+		}
+		if bits == slotBits*uint(level-1) {
+			return nil
 		}
 	}
-	return nil
 }
 
 // put adds a page. It refuses where the page above has left meanwhile: a page
@@ -108,8 +120,8 @@ func (t *table) put(p *page) bool {
 		p.join()
 	}
 	p.used.Store(true)
-	p.next = t.pages[p.at]
-	t.pages[p.at] = p
+	p.next = t.pages[p.at.key()]
+	t.pages[p.at.key()] = p
 	t.ringOf(p).add(p)
 	t.shrink()
 	return true
@@ -298,14 +310,14 @@ func (t *table) settled(p *page) bool {
 }
 
 func (t *table) unlink(at addr, p *page) {
-	if t.pages[at] == p {
+	if t.pages[at.key()] == p {
 		if p.next == nil {
-			delete(t.pages, at)
+			delete(t.pages, at.key())
 		} else {
-			t.pages[at] = p.next
+			t.pages[at.key()] = p.next
 		}
 	} else {
-		for q := t.pages[at]; q != nil; q = q.next {
+		for q := t.pages[at.key()]; q != nil; q = q.next {
 			if q.next == p {
 				q.next = p.next
 			}

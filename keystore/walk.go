@@ -79,7 +79,7 @@ func (t *Tree) tryStep(ctx context.Context, gen uint32, route uint64, trail *[ma
 	}
 	above := t.cur.top
 	for level := uint8(1); ; level++ {
-		p := t.cached(above, level, route)
+		p := t.table.below(above, level, route)
 		read := p == nil
 		if read {
 			var err error
@@ -140,7 +140,7 @@ func (t *Tree) gap(ctx context.Context, above *page, level uint8, route uint64, 
 	bits := slotBits * uint(level)
 	r := prefix(route, bits)
 	for ; r > above.at.start; r = prefix(r-1, bits) {
-		if t.cached(above, level, r-1) != nil {
+		if t.table.below(above, level, r-1) != nil {
 			break
 		}
 		p, err := t.read(ctx, t.cur, above, level, r-1)
