@@ -15,7 +15,9 @@ import (
 //
 // The caller holds epochs.
 func (e *Engine) run(ctx context.Context, jobs []*job) error {
-	jobs, err := e.approach(ctx, slices.DeleteFunc(slices.Clone(jobs), (*job).finished)) // but for those cancelled meanwhile
+	jobs = slices.DeleteFunc(slices.Clone(jobs), (*job).finished) // cancelled meanwhile
+	defer e.tree.Hold(ctx, known(jobs))()
+	jobs, err := e.approach(ctx, jobs)
 	if err == nil {
 		if jobs = e.tell(ctx, e.take(ctx, jobs)); len(jobs) == 0 {
 			return nil
@@ -26,6 +28,16 @@ func (e *Engine) run(ctx context.Context, jobs []*job) error {
 		e.release(jobs, err)
 	}
 	return err
+}
+
+// known returns the keys that jobs were asked to erase. One whose keys are not readable is found out later.
+func known(jobs []*job) (refs []keystore.Ref) {
+	for _, j := range jobs {
+		if some, err := j.refs(); err == nil {
+			refs = append(refs, some...)
+		}
+	}
+	return refs
 }
 
 // release ends the wait for jobs that stay open. They are taken up again by Resume, or cancelled.

@@ -29,6 +29,20 @@ func (t *Tree) Ahead(ctx context.Context, refs []Ref) {
 	})
 }
 
+// Hold reads the pages of keys that are about to be erased, however many, and keeps them
+// in memory until release is called. Whoever goes through the keys several times on the
+// way to an epoch would else read many of them each time. Like Ahead it says nothing of
+// what could not be read.
+func (t *Tree) Hold(ctx context.Context, refs []Ref) (release func()) {
+	ids := t.byRoute(refIDs(refs))
+	held := make([]*page, len(ids))
+	_ = spread(len(ids), spreadLeast, func(i int) error {
+		held[i], _ = t.holdLeaf(ctx, func(sys *system) uint64 { return t.keys.routeOf(sys, ids[i]) })
+		return nil
+	})
+	return func() { letGo(held) }
+}
+
 // openLeaf brings the leaf page of a route into the cache, with all its entries.
 func (t *Tree) openLeaf(ctx context.Context, route func(*system) uint64) {
 	if p, err := t.holdLeaf(ctx, route); err == nil {

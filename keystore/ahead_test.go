@@ -46,3 +46,56 @@ func TestAhead(t *testing.T) {
 		t.Fatalf("%d keys instead of %d; %v %v", r.Keys, people-9, r.Missing, r.Problems)
 	}
 }
+
+// TestHold: while the pages of many keys are held, more than the cache has room for,
+// nothing that leads to their erasure reads one again.
+func TestHold(t *testing.T) {
+	p, rows := newShells(t)
+	const people = 2500
+	var refs []keystore.Ref
+	for i := range people {
+		ref := p.add(fmt.Sprint("subject ", i), "contract", 0)
+		if i%4 == 0 {
+			refs = append(refs, ref)
+		}
+	}
+	p.rows.Commit()
+	twice := func() {
+		for range 2 {
+			for _, ref := range refs {
+				l, err := p.tree.LeaseOf(ctx, ref)
+				p.ok(err)
+				l.Done()
+			}
+		}
+	}
+	p.tree.DropCaches()
+	rows.n = 0
+	twice()
+	if rows.n < len(refs)/2 {
+		t.Errorf("%d reads of a page for %d keys; then this test cannot tell", rows.n, len(refs))
+	}
+	p.tree.DropCaches()
+	release := p.tree.Hold(ctx, refs)
+	p.tree.Ahead(ctx, nil)
+	rows.n = 0
+	twice()
+	p.ok(p.tree.Fence(ctx, refs))
+	e, err := p.tree.Begin(ctx, refs)
+	p.ok(err)
+	if rows.n > 0 {
+		t.Errorf("%d reads of a page although they are held", rows.n)
+	}
+	p.ok(e.Settle(ctx))
+	p.ok(e.Root(ctx))
+	_, err = e.Destroy(ctx)
+	p.ok(err)
+	release()
+	if held := p.tree.Held(); held > 0 {
+		t.Errorf("%d pages are held and nobody comes back to them", held)
+	}
+	for _, ref := range refs {
+		_, err := p.tree.LeaseOf(ctx, ref)
+		p.is(err, keystore.ErrNoKey)
+	}
+}
