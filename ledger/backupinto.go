@@ -56,9 +56,12 @@ func (l *Ledger) BackupsDir() string {
 	return absoluteIn(l.dir, l.config.Backups)
 }
 
+// maxBackupHours is a year.
+const maxBackupHours = 24 * 365
+
 // BackUpBehind makes a backup into [Ledger.BackupsDir] where the newest one is older than
-// the last sweep, finishes one that was interrupted there, and otherwise returns "". A
-// sweep keeps the mask of the newest backup for as long as that is the newest, so nothing
+// the last sweep, or than the configuration allows, finishes one that was interrupted
+// there, and otherwise returns "". A sweep keeps the mask of the newest backup for as long as that is the newest, so nothing
 // is lost before it was made: only when it is there does the next sweep destroy the
 // earlier mask.
 //
@@ -78,8 +81,13 @@ func (l *Ledger) BackUpBehind(ctx context.Context, options ...BackupOption) (out
 	// A backup is written down just before it gets its name, so one that was interrupted
 	// in between is written down and there is none.
 	begun, err := begunIn(dir)
-	if err != nil || g == l.tree.Generation() && begun == "" {
+	if err != nil {
 		return "", err
+	}
+	if g == l.tree.Generation() && begun == "" {
+		if aged, err := l.backupAged(dir); err != nil || !aged {
+			return "", err
+		}
 	}
 	// It was given by name. Where it is not there a disk is missing, and what would be
 	// made in its place would not be on it.
@@ -88,6 +96,38 @@ func (l *Ledger) BackUpBehind(ctx context.Context, options ...BackupOption) (out
 	}
 	out, _, err = l.BackupInto(ctx, dir, options...)
 	return out, err
+}
+
+// often says how often a backup is made although nothing was swept.
+func (c *Config) often() string {
+	if c.BackupHours == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and when the newest is %d hours old,", c.BackupHours)
+}
+
+// backupAged reports whether the newest backup in a folder is older than the configuration
+// allows. One that has all there is does not age.
+func (l *Ledger) backupAged(dir string) (bool, error) {
+	if l.config.BackupHours == 0 {
+		return false, nil
+	}
+	newest, err := NewestBackup(dir)
+	if errors.As(err, new(*NotFoundError)) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	m, err := readManifest(newest)
+	if err != nil {
+		return false, err
+	}
+	head := l.log.Head()
+	if m.Origin == l.origin && m.Size == head.Size && m.Root == head.Root.String() && m.Epoch == l.tree.Info().Epoch {
+		return false, nil
+	}
+	return time.Since(m.Made) >= time.Duration(l.config.BackupHours)*time.Hour, nil
 }
 
 // backedUp is the generation that the newest backup is of; 0 where none was made.
@@ -120,7 +160,7 @@ func (l *Ledger) examineBackups(ctx context.Context, add func(s Severity, hint, 
 		case err != nil:
 			add(Warning, "", "the folder for backups cannot be reached: %v", err)
 		default:
-			add(Fine, "", "a backup is made behind each sweep into %s", dir)
+			add(Fine, "", "a backup is made behind each sweep%s into %s", l.config.often(), dir)
 			begun, _ = begunIn(dir) // of which the pattern is right
 		}
 	}

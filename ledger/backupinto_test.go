@@ -1,10 +1,15 @@
 package ledger_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lacunalog/lacuna/ledger"
 )
@@ -154,4 +159,65 @@ func TestBackUpBehind(t *testing.T) {
 	if l.BackupsDir() != "" {
 		t.Error("the restored ledger backs up into a folder that lay beside another")
 	}
+}
+
+// TestBackUpAged: a backup that is older than lacuna.json allows is followed by another
+// without a sweep, unless it has all there is.
+func TestBackUpAged(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	l := o.open("crm")
+	declare(t, l)
+	o.close(l)
+	text, err := os.ReadFile(o.path("crm/lacuna.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := func(more string) string {
+		return strings.Replace(string(text), `"suite": 1,`, `"suite": 1, `+more+`,`, 1)
+	}
+	for _, bad := range []string{`"backup_hours": 24`, `"backup_hours": -1, "backups": "../kept"`, `"backup_hours": 9000, "backups": "../kept"`} {
+		writeTo(t, o.path("crm/lacuna.json"), config(bad))
+		if _, err := ledger.Open(t.Context(), ledger.Options{Dir: o.path("crm")}); !errors.As(err, new(*ledger.ConfigError)) || !strings.Contains(err.Error(), "backup_hours") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	writeTo(t, o.path("crm/lacuna.json"), config(`"backup_hours": 24, "backups": "../kept"`))
+	if err := os.Mkdir(o.path("kept"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l = o.open("crm")
+	back := func(when string, want bool) string {
+		t.Helper()
+		out, err := l.BackUpBehind(t.Context())
+		if err != nil || (out != "") != want {
+			t.Fatalf("%s: %q, %v", when, out, err)
+		}
+		return out
+	}
+	age := func(backup string) {
+		t.Helper()
+		name := filepath.Join(backup, "manifest.json")
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := regexp.MustCompile(`"made": "[^"]*"`).ReplaceAll(text, fmt.Appendf(nil, `"made": %q`, time.Now().Add(-25*time.Hour).UTC().Format(time.RFC3339Nano)))
+		if bytes.Equal(old, text) {
+			t.Fatal("the manifest does not say when it was made")
+		}
+		writeTo(t, name, string(old))
+	}
+	first := back("none was made", true)
+	o.record(l, "p-0")
+	back("one was made a moment ago", false)
+	age(first)
+	if second := back("the newest is a day old", true); second == first {
+		t.Error("the same backup again")
+	} else {
+		age(second)
+	}
+	back("the newest is a day old and has everything", false)
+	o.record(l, "p-1")
+	back("the newest is a day old and lacks something", true)
 }

@@ -83,6 +83,9 @@ type Config struct {
 	Certificates string `json:"certificates,omitempty"`
 	// Backups is the folder of backups in which one is made behind each sweep; "" for none.
 	Backups string `json:"backups,omitempty"`
+	// BackupHours is the age at which the newest backup there is followed by another even
+	// if nothing was swept; 0 for never.
+	BackupHours int `json:"backup_hours,omitempty"`
 }
 
 const (
@@ -324,6 +327,9 @@ func ReadConfig(dir string) (Config, error) {
 	}
 	if c.Backups != "" && inside(dir, absoluteIn(dir, c.Backups)) {
 		return c, fmt.Errorf("%s: %w", filepath.Join(dir, configFile), badConfig("backups %q lies inside the ledger", c.Backups))
+	}
+	if c.BackupHours < 0 || c.BackupHours > maxBackupHours || c.BackupHours > 0 && c.Backups == "" {
+		return c, fmt.Errorf("%s: %w", filepath.Join(dir, configFile), badConfig("backup_hours %d: want 1 to %d, and a folder for backups beside it", c.BackupHours, maxBackupHours))
 	}
 	return c, nil
 }

@@ -104,7 +104,7 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 		c.Root = append(c.Root, relativeTo(o.Dir, root))
 	}
 	if !filepath.IsAbs(c.Backups) || inside(o.Dir, c.Backups) {
-		c.Backups = "" // it lay relative to another folder, or beside the one where the ledger was
+		c.Backups, c.BackupHours = "", 0 // it lay relative to another folder, or beside the one where the ledger was
 	}
 	if err := c.write(tmp); err != nil {
 		return nil, err

@@ -305,7 +305,7 @@ func TestServeBacksUp(t *testing.T) {
 	if err := os.WriteFile(config, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, said := runCode(t, "sweep", "--now", "--ledger", crm); code != 0 || !strings.Contains(said, "no backup could be made behind the sweep") {
+	if code, said := runCode(t, "sweep", "--now", "--ledger", crm); code != 0 || !strings.Contains(said, "no backup could be made: ") {
 		t.Fatalf("exit %d, %s", code, said)
 	}
 	if err := os.Mkdir(kept, 0o700); err != nil {
@@ -317,7 +317,7 @@ func TestServeBacksUp(t *testing.T) {
 		if err != nil {
 			t.Fatalf("the server ended: %v", err)
 		}
-		if strings.Contains(line, "backed up behind the sweep: ") {
+		if strings.Contains(line, "backed up: ") {
 			break
 		}
 	}

@@ -24,16 +24,16 @@ func unasked(c *cli.Context, l *ledger.Ledger) ledger.SweepOptions {
 }
 
 // backUpBehind makes a backup where the ledger has a folder for that and its newest one
-// is older than the last sweep. That one can be restored until there is a newer one, so
+// is older than the last sweep, or than lacuna.json allows. That one can be restored until there is a newer one, so
 // nothing is lost if it fails; the next sweep, or server, tries again.
 func backUpBehind(ctx context.Context, c *cli.Context, l *ledger.Ledger) {
 	step, end := progress(c.App.ErrWriter, "backing up")
 	out, err := l.BackUpBehind(ctx, ledger.BackupProgress(func(done, total int64) { step(uint64(done), uint64(total)) }))
 	end()
 	if err != nil && ctx.Err() == nil {
-		fmt.Fprintf(c.App.ErrWriter, "lacuna: no backup could be made behind the sweep: %v\n", err)
+		fmt.Fprintf(c.App.ErrWriter, "lacuna: no backup could be made: %v\n", err)
 	} else if out != "" {
-		fmt.Fprintf(c.App.ErrWriter, "lacuna: backed up behind the sweep: %s\n", out)
+		fmt.Fprintf(c.App.ErrWriter, "lacuna: backed up: %s\n", out)
 	}
 }
 
