@@ -134,6 +134,8 @@ func (o *Options) pebble(dir string, e *ears, lock *pebble.Lock, d *descent) *pe
 		// Hashes and ciphertext do not compress.
 		p.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	}
+	// The engine never asks the filters of the last level: what is looked for is there.
+	p.Levels[len(p.Levels)-1].FilterPolicy = pebble.NoFilterPolicy
 	keepKindsApart(p)
 	// Separated values stay in blob files long after their rows are gone; a
 	// second write-ahead log would be a second copy to erase. Both are off by
