@@ -27,54 +27,57 @@ func (l *Lease) SealListed(g uint32, seq uint64, text *[ListedSize]byte) (sealed
 	return l.k.derived.sealListed(g, seq, text)
 }
 
+// OpenListed opens what SealListed sealed under the same key and numbers.
+func (l *Lease) OpenListed(g uint32, seq uint64, sealed *[SealedListedSize]byte) (text [ListedSize]byte, err error) {
+	return l.k.derived.openListed(g, seq, sealed)
+}
+
 func (d *derived) sealListed(g uint32, seq uint64, text *[ListedSize]byte) (sealed [SealedListedSize]byte) {
-	d.listedTag(sealed[:listedTag], g, seq, text)
-	d.listedPad(sealed[:], text[:], sealed[listedTag:])
+	d.must()
+	hs := getHasher()
+	defer hs.release()
+	tag := d.listedTag(hs, g, seq, text)
+	pad := d.listedPad(hs, &tag)
+	copy(sealed[:], tag[:])
+	subtle.XORBytes(sealed[listedTag:], text[:], pad[:])
 	return sealed
 }
 
-// OpenListed opens what SealListed sealed under the same key and numbers.
-func (l *Lease) OpenListed(g uint32, seq uint64, sealed *[SealedListedSize]byte) (text [ListedSize]byte, err error) {
-	l.k.derived.listedPad(sealed[:], sealed[listedTag:], text[:])
-	var tag [listedTag]byte
-	l.k.derived.listedTag(tag[:], g, seq, &text)
-	if !equal(tag[:], sealed[:listedTag]) {
+func (d *derived) openListed(g uint32, seq uint64, sealed *[SealedListedSize]byte) (text [ListedSize]byte, err error) {
+	d.must()
+	hs := getHasher()
+	defer hs.release()
+	tag := [listedTag]byte(sealed[:])
+	pad := d.listedPad(hs, &tag)
+	subtle.XORBytes(text[:], sealed[listedTag:], pad[:])
+	if again := d.listedTag(hs, g, seq, &text); !equal(again[:], tag[:]) {
 		return [ListedSize]byte{}, fmt.Errorf("opening a list row: %w", errWrongKey)
 	}
 	return text, nil
 }
 
 // listedTag is HKDF-Expand(PRK, "lacuna/v1/listed" || 0x01 || u32 g || u64 seq || text, 16).
-func (d *derived) listedTag(tag []byte, g uint32, seq uint64, text *[ListedSize]byte) {
-	d.must()
-	hs := getHasher()
+func (d *derived) listedTag(hs *hasher, g uint32, seq uint64, text *[ListedSize]byte) [listedTag]byte {
 	hs.restore(&d.prk.inner)
-	n := copy(hs.buf[:], labelListed)
-	hs.buf[n] = 1
-	binary.BigEndian.PutUint32(hs.buf[n+1:], g)
-	binary.BigEndian.PutUint64(hs.buf[n+5:], seq)
-	n += 13 + copy(hs.buf[n+13:], text[:])
-	hs.buf[n] = 1
-	hs.Write(hs.buf[:n+1])
+	b := append(hs.buf[:0], labelListed...)
+	b = append(b, 1)
+	b = binary.BigEndian.AppendUint32(b, g)
+	b = binary.BigEndian.AppendUint64(b, seq)
+	b = append(b, text[:]...)
+	hs.Write(append(b, 1))
 	var out [32]byte
 	hs.finish(&d.prk, &out)
-	hs.release()
-	copy(tag, out[:listedTag])
+	return [listedTag]byte(out[:])
 }
 
-// listedPad puts text, xor HKDF-Expand(PRK, "lacuna/v1/listed" || 0x02 || tag, 19), into to.
-func (d *derived) listedPad(sealed, text, to []byte) {
-	d.must()
-	hs := getHasher()
+// listedPad is HKDF-Expand(PRK, "lacuna/v1/listed" || 0x02 || tag, 19).
+func (d *derived) listedPad(hs *hasher, tag *[listedTag]byte) [ListedSize]byte {
 	hs.restore(&d.prk.inner)
-	n := copy(hs.buf[:], labelListed)
-	hs.buf[n] = 2
-	n += 1 + copy(hs.buf[n+1:], sealed[:listedTag])
-	hs.buf[n] = 1
-	hs.Write(hs.buf[:n+1])
-	var pad [32]byte
-	hs.finish(&d.prk, &pad)
-	hs.release()
-	subtle.XORBytes(to, text, pad[:ListedSize])
-	clear(pad[:])
+	b := append(hs.buf[:0], labelListed...)
+	b = append(b, 2)
+	b = append(b, tag[:]...)
+	hs.Write(append(b, 1))
+	var out [32]byte
+	hs.finish(&d.prk, &out)
+	return [ListedSize]byte(out[:])
 }

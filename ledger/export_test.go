@@ -127,7 +127,7 @@ func LateRun(ctx context.Context, l *Ledger, person string) (key string, value [
 	}
 	run := l.tallyOf(lease, v.generation(), seq, &row)
 	run.Last += 1000
-	text := putTally(run)
+	text := putTally(run, printOf(run.Purpose))
 	var k listKey
 	var b listBody
 	b.put(&k, lease, v.generation(), seq, &text)
@@ -360,7 +360,7 @@ func TakeTurns(l *Ledger) (give func()) {
 
 // TallyText returns the text of a run, and what is read in it.
 func TallyText(t consent.Tally) (text tallyText, read consent.Tally, print uint32, err error) {
-	text = putTally(t)
+	text = putTally(t, printOf(t.Purpose))
 	read, print, err = parseTally(&text)
 	return text, read, print, err
 }

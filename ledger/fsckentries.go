@@ -256,7 +256,7 @@ func (k *chainCheck) ends(ev *event.Event, says uint32) bool {
 	both, _ := k.run.With(one)
 	gap := k.gap
 	for _, run := range []consent.Tally{{}, one, both} {
-		if text := putTally(run); crc32.ChecksumIEEE(text[:]) == says {
+		if text := putTally(run, printOf(run.Purpose)); crc32.ChecksumIEEE(text[:]) == says {
 			k.run, k.gap = run, false
 			return true
 		}

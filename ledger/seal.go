@@ -78,8 +78,8 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 				return idConflict()
 			}
 		}
-		run := l.tallyAfter(reg, end.run, ev)
-		entry, leaf, err := l.sealOne(lease, ev, end.seq+1, end.head, run, now)
+		run, says := l.tallyAfter(reg, end.run, ev)
+		entry, leaf, err := l.sealOne(lease, ev, end.seq+1, end.head, &says, now)
 		if err != nil {
 			return err
 		}
@@ -171,12 +171,11 @@ func (e *sealed) add(r log.Row) {
 }
 
 // list adds the row that says where event seq of a key is, and of which run it is the end.
-func (e *sealed) list(lease *keystore.Lease, w *writing, seq uint64, run consent.Tally) {
-	text := putTally(run)
-	e.body.put(&e.key, lease, w.mask.Generation(), seq, &text)
+func (e *sealed) list(lease *keystore.Lease, w *writing, seq uint64, says *tallyText) {
+	e.body.put(&e.key, lease, w.mask.Generation(), seq, says)
 	e.add(log.Row{Key: e.key[:], Value: e.body[:], Place: log.ValueMask})
 	if w.next != nil {
-		e.alsoList(lease, *w.next, seq, &text)
+		e.alsoList(lease, *w.next, seq, says)
 	}
 }
 
@@ -195,8 +194,8 @@ func (e *sealed) entry(order uint64) log.Entry {
 	return log.Entry{Leaf: e.leaf[:], Rows: append(e.rows[:e.n:e.n], e.also...), Order: order}
 }
 
-// sealOne seals one event at its place in its chain, which is the end of a run.
-func (l *Ledger) sealOne(lease *keystore.Lease, ev *event.Event, seq uint64, prev merkle.Hash, run consent.Tally, now time.Time) (*sealed, merkle.Hash, error) {
+// sealOne seals one event at its place in its chain; says is what its list row says.
+func (l *Ledger) sealOne(lease *keystore.Lease, ev *event.Event, seq uint64, prev merkle.Hash, says *tallyText, now time.Time) (*sealed, merkle.Hash, error) {
 	c := withChain(ev, seq, prev, now)
 	done, err := envelope.SealMembers(lease, l.suite, l.originHash, c.members)
 	c.release()
@@ -211,7 +210,7 @@ func (l *Ledger) sealOne(lease *keystore.Lease, ev *event.Event, seq uint64, pre
 	w.mask.Envelope(e.leaf[:], done.Envelope)
 	e.prefix.put(w.mask.Generation())
 	e.add(log.Row{Key: e.prefix[:], Value: done.Envelope, Place: log.KeyIndex})
-	e.list(lease, w, seq, run)
+	e.list(lease, w, seq, says)
 	return e, merkle.LeafHash(e.leaf[:]), nil
 }
 

@@ -26,15 +26,15 @@ const (
 	tallyTime = 1 << 48   // milliseconds, until the year 10889
 )
 
-// putTally returns the text of a tally, zeros where there is none.
+// putTally returns the text of a tally whose purpose has a print, zeros where there is none.
 //
 //	u24 events || first 4 bytes of SHA-256(purpose) || u48 first event_time || u48 last less first
-func putTally(t consent.Tally) (text tallyText) {
+func putTally(t consent.Tally, print uint32) (text tallyText) {
 	if !sayable(t) {
 		return text
 	}
 	binary.BigEndian.PutUint32(text[0:], uint32(t.Count)<<8)
-	binary.BigEndian.PutUint32(text[3:], printOf(t.Purpose))
+	binary.BigEndian.PutUint32(text[3:], print)
 	put48(text[7:], t.First)
 	put48(text[13:], t.Last-t.First)
 	return text
@@ -79,7 +79,13 @@ func printOf(purpose string) uint32 {
 type purposes struct {
 	reg     *event.Register
 	byPrint map[uint32]string // empty where several have it
-	names   map[string]string // the register's own copies: what is in an event is part of its text
+	byName  map[string]purposeName
+}
+
+// A purposeName is the register's own copy of it: what is in an event is part of its text.
+type purposeName struct {
+	id    string
+	print uint32
 }
 
 // purposesOf returns the purposes of a register, which are listed once for each version.
@@ -87,7 +93,7 @@ func (l *Ledger) purposesOf(reg *event.Register) *purposes {
 	if p := l.purposes.Load(); p != nil && p.reg == reg {
 		return p
 	}
-	p := &purposes{reg, make(map[uint32]string), make(map[string]string)}
+	p := &purposes{reg, make(map[uint32]string), make(map[string]purposeName)}
 	for _, x := range reg.Purposes() {
 		print := printOf(x.ID)
 		if _, taken := p.byPrint[print]; taken {
@@ -95,26 +101,28 @@ func (l *Ledger) purposesOf(reg *event.Register) *purposes {
 		} else {
 			p.byPrint[print] = x.ID
 		}
-		p.names[x.ID] = x.ID
+		p.byName[x.ID] = purposeName{x.ID, print}
 	}
 	l.purposes.Store(p)
 	return p
 }
 
 // tallyAfter is the tally of a chain's next event: of the run that it goes on with, or that
-// it begins. It is zero where the event has to be opened to be folded.
-func (l *Ledger) tallyAfter(reg *event.Register, before consent.Tally, ev *event.Event) consent.Tally {
+// it begins; and what its list row says of it. Both are zero where the event has to be
+// opened to be folded.
+func (l *Ledger) tallyAfter(reg *event.Register, before consent.Tally, ev *event.Event) (consent.Tally, tallyText) {
 	t, ok := consent.TallyOf(ev)
 	if !ok {
-		return consent.Tally{}
+		return consent.Tally{}, tallyText{}
 	}
-	if t.Purpose, ok = l.purposesOf(reg).names[t.Purpose]; !ok || !sayable(t) {
-		return consent.Tally{}
+	name, ok := l.purposesOf(reg).byName[t.Purpose]
+	if t.Purpose = name.id; !ok || !sayable(t) {
+		return consent.Tally{}, tallyText{}
 	}
 	if both, ok := before.With(t); ok && sayable(both) {
-		return both
+		t = both
 	}
-	return t
+	return t, putTally(t, name.print)
 }
 
 // tallyOf opens what a list row says of its run. It is the zero tally where the event has
