@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -196,19 +195,4 @@ func classify(err error) (code int, hint string) {
 		return exitInterrupted, ""
 	}
 	return exitFailure, ""
-}
-
-// version is what the Go tool knows of this build.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	rev := ""
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			rev = " " + s.Value[:min(12, len(s.Value))]
-		}
-	}
-	return strings.TrimSpace(info.Main.Version + rev)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lacunalog/lacuna/cmd/lacuna-verify/verifier"
 	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
 	"github.com/lacunalog/lacuna/merkle"
 	"github.com/lacunalog/lacuna/merkle/audit"
@@ -72,7 +73,7 @@ func openFollowed(c *cli.Context) (audit.Source, *audit.Log, *auditMeter, error)
 		patience = -1 // ask once
 	}
 	src, err := audit.Open(c.String("url"), audit.Options{
-		Timeout: c.Duration("timeout"), Patience: patience, UserAgent: "lacuna/" + version(), OnAnswer: meter.answer,
+		Timeout: c.Duration("timeout"), Patience: patience, UserAgent: "lacuna/" + verifier.Version(), OnAnswer: meter.answer,
 	})
 	if _, away := errors.AsType[*audit.UnreachableError](err); err != nil && !away {
 		err = usage(fmt.Errorf("--url: %w", err))

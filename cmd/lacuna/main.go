@@ -58,7 +58,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Name:                 "lacuna",
 		Usage:                "an audit log for personal data",
 		Description:          "Records consent and processing events in a Merkle log, proves them to strangers, and erases people without breaking a proof.",
-		Version:              version(),
+		Version:              verifier.Version(),
 		Reader:               stdin,
 		Writer:               stdout,
 		ErrWriter:            stderr,

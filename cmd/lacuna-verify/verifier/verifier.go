@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 )
 
@@ -45,6 +46,7 @@ FILE of - is standard input.
   --lang de|en    write each certificate that verifies as a letter, in German or English
   --explain       say of each check what was compared with what
   --json          print one JSON object (verification/v1, consistency/v1) instead of lines
+  --version       say which build of the program this is, and nothing else
 
 A certificate hangs on an epoch record. Give the receipt of that record as a further
 FILE, or keep it beside the certificate: NAME.tlog-proof for a certificate NAME. The
@@ -99,6 +101,9 @@ func run(name string, args []string, f *files, stdout, stderr io.Writer) int {
 // answer returns what is printed to standard output. An error is one of usage, or of
 // reading a file that nothing goes without; what does not verify is an answer.
 func answer(name string, args []string, f *files, complain func(error)) ([]byte, int, error) {
+	if len(args) == 1 && (args[0] == "--version" || args[0] == "-version") {
+		return fmt.Appendf(nil, "%s version %s\n", name, Version()), exitOK, nil
+	}
 	o, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		return fmt.Appendf(nil, usage, name), exitOK, nil
@@ -114,6 +119,21 @@ func answer(name string, args []string, f *files, complain func(error)) ([]byte,
 		return compare(o, t, f)
 	}
 	return verify(o, t, f, complain)
+}
+
+// Version is what the Go tool knows of this build.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	rev := ""
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			rev = " " + s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return strings.TrimSpace(info.Main.Version + rev)
 }
 
 // A hinted error says what to type instead; NAME stands for the program.
