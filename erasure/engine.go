@@ -171,10 +171,12 @@ func (e *Engine) request(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
+	// The epoch begins when the disk is done. Meanwhile the pages are read that it needs.
 	var ahead sync.WaitGroup
 	if refs, err := j.refs(); err == nil && !j.deferred() {
-		// The epoch begins when the disk is done. Meanwhile the pages are read that it needs.
-		ahead.Go(func() { e.tree.Ahead(ctx, append(refs, theirs.Ref())) })
+		if read := e.tree.Ahead(append(refs, theirs.Ref())); read != nil {
+			ahead.Go(func() { read(ctx) })
+		}
 	}
 	err = wait(context.WithoutCancel(ctx))
 	ahead.Wait()

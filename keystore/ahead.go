@@ -9,24 +9,55 @@ import (
 // left the cache again before they are needed.
 const aheadMost = 64
 
-// Ahead reads the pages that an epoch which erases these keys needs, those of the keys
-// and a few others at random. It is for who has to wait for something else before that
-// epoch can begin, and changes nothing: what could not be read, the epoch reads itself,
-// and says if it cannot.
-func (t *Tree) Ahead(ctx context.Context, refs []Ref) {
+// Ahead says which pages are to be read for an epoch that erases these keys, those of the
+// keys and a few others at random, and returns what reads them, nil where all are in
+// memory. It is for who has to wait for something else before that epoch can begin, and
+// changes nothing: what could not be read, the epoch reads itself, and says if it cannot.
+func (t *Tree) Ahead(refs []Ref) (read func(context.Context)) {
 	if len(refs) > aheadMost {
 		refs = nil
 	}
-	ids, decoys := refIDs(refs), t.decoys.ahead(t.opts.Decoys)
-	spread(len(ids)+len(decoys), 1, func(i int) error {
-		t.openLeaf(ctx, func(sys *system) uint64 {
-			if i < len(ids) {
-				return t.keys.routeOf(sys, ids[i])
-			}
-			return decoys[i-len(ids)]
-		})
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	sys := t.sys.Load()
+	if sys == nil {
 		return nil
-	})
+	}
+	var missing []uint64
+	miss := func(route uint64) {
+		if !t.whole(route) {
+			missing = append(missing, route)
+		}
+	}
+	for _, id := range refIDs(refs) {
+		miss(t.keys.routeOf(sys, id))
+	}
+	for _, route := range t.decoys.ahead(t.opts.Decoys) {
+		miss(route)
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return func(ctx context.Context) {
+		_ = spread(len(missing), 1, func(i int) error {
+			if p, err := t.holdLeaf(ctx, func(*system) uint64 { return missing[i] }); err == nil {
+				letGo([]*page{p})
+			}
+			return nil
+		})
+	}
+}
+
+// whole reports whether the leaf page of a route is in memory, with all its entries. The
+// caller holds t.mu.
+func (t *Tree) whole(route uint64) bool {
+	p := t.resident(t.cur, route)
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.dead && p.shell == nil
 }
 
 // Hold reads the pages of keys that are about to be erased, however many, and keeps them
@@ -41,13 +72,6 @@ func (t *Tree) Hold(ctx context.Context, refs []Ref) (release func()) {
 		return nil
 	})
 	return func() { letGo(held) }
-}
-
-// openLeaf brings the leaf page of a route into the cache, with all its entries.
-func (t *Tree) openLeaf(ctx context.Context, route func(*system) uint64) {
-	if p, err := t.holdLeaf(ctx, route); err == nil {
-		letGo([]*page{p})
-	}
 }
 
 // decoys are the routes of the pages that the next epoch re-keys beside those of the
