@@ -1,37 +1,25 @@
 package consent
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/lacunalog/lacuna/ledger/event"
 )
 
-// The serialisation of a state, for snapshots. It is private to the ledger: a
-// snapshot can always be made again from the events, so a version that is not
-// known is an error and no more.
+// MarshalBinary returns bytes by which states are compared: that of the cache with that of
+// the store, or one that was handed out with what it was. Equal states give equal bytes, and
+// others give others. Nothing is stored so.
 //
-//	"LCS" version(1) body
-//
-// The body is the fields of State in order. Numbers are unsigned varints in
-// shortest form; times are milliseconds as zigzag varints. A string is a varint
-// n: the (n-1)th string that was written before, or for 0 a new one, as length
-// and bytes. SHA-256 in hex stands as 32 bytes.
-const stateMagic = "LCS\x02"
-
-// errState says that bytes are no state. It does not say what they hold.
-var errState = errors.New("not the serialisation of a state, or one of another version")
-
-// MarshalBinary returns the serialisation of the state. Equal states give equal bytes.
+// They are the fields of State in order. Numbers are unsigned varints in shortest form;
+// times are milliseconds as zigzag varints. A string is a varint n: the (n-1)th string that
+// was written before, or for 0 a new one, as length and bytes. SHA-256 in hex stands as 32
+// bytes.
 func (s *State) MarshalBinary() ([]byte, error) {
 	if s == nil {
 		s = New()
 	}
-	w := &writer{b: append(make([]byte, 0, 512), stateMagic...)}
+	w := &writer{b: make([]byte, 0, 512)}
 	w.uint(s.count)
 	w.uint(s.other)
 	w.time(s.last)
@@ -111,86 +99,6 @@ func (s *State) MarshalBinary() ([]byte, error) {
 	return w.b, nil
 }
 
-// UnmarshalState reads what MarshalBinary wrote, and nothing else: bytes that
-// MarshalBinary would not have written are an error.
-func UnmarshalState(b []byte) (*State, error) {
-	if !bytes.HasPrefix(b, []byte(stateMagic)) {
-		return nil, fmt.Errorf("reading a state: %w", errState)
-	}
-	r := &reader{b: b[len(stateMagic):]}
-	s := &State{count: r.uint(), other: r.uint(), last: r.time()}
-	for range r.len() {
-		t := &track{purpose: r.str(), channel: r.str(), contact: r.str()}
-		for range r.len() {
-			x := r.step()
-			t.steps = append(t.steps, &x)
-		}
-		s.tracks = append(s.tracks, t)
-	}
-	for range r.len() {
-		s.stops = append(s.stops, &stop{step: r.step(), purpose: r.str(), channel: r.str(), contact: r.str()})
-	}
-	for range r.len() {
-		s.notes = append(s.notes, &note{acknowledged: r.bool(), at: r.time(), learnt: r.time(), index: r.uint(), purpose: r.str(), notice: r.ref()})
-	}
-	for range r.len() {
-		s.uses = append(s.uses, use{purpose: r.str(), count: r.uint(), first: r.time(), last: r.time()})
-	}
-	for range r.len() {
-		s.shares = append(s.shares, &share{recipient: r.str(), purpose: r.str(), ref: r.str(), attributes: r.strs(),
-			first: r.time(), last: r.time(), count: r.uint(), index: r.uint()})
-	}
-	for range r.len() {
-		s.rights = append(s.rights, &Right{ID: r.str(), Right: r.str(), At: fromMilli(r.time()), Due: fromMilli(r.time()), Index: r.uint()})
-	}
-	for range r.len() {
-		o := &object{at: r.time(), learnt: r.time(), index: r.uint()}
-		all := r.bool()
-		if o.purposes = r.strs(); o.purposes == nil && !all {
-			o.purposes = []string{}
-		} else if all && o.purposes != nil {
-			r.bad = true
-		}
-		s.objects = append(s.objects, o)
-	}
-	for range r.len() {
-		m := &mark{kind: markKind(min(r.uint(), 255)), id: r.str(), compartment: r.str(), ground: r.str(),
-			review: r.time(), at: r.time(), learnt: r.time(), index: r.uint(), end: r.time(), endLearnt: r.time()}
-		r.bad = r.bad || m.kind > suppression
-		s.marks = append(s.marks, m)
-	}
-	if r.bad || len(r.b) > 0 || !s.ordered() {
-		return nil, fmt.Errorf("reading a state: %w", errState)
-	}
-	// Whatever else could be written in two ways shows here.
-	if again, err := s.MarshalBinary(); err != nil || !bytes.Equal(again, b) {
-		return nil, fmt.Errorf("reading a state: %w", errState)
-	}
-	return s, nil
-}
-
-// ordered checks what Apply and the queries rely on.
-func (s *State) ordered() bool {
-	for _, t := range s.tracks {
-		if len(t.steps) == 0 || !slices.IsSortedFunc(t.steps, order) || slices.ContainsFunc(t.steps, func(x *step) bool { return x.kind == withdrawn }) {
-			return false
-		}
-	}
-	return strictly(s.tracks, compareTracks) && strictly(s.shares, compareShares) &&
-		strictly(s.uses, func(a, b use) int { return bytes.Compare([]byte(a.purpose), []byte(b.purpose)) }) &&
-		slices.IsSortedFunc(s.stops, func(a, b *stop) int { return order(&a.step, &b.step) }) &&
-		!slices.ContainsFunc(s.stops, func(x *stop) bool { return x.kind != withdrawn })
-}
-
-func strictly[T any](s []T, compare func(a, b T) int) bool {
-	for i := 1; i < len(s); i++ {
-		if compare(s[i-1], s[i]) >= 0 {
-			return false
-		}
-	}
-	return true
-}
-
 type writer struct {
 	b    []byte
 	seen map[string]uint64
@@ -253,100 +161,4 @@ func (w *writer) step(x *step) {
 		w.b = append(w.b, raw...)
 	}
 	w.time(x.expires)
-}
-
-type reader struct {
-	b    []byte
-	seen []string
-	bad  bool
-}
-
-func (r *reader) uint() uint64 {
-	n, k := binary.Uvarint(r.b)
-	if k <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[k:]
-	return n
-}
-
-func (r *reader) time() int64 {
-	n, k := binary.Varint(r.b)
-	if k <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[k:]
-	return n
-}
-
-// len reads a count. Everything that is counted takes a byte at least, so a
-// larger count is a fault and allocates nothing.
-func (r *reader) len() int {
-	n := r.uint()
-	if n > uint64(len(r.b)) {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	return int(n)
-}
-
-func (r *reader) bool() bool { return r.uint() == 1 }
-
-func (r *reader) take(n int) []byte {
-	if n > len(r.b) {
-		r.bad, r.b = true, nil
-		return nil
-	}
-	b := r.b[:n]
-	r.b = r.b[n:]
-	return b
-}
-
-func (r *reader) str() string {
-	switch n := r.uint(); {
-	case n == 0:
-		s := string(r.take(r.len()))
-		r.seen = append(r.seen, s)
-		return s
-	case n <= uint64(len(r.seen)):
-		return r.seen[n-1]
-	}
-	r.bad, r.b = true, nil
-	return ""
-}
-
-func (r *reader) strs() []string {
-	var out []string
-	for range r.len() {
-		out = append(out, r.str())
-	}
-	return out
-}
-
-func (r *reader) ref() event.Ref {
-	id := r.str()
-	n := r.uint()
-	if n > 1<<31-1 {
-		r.bad = true
-	}
-	return event.Ref{ID: id, Version: int(n & (1<<31 - 1))}
-}
-
-func (r *reader) step() step {
-	x := step{kind: kind(min(r.uint(), 255)), at: r.time()}
-	x.learnt = x.at + r.time()
-	x.index, x.id, x.request, x.confirmed = r.uint(), r.str(), r.str(), r.bool()
-	x.form, x.notice = r.ref(), r.ref()
-	if r.bool() {
-		x.token = hex.EncodeToString(r.take(32))
-	} else {
-		x.token = r.str()
-	}
-	x.expires = r.time()
-	if x.kind > withdrawn {
-		r.bad = true
-	}
-	return x
 }

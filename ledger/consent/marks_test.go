@@ -1,7 +1,6 @@
 package consent
 
 import (
-	"bytes"
 	"fmt"
 	"testing"
 	"time"
@@ -69,18 +68,6 @@ func TestMarks(t *testing.T) {
 	}
 	if s.Count() != 5 || !s.Known() {
 		t.Errorf("%d events, known %v", s.Count(), s.Known())
-	}
-
-	b, err := s.MarshalBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	back, err := UnmarshalState(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if again, _ := back.MarshalBinary(); !bytes.Equal(again, b) || len(back.Holds()) != 1 {
-		t.Error("a state with marks does not survive being written")
 	}
 
 	for _, e := range []*event.Event{

@@ -217,8 +217,7 @@ func (e refEvent) event(t testing.TB) *event.Event {
 
 // TestReference: over random histories with late, equal and conflicting events
 // the fold accepts, refuses and answers like the reference; a withdrawal is
-// never refused; earlier states do not change; a snapshot in the middle changes
-// nothing.
+// never refused; earlier states do not change.
 func TestReference(t *testing.T) {
 	r := testRegister(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -248,15 +247,6 @@ func TestReference(t *testing.T) {
 			}
 			s = next
 			ref.events = append(ref.events, e)
-			if rapid.IntRange(0, 3).Draw(rt, "snapshot") == 0 {
-				b, err := s.MarshalBinary()
-				if err != nil {
-					rt.Fatal(err)
-				}
-				if s, err = UnmarshalState(b); err != nil {
-					rt.Fatal(err)
-				}
-			}
 		}
 		compare(rt, s, ref, r)
 		for i, k := range before {
