@@ -68,7 +68,7 @@ type chainCheck struct {
 	ref  keystore.Ref
 	prev merkle.Hash // leaf hash of the last event that opened
 	run  consent.Tally
-	gap  bool // the last event did not open, so its run is not known
+	gap  bool // of which run the last event is the end is not known: it did not open, or its row no longer says
 }
 
 // checked is a sealed entry, and where room has it.
@@ -257,7 +257,8 @@ func (k *chainCheck) ends(ev *event.Event, says uint32) bool {
 	gap := k.gap
 	for _, run := range []consent.Tally{{}, one, both} {
 		if text := putTally(run, printOf(run.Purpose)); crc32.ChecksumIEEE(text[:]) == says {
-			k.run, k.gap = run, false
+			// Rows behind one that a sweep could not open still go on with what it said.
+			k.run, k.gap = run, run.Count == 0 && one.Count > 0
 			return true
 		}
 	}

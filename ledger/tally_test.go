@@ -104,6 +104,30 @@ func TestDamagedRun(t *testing.T) {
 	}
 }
 
+// TestDamagedRunSwept: a row in the middle of a run that does not open says nothing any more
+// behind a sweep. Nothing is missing then, and fsck does not say so for ever.
+func TestDamagedRunSwept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	var rows []string
+	for range 5 {
+		rows = append(rows, madeBy(t, l, 's', func() { must(t, l, sent) })...)
+	}
+	damaged := bytes.Clone(rowsOf(t, l, 's')[rows[2]])
+	damaged[len(damaged)-1] ^= 1
+	overwrite(t, l, rows[2], damaged)
+	if r, err := l.Fsck(t.Context(), nil); err != nil || len(r.Problems) != 1 {
+		t.Errorf("one row is damaged: %v, %v", r.Problems, err)
+	}
+	sweepOnce(t, l)
+	checkFsck(t, l)
+	must(t, l, sent)
+	checkState(t, l)
+	checkFsck(t, l)
+}
+
 // TestPurposesOfOnePrint: two purposes that look alike in a list row are told apart by
 // opening their events, also those that were recorded when there was only one of them.
 func TestPurposesOfOnePrint(t *testing.T) {
