@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger/consent"
@@ -18,11 +19,12 @@ type Unread struct {
 	Why         error
 }
 
-// holdsOn returns the holds that may stand against destroying a key. Where something of the person cannot be read,
-// it may be the release of a hold, and nobody could record another one: then the flags of the key say whether it is
-// held. They are written before a hold is recorded and taken back behind its release.
+// holdsOn returns the holds that may stand against destroying a key. Where something about the person's rights cannot
+// be read, it may be the release of a hold, and nobody could record another one: then the flags of the key say whether
+// it is held. They are written before a hold is recorded and taken back behind its release.
 func holdsOn(k keystore.KeyInfo, holds []consent.Hold, unread []Unread) []consent.Hold {
-	if len(unread) > 0 && !k.Held {
+	release := func(u Unread) bool { return u.Compartment == event.RightsRecords }
+	if !k.Held && slices.ContainsFunc(unread, release) {
 		return nil
 	}
 	return holds

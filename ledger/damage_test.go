@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lacunalog/lacuna/erasure"
+	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger"
 	"github.com/lacunalog/lacuna/ledger/consent"
 )
@@ -138,6 +139,42 @@ func TestEraseDamagedHeld(t *testing.T) {
 		if held := errors.Is(err, erasure.ErrHeld); held == released || released && err != nil {
 			t.Errorf("released %v: %v", released, err)
 		}
+	}
+}
+
+// TestEraseDamagedUnmarked takes the flag of a hold away, and damages something that cannot be its release: the
+// hold stands, because its event is still there.
+func TestEraseDamagedUnmarked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	damaged := madeBy(t, l, 'e', func() {
+		must(t, l, `{"type":"consent.given","subject":"p","form":"web-partner","contact":"mailto:p@shop.example"}`)
+	})
+	must(t, l, chatted)
+	must(t, l, held, "h-1", "chat")
+	keys, err := ledger.Tree(l).Keys(t.Context(), ledger.Person("p"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	off, unmarked := false, 0
+	for _, k := range keys {
+		if k.Compartment == "chat" && k.Held {
+			if err := ledger.Tree(l).Update(t.Context(), keystore.Change{Ref: k.Ref, Held: &off}); err != nil {
+				t.Fatal(err)
+			}
+			unmarked++
+		}
+	}
+	if len(damaged) != 1 || unmarked != 1 {
+		t.Fatalf("%d rows and %d flags, want one of each", len(damaged), unmarked)
+	}
+	remove(t, l, damaged[0])
+	w.close(l)
+	l = w.open()
+	if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"}); heldBy(err) == nil {
+		t.Errorf("what is held was erased: %v", err)
 	}
 }
 
