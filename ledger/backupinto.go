@@ -103,7 +103,7 @@ func (c *Config) often() string {
 	if c.BackupHours == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", and when the newest is %d hours old,", c.BackupHours)
+	return fmt.Sprintf(", and when the newest is older than %d h,", c.BackupHours)
 }
 
 // backupAged reports whether the newest backup in a folder is older than the configuration
