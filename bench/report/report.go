@@ -33,6 +33,7 @@ type block func(b *bytes.Buffer, recs []bench.Record) error
 var tables = map[string]block{
 	"machine":    machineTable,
 	"append":     appendTable,
+	"ask":        askTable,
 	"grow":       growTable,
 	"open":       openTable,
 	"proof":      proofTable,

@@ -88,6 +88,7 @@ func TestRender(t *testing.T) {
 		result("Erase/people=2000/at-once=1/load=20000", bench.UnitDestroyedP50, 3.0, bench.UnitDestroyedP99, 4.0, bench.UnitAlone, 19_000.0, bench.UnitRate, 18_000.0, bench.UnitKept, 0.95),
 		result("EraseTogether/people=300000/epoch=10000", bench.UnitTogether, 60.0, bench.UnitTogetherIn, 700.0),
 		result("Lookup/people=100000", bench.UnitLookupCached, 0.5, bench.UnitLookupPage, 2.5, bench.UnitLookupCold, 33.0),
+		result("Ask/events=10000/people=100", bench.UnitAskCached, 1.5, bench.UnitAskCold, 300.0, bench.UnitAskColdP99, 900.0),
 		result("Creation/people=49152/window=4096", bench.UnitFirstEvent, 48.0, bench.UnitNextEvent, 25.0, bench.UnitCreate, 1.92))
 	rs = append(rs, result("Sweep/entries=1000000/people=100000", bench.UnitSweep, 8.0, bench.UnitCut, 3.0, bench.UnitCopy, 4.0, bench.UnitSweepCPU, 10.0),
 		result("Sweep/entries=1000000/people=99000/load=20000/rate=16000000", bench.UnitSweep, 45.0, bench.UnitCut, 9.0, bench.UnitCopy, 35.0, bench.UnitSweepCPU, 12.0, bench.UnitRate, 19_000.0, bench.UnitKept, 0.95))
@@ -110,6 +111,7 @@ func TestRender(t *testing.T) {
 		"sweep g.jsonl":           {"| 1,000,000 | 100,000 |  | 8.00 | 3.00 | 4.00 | 10.0 |  |  |\n", "| 1,000,000 | 99,000 | 16.0 | 45.0 | 9.00 | 35.0 | 12.0 | 19,000 | 95 % |\n"},
 		"erase-load g.jsonl":      {"| 2,000 | 1 | 20,000 | 19,000 | 18,000 | 95 % | 3.00 | 4.00 |\n"},
 		"together g.jsonl":        {"| 300,000 | 10,000 | 60.0 | 700 |\n"},
+		"ask g.jsonl":             {"| 10,000 | 100 | 1.50 | 300 | 900 |\n"},
 		"keys g.jsonl":            {"| 100,000 | 0.50 | 2.50 | 33.0 |\n", "| 49,152 | 48.0 | 25.0 | 1.92 |\n"},
 		"ways g.jsonl":            {"| Lacuna, the whole erasure | 300,000 | 3.50 [2.00–5.00] | 20.0 |  |  |\n", "| one table, sealed anew | 300,000 | 4.50 [3.00–6.00] | 20.0 | 1.35 [1.20–1.50] |  |\n", "| 1.70 [1.40–2.00] | 75 %, after `VACUUM FULL` and a checkpoint |\n"},
 		"targets a.jsonl g.jsonl": {

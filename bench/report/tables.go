@@ -80,6 +80,16 @@ func growTable(b *bytes.Buffer, recs []bench.Record) error {
 	return nil
 }
 
+// askTable is asking whether something may be done.
+func askTable(b *bytes.Buffer, recs []bench.Record) error {
+	b.WriteString("| events about somebody | people | in memory, p50 µs | not in memory, p50 µs | p99 |\n| --- | --- | --- | --- | --- |\n")
+	for _, r := range of(recs, "Ask") {
+		f := r.Figures
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", label(r, "events"), label(r, "people"), figure(f[bench.UnitAskCached]), figure(f[bench.UnitAskCold]), figure(f[bench.UnitAskColdP99]))
+	}
+	return nil
+}
+
 func openTable(b *bytes.Buffer, recs []bench.Record) error {
 	b.WriteString("| build | after | leaves | times | opened after ms | first event after ms | resident MiB then |\n| --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, c := range []string{"cgo", "pure Go"} {

@@ -78,6 +78,15 @@ func benchCommand() *cli.Command {
 				Action: measure(benchKeys),
 			},
 			{
+				Name:  "ask",
+				Usage: "ask whether something may be done, about people who are in memory and who are not",
+				Flags: append([]cli.Flag{
+					&cli.IntSliceFlag{Name: "events", Usage: "events about each of them; several: some people with each", Value: cli.NewIntSlice(1, 10, 100, 1000, 10_000)},
+					&cli.IntFlag{Name: "people", Usage: "people with each number of events, at most; of those with many there are less, so that all of theirs are no more than a million", Value: 1000},
+				}, shared...),
+				Action: measure(benchAsk),
+			},
+			{
 				Name:  "sweep",
 				Usage: "sweep the traces of erased people, and say how long it takes and what it costs others",
 				Flags: append([]cli.Flag{
@@ -414,6 +423,34 @@ func benchKeys(m *measurement) error {
 		return err
 	}
 	return m.print(r)
+}
+
+func benchAsk(m *measurement) error {
+	ctx, histories := m.Context.Context, m.IntSlice("events")
+	for _, events := range histories {
+		if events < 1 || events > 50_000 {
+			return usage(fmt.Errorf("--events %d: want 1 to 50,000", events))
+		}
+	}
+	if people := m.Int("people"); people < 1 {
+		return usage(fmt.Errorf("--people is %d, want 1 or more", people))
+	}
+	s, err := bench.NewSandbox(ctx, m.dir, 1)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for _, events := range histories {
+		m.start()
+		r, err := s.Asking(ctx, min(m.Int("people"), max(20, 1_000_000/events)), events)
+		if err != nil {
+			return err
+		}
+		if err := m.print(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func benchSweep(m *measurement) error {
