@@ -17,6 +17,9 @@ import (
 // what does not go through the engine's file system, the root that is overwritten
 // in place, the head copies, the keys and the configuration, key pages, backups.
 func TestRecordedPowerCuts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a child process is recorded, in which the race detector sees nothing; without -short this runs")
+	}
 	r, moments := recordHouse(t)
 	shares := sharesIn(t, r, moments)
 	most := 60 + 2*histories(t, 0)
