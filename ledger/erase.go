@@ -52,8 +52,9 @@ type PlanLine struct {
 type Plan struct {
 	Lines      []PlanLine
 	Recipients []erasure.Recipient // who must be told, Art. 19
-	// Unread is what of the person is damaged. It is erased like everything else; who received something
-	// may stand in it alone, and then nobody knows that they must be told.
+	// Unread is what of the person is damaged, as far as anybody had to read it: an event that is only counted is
+	// erased unread. It is erased like everything else; who received something may stand in it alone, and then
+	// nobody knows that they must be told.
 	Unread []Unread
 
 	erase []keystore.KeyInfo
@@ -185,11 +186,26 @@ func (l *Ledger) extent(ctx context.Context, person string) (holds []consent.Hol
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("looking up the keys of a subject: %w", err)
 	}
-	entries, err := l.entriesOfKeys(ctx, keys)
-	for _, e := range entries {
-		count[chainKey{e.Compartment, e.Cohort}]++
+	v := l.view()
+	defer v.Close()
+	for _, k := range keys {
+		lease, err := l.leaseLiving(ctx, k.Ref)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if lease == nil {
+			continue
+		}
+		n, err := listLen(ctx, v, lease)
+		lease.Done()
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if n > 0 {
+			count[chainKey{k.Compartment, k.Cohort}] = int(n)
+		}
 	}
-	return holds, count, unread, err
+	return holds, count, unread, nil
 }
 
 // Erase destroys the keys of everything about a person that has no declared

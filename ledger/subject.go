@@ -390,9 +390,7 @@ type Entry struct {
 	Expiry      uint16 // day on which its key may be destroyed, 0 where none is set yet
 	Public      bool
 
-	leaf   []byte
-	ref    keystore.Ref
-	damage error // why the event cannot be read, see entriesOfKeys
+	leaf []byte
 }
 
 // eventsOf opens every event under the keys of a tree subject, in the order of
@@ -406,18 +404,7 @@ func (l *Ledger) eventsOf(ctx context.Context, s keystore.Subject) ([]Entry, err
 }
 
 // eventsOfKeys is eventsOf for keys that are known.
-func (l *Ledger) eventsOfKeys(ctx context.Context, keys []keystore.KeyInfo) ([]Entry, error) {
-	out, err := l.entriesOfKeys(ctx, keys)
-	for _, e := range out {
-		if err == nil && e.damage != nil {
-			return nil, e.damage
-		}
-	}
-	return out, err
-}
-
-// entriesOfKeys is eventsOfKeys, and says of an entry that cannot be read why.
-func (l *Ledger) entriesOfKeys(ctx context.Context, keys []keystore.KeyInfo) (out []Entry, _ error) {
+func (l *Ledger) eventsOfKeys(ctx context.Context, keys []keystore.KeyInfo) (out []Entry, _ error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
@@ -451,18 +438,14 @@ func (l *Ledger) leaseLiving(ctx context.Context, ref keystore.Ref) (*keystore.L
 	return lease, err
 }
 
-// eventsUnder appends what a key lists. An entry that cannot be read has no event, and
-// its leaf only where that can be read.
+// eventsUnder appends what a key lists.
 func (l *Ledger) eventsUnder(ctx context.Context, v *view, lease *keystore.Lease, k keystore.KeyInfo, out []Entry) ([]Entry, error) {
 	err := eachListed(ctx, v, lease, func(_ uint64, row *listValue) error {
 		e, err := l.open(ctx, v, lease, row.index)
 		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			e.Index, e.damage = row.index, fmt.Errorf("entry %d: %w", row.index, err)
+			return fmt.Errorf("entry %d: %w", row.index, err)
 		}
-		e.Compartment, e.Cohort, e.Expiry, e.ref = k.Compartment, k.Cohort, k.Expiry, k.Ref
+		e.Compartment, e.Cohort, e.Expiry = k.Compartment, k.Cohort, k.Expiry
 		out = append(out, e)
 		return nil
 	})
@@ -481,15 +464,15 @@ func (l *Ledger) open(ctx context.Context, v *view, lease *keystore.Lease, index
 	}
 	env, err := l.envelope(ctx, v, index, leaf)
 	if err != nil {
-		return Entry{leaf: leaf}, err
+		return Entry{}, err
 	}
 	text, err := envelope.Open(lease, env)
 	if err != nil {
-		return Entry{leaf: leaf}, err
+		return Entry{}, err
 	}
 	ev, err := event.Parse(text)
 	if err != nil {
-		return Entry{leaf: leaf}, fmt.Errorf("sealed event is malformed: %w", err)
+		return Entry{}, fmt.Errorf("sealed event is malformed: %w", err)
 	}
 	return Entry{Index: index, Event: ev, leaf: leaf}, nil
 }

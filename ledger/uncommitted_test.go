@@ -72,6 +72,13 @@ func TestNothingUncommittedIsTold(t *testing.T) {
 		if d := may(); d != consent.Allow {
 			t.Errorf("a withdrawal that is not on disk: %s", d)
 		}
+		p, err := l.PlanErase(t.Context(), ledger.EraseRequest{Subject: "p"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Lines) != 1 || p.Lines[0].Events != 1 {
+			t.Errorf("a plan counts what is on its way: %+v", p.Lines)
+		}
 	})
 	if d := may(); d != consent.Deny {
 		t.Errorf("after the withdrawal: %s", d)
