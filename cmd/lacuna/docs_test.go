@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestDocs runs every command in the tutorial and the how-to pages, in an empty
@@ -121,14 +122,20 @@ func startJob(t *testing.T, cmd *exec.Cmd) *docJob {
 	return j
 }
 
-// await reads until the job has printed what it should.
+// await reads until the job has printed what it should. One that prints something
+// else and goes on running is not waited for until the whole test is killed.
 func (j *docJob) await(pattern []string) (printed []string, ok bool) {
+	enough := time.After(2 * time.Minute)
 	for !matchLines(pattern, printed) {
-		line, more := <-j.lines
-		if !more {
+		select {
+		case line, more := <-j.lines:
+			if !more {
+				return printed, false
+			}
+			printed = append(printed, line)
+		case <-enough:
 			return printed, false
 		}
-		printed = append(printed, line)
 	}
 	return printed, true
 }
@@ -210,7 +217,7 @@ func runPage(t *testing.T, page string) {
 			j := startJob(t, cmd)
 			jobs = append(jobs, j)
 			if printed, ok := j.await(c.output); !ok {
-				t.Fatalf("%s:\n$ %s\nprinted\n%s\nand ended; the page says\n%s", place, c.script, strings.Join(printed, "\n"), strings.Join(c.output, "\n"))
+				t.Fatalf("%s:\n$ %s\nprinted\n%s\nand ended, or went on in silence; the page says\n%s", place, c.script, strings.Join(printed, "\n"), strings.Join(c.output, "\n"))
 			}
 			continue
 		}
