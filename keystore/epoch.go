@@ -324,6 +324,9 @@ func (e *Epoch) abort(ctx context.Context) error {
 	t.mu.Unlock()
 	t.opts.Order.Unlock()
 	err := t.put(ctx, []KV{mark(0)}, del)
+	if err != nil {
+		t.stale = append(t.stale, del...)
+	}
 	e.reopen()
 	e.end()
 	return err

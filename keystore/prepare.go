@@ -112,11 +112,13 @@ func (e *Epoch) prepare(ctx context.Context) (err error) {
 	}
 	copyRandom(e.v.attempt[:])
 	// The mark goes first: where recovery finds it, it looks for pages that no
-	// root opens.
-	if _, err := t.enqueue([]KV{mark(e.v.epoch)}, nil); err != nil {
+	// root opens. What an attempt before has left goes with it: this one has rows of
+	// the same names, and what followed on the old ones would not open behind them.
+	if _, err := t.enqueue([]KV{mark(e.v.epoch)}, t.stale); err != nil {
 		e.reopen()
 		return err
 	}
+	t.stale = nil
 	defer func() {
 		if err != nil {
 			err = e.failed(ctx, err)

@@ -116,6 +116,7 @@ type Tree struct {
 	decoys  decoys
 
 	running  atomic.Bool // an epoch
+	stale    [][2][]byte // rows of attempts whose removal failed; the running epoch's
 	recovery Recovery
 	closed   atomic.Bool
 }
