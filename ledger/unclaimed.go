@@ -90,7 +90,7 @@ func findUnclaimed(folder, base string, c *erasure.Certificate) (name string, er
 		name := filepath.Join(folder, f.Name())
 		text, err := os.ReadFile(name)
 		if err != nil {
-			return "", err
+			continue // a second copy is better than none
 		}
 		if len(text) == 0 && ours { // from before a crash
 			if err := os.Remove(name); err != nil {

@@ -146,6 +146,34 @@ func TestServerCopy(t *testing.T) {
 	cut.unclaimed(l)
 }
 
+// TestUnclaimedUnreadable: that the copy of somebody else cannot be read, or was taken away just now, does not
+// keep a copy from being written, which nobody could write again.
+func TestUnclaimedUnreadable(t *testing.T) {
+	w := newWorld(t)
+	var cut *world
+	l := w.openErasing(func(s erasure.State) {
+		if s == erasure.Scrubbed {
+			cut = w.crashNow(0, nil)
+		}
+	})
+	declare(t, l)
+	must(t, l, chatted)
+	if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"}); err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(l.UnclaimedDir(), "erasure-of-another.json")
+	w.close(l)
+	if err := os.MkdirAll(other, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l = cut.open()
+	defer cut.close(l)
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	cut.unclaimed(l)
+}
+
 // TestKeptCopy: who asks for an erasure, or begins one that has waited, has its
 // certificate before it counts as recorded, because nobody writes the opening again
 // behind that.
