@@ -100,6 +100,7 @@ func eachListed(ctx context.Context, v *view, n namer, f func(seq uint64, l *lis
 
 // walkLists calls f with what many keys list, and which number it has there, in no
 // order that means anything. keys yields them, about as many as is said, and is called once for each lot.
+// f does not keep the row that it is given.
 func walkLists(ctx context.Context, v *view, about uint64, keys func(yield func(namer) error) error, f func(n namer, seq uint64, l *listValue) error) error {
 	// To read all rows in their order takes about as long as to look for one in 256.
 	if about < v.Head().Size/256 {
@@ -107,6 +108,7 @@ func walkLists(ctx context.Context, v *view, about uint64, keys func(yield func(
 			return eachListed(ctx, v, n, func(seq uint64, l *listValue) error { return f(n, seq, l) })
 		})
 	}
+	var row listValue
 	for _, lot := range lotsOf(v.Head().Size, listRowsMost) {
 		t, err := readLot(ctx, v, lot, nil)
 		if err != nil {
@@ -114,7 +116,8 @@ func walkLists(ctx context.Context, v *view, about uint64, keys func(yield func(
 		}
 		err = keys(func(n namer) error {
 			return t.each(n, func(at int, seq, index uint64) error {
-				return f(n, seq, &listValue{index, [keystore.SealedListedSize]byte(t.rows[at].value[8:])})
+				row.index, row.sealed = index, [keystore.SealedListedSize]byte(t.rows[at].value[8:])
+				return f(n, seq, &row)
 			})
 		})
 		if err != nil {

@@ -2,6 +2,8 @@ package ledger_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -70,6 +72,70 @@ func checkState(t testing.TB, l *ledger.Ledger) {
 	}
 	if !bytes.Equal(stored, events) {
 		t.Errorf("a fold of runs says something else than one of events:\n%x\n%x", stored, events)
+	}
+}
+
+// TestRunsAnywhere lets a few people have events of every kind between restarts, crashes, evictions,
+// erasures and sweeps, of which some are interrupted and some have events recorded beside them. What is
+// folded from runs is always what all of the events say, and fsck agrees.
+func TestRunsAnywhere(t *testing.T) {
+	lines := []string{
+		`{"type":"data.collected","subject":%q,"purpose":"own-products","channel":"paper","source":"subject","categories":["Name"]}`,
+		`{"type":"data.collected","subject":%q,"purpose":"own-products","channel":"email","source":"subject","categories":["Name"]}`,
+		`{"type":"consent.withdrawn","subject":%q,"purpose":"newsletter","channel":"email","contact":"mailto:p@shop.example"}`,
+		`{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer"}`,
+	}
+	for seed := range histories(t, 5) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			rng := rand.New(rand.NewPCG(uint64(seed), 77))
+			w := newWorld(t)
+			l := w.open()
+			declare(t, l)
+			for range 100 {
+				who := fmt.Sprintf("p-%d", rng.IntN(3))
+				mail := func() {
+					then := w.clock.now().Add(-time.Duration(rng.IntN(1000)) * time.Hour)
+					must(t, l, `{"type":"communication.sent","subject":%q,"purpose":"own-products","channel":"email",%s}`, who, happened(then))
+				}
+				switch rng.IntN(20) {
+				case 0:
+					w.close(l)
+					l = w.open()
+				case 1:
+					crashed := w.crashNow([]int{0, 50, 100}[rng.IntN(3)], rng)
+					w.close(l)
+					w, l = crashed, crashed.open()
+				case 2:
+					ledger.Evict(l, who)
+				case 3:
+					if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: who, Everything: rng.IntN(2) == 0}); unlessAnswer(err) != nil {
+						t.Fatal(err)
+					}
+				case 4, 5:
+					ctx, cancel := context.WithCancel(t.Context())
+					step, beside, end := 0, rng.IntN(5), rng.IntN(16)
+					_, err := l.Sweep(ctx, ledger.SweepOptions{Progress: func(string, uint64, uint64) {
+						if step++; step == beside {
+							mail()
+						}
+						if step == end {
+							cancel()
+						}
+					}})
+					cancel()
+					if err != nil && !errors.Is(err, context.Canceled) {
+						t.Fatal(err)
+					}
+				case 6, 7, 8, 9:
+					must(t, l, lines[rng.IntN(len(lines))], who)
+				default:
+					mail()
+				}
+				checkCache(t, l, who)
+			}
+			checkFsck(t, l)
+		})
 	}
 }
 
