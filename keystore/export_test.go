@@ -257,6 +257,7 @@ func StealWithin(ctx context.Context, rows []KV, hs []Holder, everywhere int) (*
 	return steal(ctx, rows, hs, everywhere)
 }
 
-// leafPlaintext and childrenPlaintext are what the images of such pages say.
+// leafPlaintext, childrenPlaintext and plaintext are what the images of such pages say.
 func leafPlaintext(es []entry) []byte           { return appendLeaf(nil, es) }
 func childrenPlaintext(c *[slots]Secret) []byte { return appendChildren(nil, c) }
+func (s *system) plaintext() []byte             { return s.appendPlaintext(nil) }

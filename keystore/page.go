@@ -191,7 +191,7 @@ func (p *page) appendPlaintext(b []byte) []byte {
 	case kindLeaf:
 		return appendLeaf(b, p.entries)
 	case kindSystem:
-		return append(b, p.sys.plaintext()...)
+		return p.sys.appendPlaintext(b)
 	default:
 		return appendChildren(b, p.children)
 	}

@@ -187,8 +187,16 @@ func (s *system) routeOf(tag *[16]byte) uint64 {
 	}
 }
 
-func (s *system) plaintext() []byte {
-	b := []byte{systemVersion}
+// appendPlaintext makes room first: what grows leaves copies behind.
+func (s *system) appendPlaintext(b []byte) []byte {
+	n := 1 + 3*32 + 1 + len(s.gens)*(4+2*32) + 2
+	for _, name := range s.names {
+		n += 1 + len(name)
+	}
+	n = (n + systemPad - 1) / systemPad * systemPad
+	b = slices.Grow(b, n)
+	end := len(b) + n
+	b = append(b, systemVersion)
 	b = append(b, s.kIdx[:]...)
 	b = append(b, s.kRoute[:]...)
 	b = append(b, s.kTags[:]...)
@@ -199,11 +207,12 @@ func (s *system) plaintext() []byte {
 		b = append(b, s.gens[i].esc[:]...)
 	}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(s.names)))
-	for _, n := range s.names {
-		b = append(b, byte(len(n)))
-		b = append(b, n...)
+	for _, name := range s.names {
+		b = append(b, byte(len(name)))
+		b = append(b, name...)
 	}
-	return append(b, make([]byte, (systemPad-len(b)%systemPad)%systemPad)...)
+	clear(b[len(b):end])
+	return b[:end]
 }
 
 func parseSystem(b []byte) (*system, error) {
