@@ -141,7 +141,9 @@ func (e *Engine) sweepOf(ctx context.Context, g uint32) (w *sweepRow, err error)
 
 // forgetSweep removes the rows of a sweep that has not led to a generation.
 func (e *Engine) forgetSweep(ctx context.Context, g uint32) error {
+	e.o.Order.Lock()
 	wait, err := e.rows.Enqueue(nil, [][2][]byte{{sweepKey(g, 0), sweepKey(g, 255)}})
+	e.o.Order.Unlock()
 	if err == nil {
 		err = wait(ctx)
 	}

@@ -197,6 +197,10 @@ func (r worldRows) Scan(_ context.Context, from, to []byte, f func(k, v []byte) 
 
 // Enqueue shows nothing yet, and what is not waited for is lost in a crash, as in the log's queue.
 func (r worldRows) Enqueue(set []keystore.KV, del [][2][]byte) (func(context.Context) error, error) {
+	if r.w.order.TryLock() {
+		r.w.order.Unlock()
+		r.w.t.Error("something is queued and its order is nobody's")
+	}
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
 	c := &change{del: del}
@@ -590,7 +594,7 @@ func (w *world) thief() *thief {
 	}
 	loot.history = w.history
 	w.mu.Unlock()
-	tree, err := keystore.Open(context.Background(), worldRows{loot}, []keystore.Holder{readOnly{w.holder}}, keystore.Options{})
+	tree, err := keystore.Open(context.Background(), worldRows{loot}, []keystore.Holder{readOnly{w.holder}}, keystore.Options{Order: &loot.order})
 	if err != nil {
 		w.t.Fatalf("the thief cannot open the tree: %v", err)
 	}
