@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -387,6 +388,53 @@ func TestLostPage(t *testing.T) {
 		}
 		checkFsck(t, l)
 	})
+}
+
+// TestLostBehindCut loses a key page while a sweep is interrupted behind its cut, in which everybody lives. The sweep
+// does not end before what was on the page is stated as lost.
+func TestLostBehindCut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	for i := range 200 {
+		must(t, l, `{"type":"processing.performed","subject":"p-%d","purpose":"chat-service","operation":"answer"}`, i)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := l.Sweep(ctx, ledger.SweepOptions{Progress: func(stage string, _, _ uint64) {
+		if stage == "events" {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("the sweep was not interrupted: %v", err)
+	}
+	ended := 0
+	w.losePages(l, func(l *ledger.Ledger) {
+		var loss *ledger.LossError
+		if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); errors.Is(err, keystore.ErrPageMissing) {
+			return // the key of the cut was on it, too
+		} else if !errors.As(err, &loss) {
+			t.Fatalf("a sweep of what was lost behind its cut: %v", err)
+		}
+		x := stateLoss(t, l)
+		if loss.Lost != x.Entries || loss.Alive > 0 {
+			t.Errorf("%+v, and %d are stated as lost", loss, x.Entries)
+		}
+		for range 2 {
+			if done := sweepOnce(t, l); done.Record.Erased != 0 {
+				t.Errorf("the sweep counts %d erased entries", done.Record.Erased)
+			}
+			if f := checkFsck(t, l); f.Lost != x.Entries {
+				t.Errorf("fsck counts %d lost, want %d", f.Lost, x.Entries)
+			}
+		}
+		ended++
+	})
+	if ended == 0 {
+		t.Error("no sweep has ended: this shows nothing")
+	}
 }
 
 // TestLossKeyLost loses the key of a statement, too. Nobody can open the statement any more, so another is made.
