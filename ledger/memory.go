@@ -14,7 +14,7 @@ const gcPercent = 400
 // TuneMemory is for programs whose business is a ledger: it lets garbage gather
 // until the heap is five times what is alive, or Go's part of the memory is at its
 // limit, which is higher only while more than that is alive. A ledger makes about 4 KB of garbage with each event, and full caches of
-// people kept 60 to 80 MB alive (a million people, two million events). Less would be
+// people keep 70 to 90 MB alive (a million people). Less would be
 // collected all the time, more would make the collector a little rarer: GOGC and
 // GOMEMLIMIT in the environment are obeyed, see docs/explanation/performance.md.
 //

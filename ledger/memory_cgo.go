@@ -28,7 +28,7 @@ import "time"
 const memoryLimit = 112 << 20
 
 // cachesLive is what is alive of it when the caches of people and keys are full.
-const cachesLive = 80 << 20
+const cachesLive = 88 << 20
 
 // trimEvery is how often C's allocator gives back what is free.
 const trimEvery = 5 * time.Second

@@ -8,7 +8,7 @@ func TestLimitFor(t *testing.T) {
 	for live := range int64(1 << 10) {
 		live <<= 20
 		limit := limitFor(uint64(live))
-		if limit < memoryLimit || limit < live+32<<20 {
+		if limit < memoryLimit || limit < live+24<<20 {
 			t.Fatalf("%d MiB alive: limit %d MiB", live>>20, limit>>20)
 		}
 		if live <= cachesLive && limit != memoryLimit {
