@@ -30,6 +30,12 @@ func holdsOn(k keystore.KeyInfo, holds []consent.Hold, unread []Unread) []consen
 	return holds
 }
 
+// consentUnread says whether what cannot be read may be a consent. It allows nothing while it cannot, and may be read
+// again one day: a disk may have failed for a moment, or a row may come back from a backup.
+func consentUnread(sub *subject) bool {
+	return slices.ContainsFunc(sub.unread, func(u Unread) bool { return u.Compartment == event.ConsentEvidence })
+}
+
 // errEndUnread says that no event can follow the last one of a chain, because that is not known.
 var errEndUnread = errors.New("the last event of the chain cannot be read")
 

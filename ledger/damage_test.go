@@ -120,6 +120,47 @@ func TestEraseDamaged(t *testing.T) {
 	}
 }
 
+// TestEraseDamagedBack: a consent that could not be read when its person was erased is withdrawn with the others. When
+// it can be read again, it allows nothing.
+func TestEraseDamagedBack(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		w := newWorld(t)
+		l := w.open()
+		declare(t, l)
+		gone := madeBy(t, l, 'e', func() {
+			must(t, l, `{"type":"consent.given","subject":"p","form":"web-partner","contact":"mailto:p@shop.example"}`)
+		})
+		consented := rowsOf(t, l, 'e')[gone[0]]
+		other := madeBy(t, l, 'e', func() {
+			must(t, l, `{"type":"data.disclosed","subject":"p","purpose":"partner-mail","recipient":"mailer","attributes":["Name"]}`)
+		})
+		if !known {
+			gone = append(gone, other...)
+		}
+		for _, envelope := range gone {
+			v := rowsOf(t, l, 'e')[envelope]
+			v[len(v)-1] ^= 1
+			overwrite(t, l, envelope, v)
+		}
+		w.close(l)
+		l = w.open()
+		if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"}); err != nil {
+			t.Fatal(err)
+		}
+		overwrite(t, l, gone[0], consented)
+		w.close(l)
+		l = w.open()
+		a, err := l.May(t.Context(), "p", question("partner-mail", "email"))
+		if err != nil || a.Decision == consent.Allow {
+			t.Errorf("of somebody who is known %v and was erased: %+v, %v", known, a, err)
+		}
+		if es, err := l.Timeline(t.Context(), "p"); err != nil || len(es) != 2 {
+			t.Errorf("%d events, want the consent and its end, %v", len(es), err)
+		}
+		checkFsck(t, l)
+	}
+}
+
 // TestEraseDamagedHeld: a hold stands although its event is damaged, because the keys say so. One whose release is
 // damaged does not: nobody could release it again.
 func TestEraseDamagedHeld(t *testing.T) {

@@ -304,13 +304,13 @@ func (l *Ledger) request(r EraseRequest, p *Plan, need int, notBefore time.Time)
 	}
 }
 
-// withdrawForErasure records a withdrawal where consents are still in force.
+// withdrawForErasure records a withdrawal where consents are still in force, or may be.
 func (l *Ledger) withdrawForErasure(ctx context.Context, r EraseRequest) (bool, error) {
 	if r.Everything {
 		return false, nil
 	}
 	s, err := l.submitAbout(ctx, r.Subject, func(sub *subject, now time.Time) (*event.Event, error) {
-		if !sub.speculative.Active(now) {
+		if !sub.speculative.Active(now) && !consentUnread(sub) {
 			return nil, nil
 		}
 		return l.made(sub, now, map[string]any{"type": "consent.withdrawn", "subject": r.Subject, "purpose": "*", "reason": "erasure was asked for"})
