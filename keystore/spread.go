@@ -37,18 +37,3 @@ func spread(n, least int, f func(i int) error) error {
 	}
 	return nil
 }
-
-// hold keeps a page in the cache until it is let go. The caller holds its lock.
-func (p *page) hold() *page {
-	p.held.Add(1)
-	return p
-}
-
-// letGo lets pages go. Some may be nil.
-func letGo(pages []*page) {
-	for _, p := range pages {
-		if p != nil {
-			p.held.Add(-1)
-		}
-	}
-}

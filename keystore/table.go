@@ -201,9 +201,9 @@ func (p *page) part() {
 }
 
 // empty makes shells of up to n pages that were not used since the hand came by last, and
-// returns of how many.
-// It goes around once and no more: a page that was just put in, and is about to be
-// locked by who asked for it, must not leave because everything else is in use.
+// returns of how many. It goes around once and no more: a page that was just put in, and
+// is about to be locked by who asked for it, must not leave because everything else is in
+// use.
 func (t *table) empty(n int) (emptied int) {
 	for range len(t.whole.pages) {
 		if emptied >= n {
@@ -281,6 +281,21 @@ func (t *Tree) wipeLeft() {
 	t.table.mu.Lock()
 	defer t.table.mu.Unlock()
 	t.table.wipe()
+}
+
+// hold keeps a page in the cache until it is let go. The caller holds its lock.
+func (p *page) hold() *page {
+	p.held.Add(1)
+	return p
+}
+
+// letGo lets pages go. Some may be nil.
+func letGo(pages []*page) {
+	for _, p := range pages {
+		if p != nil {
+			p.held.Add(-1)
+		}
+	}
 }
 
 // idle reports whether a page may leave; its lock is then held.
