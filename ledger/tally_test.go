@@ -85,14 +85,14 @@ func TestRunsAnywhere(t *testing.T) {
 		`{"type":"consent.withdrawn","subject":%q,"purpose":"newsletter","channel":"email","contact":"mailto:p@shop.example"}`,
 		`{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer"}`,
 	}
-	for seed := range histories(t, 5) {
+	for seed := range histories(t, 2) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(uint64(seed), 77))
 			w := newWorld(t)
 			l := w.open()
 			declare(t, l)
-			for range 100 {
+			for range 60 {
 				who := fmt.Sprintf("p-%d", rng.IntN(3))
 				mail := func() {
 					then := w.clock.now().Add(-time.Duration(rng.IntN(1000)) * time.Hour)
@@ -132,7 +132,12 @@ func TestRunsAnywhere(t *testing.T) {
 				default:
 					mail()
 				}
-				checkCache(t, l, who)
+				if rng.IntN(3) == 0 {
+					checkCache(t, l, who)
+				}
+			}
+			for i := range 3 {
+				checkCache(t, l, fmt.Sprintf("p-%d", i))
 			}
 			checkFsck(t, l)
 		})
