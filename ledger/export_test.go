@@ -121,7 +121,7 @@ func LateRun(ctx context.Context, l *Ledger, person string) (key string, value [
 	defer lease.Done()
 	v := l.view()
 	defer v.Close()
-	seq, row, err := listEnd(ctx, v, lease)
+	seq, row, err := listEnd(ctx, v, lease, 1)
 	if err != nil {
 		return "", nil, err
 	}
@@ -173,6 +173,7 @@ func Evict(l *Ledger, person string) {
 	defer st.mu.Unlock()
 	if sub := st.byID[person]; sub != nil {
 		if sub.settle(); len(sub.inflight) == 0 {
+			l.remember(sub)
 			delete(st.byID, person)
 		}
 	}
@@ -368,4 +369,28 @@ func TallyText(t consent.Tally) (text tallyText, read consent.Tally, print uint3
 // ParseTally reads the text of a run.
 func ParseTally(text [keystore.ListedSize]byte) (consent.Tally, uint32, error) {
 	return parseTally(&text)
+}
+
+// ListEnds returns how many events each key of a person lists, looked for from a guess, and
+// what would be guessed.
+func ListEnds(ctx context.Context, l *Ledger, person string, guess uint64) (ends, guesses []uint64, _ error) {
+	keys, err := l.tree.Keys(ctx, personKey(person))
+	if err != nil {
+		return nil, nil, err
+	}
+	v := l.view()
+	defer v.Close()
+	for _, k := range keys {
+		lease, err := l.tree.LeaseOf(ctx, k.Ref)
+		if err != nil {
+			return nil, nil, err
+		}
+		n, _, err := listEnd(ctx, v, lease, guess)
+		lease.Done()
+		if err != nil {
+			return nil, nil, err
+		}
+		ends, guesses = append(ends, n), append(guesses, l.lengths.of(k.Ref))
+	}
+	return ends, guesses, nil
 }

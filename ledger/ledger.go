@@ -161,6 +161,7 @@ type Ledger struct {
 	workers  chan struct{} // of batches, one for each processor
 	keeper   *keeper
 	days     cohortDays
+	lengths  *lengths
 	purposes atomic.Pointer[purposes]
 	settler  *settler
 	sweeper  *sweeper
@@ -376,7 +377,7 @@ func Open(ctx context.Context, o Options) (_ *Ledger, err error) {
 	}
 	l := &Ledger{
 		dir: o.Dir, config: c, origin: c.Origin, originHash: envelope.Origin(c.Origin), suite: envelope.Suite(c.Suite),
-		actor: o.Actor, subjects: newSubjects(),
+		actor: o.Actor, subjects: newSubjects(), lengths: newLengths(),
 		settler: newSettler(), gate: newGate(), workers: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	l.sweeper = &sweeper{l: l, lists: listRowsMost}

@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"math/bits"
+	"sync/atomic"
 
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/merkle/log"
@@ -56,14 +58,16 @@ func badListRow(n int) error {
 }
 
 // listEnd returns how many events a key has, and the row of the last of them, by doubling
-// and then halving: there is no row that counts them, because a row at a fixed key would
-// tie the batches of one person together in the write-ahead log for ever.
-func listEnd(ctx context.Context, v *view, n namer) (lo uint64, last listValue, _ error) {
+// the steps from a guess and then halving: there is no row that counts them, because a row
+// at a fixed key would tie the batches of one person together in the write-ahead log for ever.
+func listEnd(ctx context.Context, v *view, n namer, guess uint64) (lo uint64, last listValue, _ error) {
 	hi := uint64(0) // not there, 0: not known; lo is there, or 0
-	for hi == 0 || hi-lo > 1 {
-		at := max(1, 2*lo)
+	at, step := guess, uint64(1)
+	for ; hi == 0 || hi-lo > 1; at = lo + step {
 		if hi > 0 {
 			at = lo + (hi-lo)/2
+		} else if lo > 0 {
+			step *= 2
 		}
 		row, ok, err := readListed(ctx, v, n, at)
 		if err != nil {
@@ -80,8 +84,46 @@ func listEnd(ctx context.Context, v *view, n namer) (lo uint64, last listValue, 
 
 // listLen returns how many events a key has.
 func listLen(ctx context.Context, v *view, n namer) (uint64, error) {
-	seq, _, err := listEnd(ctx, v, n)
+	seq, _, err := listEnd(ctx, v, n, 1)
 	return seq, err
+}
+
+// lengths remember how many events keys list whose people have left the cache. To find the
+// end of a list from there takes two reads, from its beginning about two for each bit of
+// its length. They are guesses: several keys share a place, and who comes last has it.
+type lengths struct {
+	seed   maphash.Seed
+	places [lengthPlaces / 4]atomic.Uint32 // a byte each, 255 for all that is more
+}
+
+const lengthPlaces = 2 << 20
+
+func newLengths() *lengths { return &lengths{seed: maphash.MakeSeed()} }
+
+func (g *lengths) place(key keystore.Ref) (word *atomic.Uint32, shift uint64) {
+	h := maphash.Comparable(g.seed, key) % lengthPlaces
+	return &g.places[h/4], h % 4 * 8
+}
+
+// of returns a guess, at least 1.
+func (g *lengths) of(key keystore.Ref) uint64 {
+	word, shift := g.place(key)
+	return max(1, uint64(word.Load()>>shift&0xff))
+}
+
+// note remembers a length. One is what is guessed without.
+func (g *lengths) note(key keystore.Ref, n uint64) {
+	if n < 2 {
+		return
+	}
+	word, shift := g.place(key)
+	for {
+		old := word.Load()
+		next := old&^(0xff<<shift) | uint32(min(n, 255))<<shift
+		if old == next || word.CompareAndSwap(old, next) {
+			return
+		}
+	}
 }
 
 // eachListed calls f with what a key lists, in order. It reads a row for each, and

@@ -187,3 +187,32 @@ func logFiles(t testing.TB, w *world) []byte {
 	}
 	return all
 }
+
+// TestListEnd: the end of a list is found from wherever it is looked for. Where somebody
+// has left the cache it is looked for where it was; who is new, or one with an event, has none.
+func TestListEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	const most = 40
+	for n := 1; n <= most; n += 1 + n/4 {
+		person := fmt.Sprintf("p-%d", n)
+		for range n {
+			must(t, l, `{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer"}`, person)
+		}
+		ledger.Evict(l, person)
+		for guess := uint64(1); guess <= 2*most; guess++ {
+			ends, guesses, err := ledger.ListEnds(t.Context(), l, person, guess)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(ends) != 1 || ends[0] != uint64(n) {
+				t.Fatalf("looked for from %d, a list of %d ends at %d", guess, n, ends)
+			}
+			if guesses[0] != uint64(n) {
+				t.Fatalf("a list of %d is looked for from %d", n, guesses[0])
+			}
+		}
+	}
+}

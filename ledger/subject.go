@@ -148,14 +148,14 @@ func (l *Ledger) readableSubject(ctx context.Context, st *stripe, id string) (*s
 	s.used = st.tick
 	st.byID[s.id()] = s
 	if len(st.byID) > subjectsMost/len(l.subjects.stripes) {
-		st.evict()
+		l.remember(st.evict())
 	}
 	return s, nil
 }
 
-// evict drops the subject that was used longest ago among a few; one with
+// evict drops the subject that was used longest ago among a few, and returns it; one with
 // queued events stays, because only memory knows of them.
-func (st *stripe) evict() {
+func (st *stripe) evict() *subject {
 	var oldest string
 	var age uint64
 	n := 0
@@ -167,8 +167,18 @@ func (st *stripe) evict() {
 			break
 		}
 	}
-	if oldest != "" {
-		delete(st.byID, oldest)
+	s := st.byID[oldest]
+	delete(st.byID, oldest)
+	return s
+}
+
+// remember keeps what makes it cheap to fold somebody again who leaves the cache, if anybody.
+func (l *Ledger) remember(s *subject) {
+	if s == nil {
+		return
+	}
+	for _, c := range s.chains.all() {
+		l.lengths.note(c.ref, c.seq)
 	}
 }
 
@@ -340,7 +350,7 @@ func (l *Ledger) fold(ctx context.Context, s *subject, keys []keystore.KeyInfo) 
 // chain ends. A run is one part, and what it counts is not read. A row that is missing
 // below others is a part that is damaged, named by the entry behind it.
 func (l *Ledger) foldUnder(ctx context.Context, v *view, lease *keystore.Lease) (end chain, parts []folded, _ error) {
-	seq, row, err := listEnd(ctx, v, lease)
+	seq, row, err := listEnd(ctx, v, lease, l.lengths.of(lease.Ref()))
 	if err != nil || seq == 0 {
 		return end, nil, err
 	}
