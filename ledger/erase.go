@@ -188,24 +188,14 @@ func (l *Ledger) extent(ctx context.Context, person string) (holds []consent.Hol
 	}
 	v := l.view()
 	defer v.Close()
-	for _, k := range keys {
-		lease, err := l.leaseLiving(ctx, k.Ref)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		if lease == nil {
-			continue
-		}
+	_, err = l.eachLiving(ctx, keys, func(k keystore.KeyInfo, lease *keystore.Lease) error {
 		n, err := listLen(ctx, v, lease)
-		lease.Done()
-		if err != nil {
-			return nil, nil, nil, err
-		}
 		if n > 0 {
 			count[chainKey{k.Compartment, k.Cohort}] = int(n)
 		}
-	}
-	return holds, count, unread, nil
+		return err
+	})
+	return holds, count, unread, err
 }
 
 // Erase destroys the keys of everything about a person that has no declared

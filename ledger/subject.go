@@ -302,22 +302,10 @@ func (l *Ledger) fold(ctx context.Context, s *subject, keys []keystore.KeyInfo) 
 	v := l.view()
 	defer v.Close()
 	var parts []folded
-	for _, k := range keys {
-		lease, err := l.leaseLiving(ctx, k.Ref)
-		if err != nil {
-			return err
-		}
-		if lease == nil {
-			s.partial = true
-			continue
-		}
+	whole, err := l.eachLiving(ctx, keys, func(k keystore.KeyInfo, lease *keystore.Lease) error {
 		end, under, err := l.foldUnder(ctx, v, lease)
-		lease.Done()
-		if err != nil {
+		if err != nil || end.seq == 0 {
 			return err
-		}
-		if end.seq == 0 {
-			continue
 		}
 		end.ref, end.day = k.Ref, k.Expiry
 		s.chains = append(s.chains, chainOf{chainKey{k.Compartment, k.Cohort}, end})
@@ -328,7 +316,12 @@ func (l *Ledger) fold(ctx context.Context, s *subject, keys []keystore.KeyInfo) 
 				parts = append(parts, p)
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
+	s.partial = !whole
 	sort.Slice(parts, func(i, j int) bool { return parts[i].index < parts[j].index })
 	for _, p := range parts {
 		if p.event == nil {
@@ -420,22 +413,36 @@ func (l *Ledger) eventsOfKeys(ctx context.Context, keys []keystore.KeyInfo) (out
 	}
 	snap := l.view()
 	defer snap.Close()
-	for _, k := range keys {
-		lease, err := l.leaseLiving(ctx, k.Ref)
-		if err != nil {
-			return nil, err
-		}
-		if lease == nil {
-			continue
-		}
+	_, err := l.eachLiving(ctx, keys, func(k keystore.KeyInfo, lease *keystore.Lease) (err error) {
 		out, err = l.eventsUnder(ctx, snap, lease, k, out)
-		lease.Done()
-		if err != nil {
-			return nil, err
-		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Index < out[j].Index })
 	return out, nil
+}
+
+// eachLiving calls f with a lease of each of some keys that lives, and says whether all do.
+func (l *Ledger) eachLiving(ctx context.Context, keys []keystore.KeyInfo, f func(keystore.KeyInfo, *keystore.Lease) error) (whole bool, _ error) {
+	whole = true
+	for _, k := range keys {
+		lease, err := l.leaseLiving(ctx, k.Ref)
+		if err != nil {
+			return false, err
+		}
+		if lease == nil {
+			whole = false
+			continue
+		}
+		err = f(k, lease)
+		lease.Done()
+		if err != nil {
+			return false, err
+		}
+	}
+	return whole, nil
 }
 
 // leaseLiving takes a lease of a key that a walk came by; nil, without an error, where
