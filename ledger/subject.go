@@ -347,7 +347,7 @@ func (l *Ledger) foldUnder(ctx context.Context, v *view, lease *keystore.Lease) 
 	if err != nil || seq == 0 {
 		return end, nil, err
 	}
-	end.seq, end.run = seq, l.tallyOf(lease, v.generation(), seq, &row)
+	end.seq = seq
 	leaf, damage := v.Leaf(ctx, row.index)
 	if damage == nil {
 		end.head = merkle.LeafHash(leaf)
@@ -356,6 +356,9 @@ func (l *Ledger) foldUnder(ctx context.Context, v *view, lease *keystore.Lease) 
 		part := folded{index: row.index, damage: damage}
 		if damage == nil {
 			part.run = l.tallyOf(lease, v.generation(), seq, &row)
+			if seq == end.seq {
+				end.run = part.run
+			}
 			if part.run.Count == 0 {
 				var e Entry
 				e, part.damage = l.open(ctx, v, lease, row.index)
