@@ -300,7 +300,9 @@ func (l *Ledger) withdrawForErasure(ctx context.Context, r EraseRequest) (bool, 
 		return false, nil
 	}
 	s, err := l.submitAbout(ctx, r.Subject, func(sub *subject, now time.Time) (*event.Event, error) {
-		if !sub.speculative.Active(now) && !consentUnread(sub) {
+		// A consent that cannot be read allows nothing while it cannot, and may be read again
+		// one day: a disk may have failed for a moment, or a row may come back from a backup.
+		if !sub.speculative.Active(now) && !unreadUnder(sub.unread, event.ConsentEvidence) {
 			return nil, nil
 		}
 		return l.made(sub, now, map[string]any{"type": "consent.withdrawn", "subject": r.Subject, "purpose": "*", "reason": "erasure was asked for"})
@@ -329,9 +331,6 @@ func (l *Ledger) submitAbout(ctx context.Context, person string, ev func(*subjec
 		now := l.now()
 		made, err := ev(sub, now)
 		if made == nil || err != nil {
-			return nil, err
-		}
-		if err := l.endsReadable(sub, made); err != nil {
 			return nil, err
 		}
 		s, err := l.submitMade(ctx, stripe, sub, made, now)

@@ -43,6 +43,9 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		var at int
 		ends, at = ends.with(sub, chain)
 		end, known := &ends[at].chain, ends[at].at >= 0
+		if known && end.head == (merkle.Hash{}) {
+			return fmt.Errorf("recording %s: %w", ev.Type(), errEndUnread)
+		}
 		var lease *keystore.Lease
 		if known {
 			lease, err = l.tree.FindRef(ctx, end.ref)
