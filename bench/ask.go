@@ -21,9 +21,10 @@ const (
 // system keeps what was written lately.
 func (s *Sandbox) Asking(ctx context.Context, people, events int) (*Result, error) {
 	from := s.People
-	if err := s.histories(ctx, people, events); err != nil {
+	if _, err := s.about(ctx, "History", from, people, events, "newsletter"); err != nil {
 		return nil, fmt.Errorf("recording %d events about each of %d people: %w", events, people, err)
 	}
+	s.People += people
 	if err := settle(ctx); err != nil {
 		return nil, err
 	}
@@ -49,24 +50,6 @@ func (s *Sandbox) Asking(ctx context.Context, people, events int) (*Result, erro
 	r.add(UnitAskColdP99, micros(cold.Quantile(0.99)))
 	r.during(m.Stop().Busy)
 	return r, nil
-}
-
-// histories adds people about each of whom there are so many events, each behind those
-// of everybody else.
-func (s *Sandbox) histories(ctx context.Context, people, each int) error {
-	events := NewEvents(Small, people, seeds.Add(1))
-	from, made, total := s.People, 0, people*each
-	next := func() []byte {
-		made++
-		return events.About(from + (made-1)%people)
-	}
-	for made < total {
-		if _, err := s.window(next, min(populateWindow, total-made))(ctx); err != nil {
-			return err
-		}
-	}
-	s.People += people
-	return nil
 }
 
 func (s *Sandbox) ask(ctx context.Context, from int, people []int) (took Latencies, _ error) {

@@ -96,7 +96,7 @@ func (s *Sandbox) Populate(ctx context.Context, people int) (*Result, error) {
 }
 
 func (s *Sandbox) populate(ctx context.Context, people int, purpose string) (*Result, error) {
-	r, err := s.about(ctx, "Create", s.People, people, purpose)
+	r, err := s.about(ctx, "Create", s.People, people, 1, purpose)
 	if err == nil {
 		s.People += people
 	}
@@ -105,22 +105,23 @@ func (s *Sandbox) populate(ctx context.Context, people int, purpose string) (*Re
 
 // further records one more event about each of some people.
 func (s *Sandbox) further(ctx context.Context, from, n int) (*Result, error) {
-	return s.about(ctx, "Further", from, n, "newsletter")
+	return s.about(ctx, "Further", from, n, 1, "newsletter")
 }
 
-// about records one event about each of some people.
-func (s *Sandbox) about(ctx context.Context, name string, from, people int, purpose string) (*Result, error) {
+// about records so many events about each of some people, each behind one about everybody
+// else.
+func (s *Sandbox) about(ctx context.Context, name string, from, people, each int, purpose string) (*Result, error) {
 	events := NewEvents(Small, people, seeds.Add(1))
-	made := 0
+	made, total := 0, people*each
 	next := func() []byte {
 		made++
-		return events.about(from+made-1, purpose)
+		return events.about(from+(made-1)%people, purpose)
 	}
 	var took Latencies
 	m := Start()
-	for made < people {
+	for made < total {
 		one, err := timed(func() error {
-			_, err := s.window(next, min(populateWindow, people-made))(ctx)
+			_, err := s.window(next, min(populateWindow, total-made))(ctx)
 			return err
 		})
 		if err != nil {
@@ -129,7 +130,7 @@ func (s *Sandbox) about(ctx context.Context, name string, from, people int, purp
 		took = append(took, one)
 	}
 	u := m.Stop()
-	return perEvent(fmt.Sprintf("%s/size=%d/callers=1/window=%d", name, Small, populateWindow), people, u, took), nil
+	return perEvent(fmt.Sprintf("%s/size=%d/callers=1/window=%d", name, Small, populateWindow), total, u, took), nil
 }
 
 // Grow adds people until there are so many, and waits until the ledger is at rest.
