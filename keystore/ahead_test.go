@@ -54,13 +54,7 @@ func TestAhead(t *testing.T) {
 func TestHold(t *testing.T) {
 	p, rows := newShells(t)
 	const people = 2500
-	var refs []keystore.Ref
-	for i := range people {
-		ref := p.add(fmt.Sprint("subject ", i), "contract", 0)
-		if i%4 == 0 {
-			refs = append(refs, ref)
-		}
-	}
+	refs := everyFourth(p, people)
 	p.rows.Commit()
 	twice := func() {
 		for range 2 {

@@ -34,6 +34,17 @@ func (s *scans) Scan(ctx context.Context, from, to []byte, f func(k, v []byte) e
 	})
 }
 
+// everyFourth makes a key for each of so many people, and returns those of every fourth.
+func everyFourth(p *plain, people int) (refs []keystore.Ref) {
+	for i := range people {
+		ref := p.add(fmt.Sprint("subject ", i), "contract", 0)
+		if i%4 == 0 {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
 func newShells(t *testing.T) (*plain, *scans) {
 	t.Helper()
 	p := &plain{t: t, rows: keytest.NewRows(), h: holder.NewMem()}

@@ -16,13 +16,7 @@ import (
 func TestManyReadsOnce(t *testing.T) {
 	p, rows := newShells(t)
 	const people = 2500
-	var refs []keystore.Ref
-	for i := range people {
-		ref := p.add(fmt.Sprint("subject ", i), "contract", 0)
-		if i%4 == 0 {
-			refs = append(refs, ref)
-		}
-	}
+	refs := everyFourth(p, people)
 	pages := make(map[keystore.Path]bool)
 	for _, ref := range refs {
 		pages[p.tree.PathOf(ref)] = true

@@ -57,6 +57,15 @@ func waitingID(t testing.TB, err error) erasure.ID {
 	return w.ID
 }
 
+// dueErasure asks for the erasure of p and lets its day come.
+func dueErasure(t testing.TB, w *world, l *ledger.Ledger) erasure.ID {
+	t.Helper()
+	_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p", NotBefore: w.clock.now().Add(time.Hour)})
+	id := waitingID(t, err)
+	w.clock.move(time.Hour + time.Second)
+	return id
+}
+
 // TestApproval lets an erasure wait for two of three approvers, across restarts. What
 // is approved is one request: the signature of another one, of an unknown key, or the
 // same twice do not count. The certificate shows who approved, and a verifier sees
@@ -346,9 +355,7 @@ func TestLaterPolicy(t *testing.T) {
 	l := w.open()
 	declare(t, l)
 	must(t, l, chatted)
-	_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p", NotBefore: w.clock.now().Add(time.Hour)})
-	id := waitingID(t, err)
-	w.clock.move(time.Hour + time.Second)
+	id := dueErasure(t, w, l)
 	ada, bob := newApprover(t, "ada.example"), newApprover(t, "bob.example")
 	l = w.policy(l, ledger.ErasePolicy{Approvers: []string{ada.vkey, bob.vkey}, Approvals: 1})
 	if _, err := l.StartErasure(t.Context(), id, nil); !errors.Is(err, erasure.ErrNotApproved) {

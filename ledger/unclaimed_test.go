@@ -111,15 +111,13 @@ func TestServerCopy(t *testing.T) {
 	l := w.open()
 	declare(t, l)
 	must(t, l, chatted)
-	_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p", NotBefore: w.clock.now().Add(time.Hour)})
-	id := waitingID(t, err)
-	w.clock.move(time.Hour + time.Second)
+	id := dueErasure(t, w, l)
 	folder := l.UnclaimedDir()
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	var cut *world
-	_, err = l.StartErasure(t.Context(), id, func(c *erasure.Certificate) {
+	_, err := l.StartErasure(t.Context(), id, func(c *erasure.Certificate) {
 		text, err := c.Marshal()
 		if err != nil {
 			t.Error(err)
