@@ -20,6 +20,13 @@ type event struct {
 	end bool
 }
 
+// died reports whether a thread was gone before the call, or its name, was written
+// down to the end: another thread ended the program. Nothing follows in the thread,
+// and what the call did, if the kernel began it, nobody has waited for.
+func died(text string) bool {
+	return strings.HasSuffix(text, " <detached ...>") || strings.HasSuffix(text, "= ?")
+}
+
 // parse reads the output of strace -f -xx.
 func parse(text string) ([]event, error) {
 	type half struct {
@@ -52,6 +59,9 @@ func parse(text string) ([]event, error) {
 		} else {
 			events = append(events, event{h.c, false})
 		}
+		if died(rest) {
+			continue
+		}
 		var err error
 		if *h.c, err = parseCall(rest); err != nil {
 			return nil, fmt.Errorf("strace, line %d: %w", n+1, err)
@@ -74,9 +84,6 @@ func parseCall(s string) (call, error) {
 		return call{}, fmt.Errorf("no result: %.60q", s)
 	}
 	result, _, _ = strings.Cut(result, " ")
-	if result == "?" {
-		return c, nil // the program ended in it
-	}
 	var err error
 	if c.ret, err = strconv.ParseInt(result, 0, 64); err != nil {
 		return call{}, fmt.Errorf("result %q: %w", result, err)

@@ -1,6 +1,42 @@
 package recorded
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestParseOfTheDying reads what strace 6.1 writes of threads that another one ends.
+func TestParseOfTheDying(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"1 fsync(3)  = 0\n1 +++ exited with 0 +++\n", "begin fsync, end fsync"},
+		{"1 ???( <detached ...>\n", "begin "},
+		{"1 ???()    = ?\n", "begin "},
+		{"1 fsync(3 <detached ...>\n", "begin "},
+		{"1 fsync(3) = ?\n1 +++ exited with 0 +++\n", "begin "},
+		{"1 fsync(3 <unfinished ...>) = ?\n", "begin "},
+		{"1 fsync(3 <unfinished ...>\n2 close(3) = 0\n1 <... fsync resumed>) = ?\n", "begin , begin close, end close"},
+		{"1 fsync(3 <unfinished ...>\n1 <... fsync resumed> <detached ...>\n", "begin "},
+		{"1 fsync(3 <unfinished ...>\n", "begin "},
+	} {
+		events, err := parse(c.text)
+		if err != nil {
+			t.Errorf("%q: %v", c.text, err)
+		}
+		var got []string
+		for _, e := range events {
+			got = append(got, fmt.Sprintf("%s %s", map[bool]string{false: "begin", true: "end"}[e.end], e.name))
+		}
+		if got := strings.Join(got, ", "); got != c.want {
+			t.Errorf("%q is %q, want %q", c.text, got, c.want)
+		}
+	}
+	for _, text := range []string{"1 ???(\n", "1 fsync(3)\n", "1 fsync(3) = nothing\n"} {
+		if _, err := parse(text); err == nil {
+			t.Errorf("%q was read", text)
+		}
+	}
+}
 
 // FuzzParse must not panic, neither while reading nor while replaying.
 func FuzzParse(f *testing.F) {
