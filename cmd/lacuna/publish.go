@@ -14,8 +14,9 @@ func publishCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "publish",
 		Usage: "have the newest head countersigned by the witnesses of the policy",
-		Description: "Asks all witnesses at once, and archives the head when it satisfies the policy; from then on strangers are shown it. Exit 13 where too few\n" +
-			"answer: what the others have signed is asked for again the next time. Exit 10 where a witness has seen more of this log than there is.",
+		Description: "Asks all witnesses at once, and archives the head when it satisfies the policy; from then on strangers are shown it. Who has not answered\n" +
+			"a second later, and is not needed, is not waited for. Exit 13 where too few answer: what the others have signed is asked\n" +
+			"for again the next time. Exit 10 where a witness has seen more of this log than there is.",
 		Flags: ledgerFlags(),
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {

@@ -318,6 +318,7 @@ func (l *Log) Close() error {
 }
 
 func (l *Log) close() error {
+	l.publisher.end()
 	l.queue.close(ErrClosed)
 	select {
 	case <-l.stopped:
@@ -327,6 +328,7 @@ func (l *Log) close() error {
 	if err := l.Broken(); err != nil {
 		return errors.Join(err, copyErr)
 	}
+	l.publisher.close() // not before, since a broken engine may not answer
 	l.closed.Store(true)
 	l.view.Load().release()
 	l.readers.Wait()

@@ -158,6 +158,8 @@ type seams struct {
 	publishing func(string)
 	// pause waits between two heads that are signed to be published.
 	pause func(context.Context, time.Duration) error
+	// straggle is for how long Publish waits for witnesses that the policy can do without.
+	straggle time.Duration
 	// showEarly shows a head before it is archived: the draft that loses a head
 	// that somebody has seen.
 	showEarly bool
@@ -175,5 +177,8 @@ func (t *seams) fill() {
 	}
 	if t.pause == nil {
 		t.pause = pause
+	}
+	if t.straggle == 0 {
+		t.straggle = minPause
 	}
 }

@@ -70,7 +70,8 @@ const (
 	defaultRefresh = time.Hour
 )
 
-// minPause is the shortest time between two heads that are signed to be published.
+// minPause is the shortest time between two heads that are signed to be published, and
+// so for how long it costs nothing to wait for witnesses that the policy can do without.
 const minPause = time.Second
 
 // pause waits, but not for what is over.
@@ -126,10 +127,16 @@ type publisher struct {
 	// behind is set for good when a witness shows more of this log than there is.
 	behind atomic.Pointer[ErrRolledBack]
 
-	// lock is held by one Publish at a time: a lock that can be waited for with a
-	// context. It guards what follows.
+	life    context.Context // until the log is closed
+	end     context.CancelFunc
+	want    chan struct{} // says to who collects late answers that somebody wants to publish
+	answers chan answer
+
+	// lock is held by one Publish at a time, and between them by who collects late
+	// answers: a lock that can be waited for with a context. It guards what follows.
 	lock    chan struct{}
 	pending *pending
+	busy    []bool    // for each witness, whether it is being asked
 	written []byte    // newest policy in the rows
 	known   []uint64  // for each witness, the size it cosigned last as far as is known
 	states  []string  // for each witness, and at the end for the policy, what was last told
@@ -149,9 +156,10 @@ type pending struct {
 func newPublisher(l *Log) (*publisher, error) {
 	o := &l.opts.Publishing
 	p := &publisher{
-		Log: l, o: o, lock: make(chan struct{}, 1),
-		known: make([]uint64, len(o.Witnesses)), states: make([]string, len(o.Witnesses)+1),
+		Log: l, o: o, lock: make(chan struct{}, 1), want: make(chan struct{}), answers: make(chan answer, len(o.Witnesses)),
+		busy: make([]bool, len(o.Witnesses)), known: make([]uint64, len(o.Witnesses)), states: make([]string, len(o.Witnesses)+1),
 	}
+	p.life, p.end = context.WithCancel(context.Background())
 	if len(o.Policy) > 0 {
 		var err error
 		if p.policy, err = merkle.ParsePolicy(o.Policy); err != nil {
@@ -202,9 +210,11 @@ func (s *Snapshot) published() (Head, error) {
 }
 
 // Publish has the newest head countersigned and shows it. It asks all witnesses
-// at the same time, shows the head as soon as the policy is satisfied, and
-// returns when everybody has answered or has taken too long. If the policy is
-// not satisfied the answers are kept, the next call asks only those who are
+// at the same time, shows the head as soon as the policy is satisfied, and returns
+// when everybody has answered, or when the policy is satisfied and the others have
+// had a second. Who answers later, within the time-out and before the log is closed,
+// is heard all the same, and the cosignature is added to the head. If the policy is
+// not satisfied Publish waits for everybody, the answers are kept, the next call asks only those who are
 // missing, and the error is an *[UnwitnessedError]; the head that was shown
 // before stays, and is returned with it.
 //
@@ -230,12 +240,13 @@ func (p *publisher) publish(ctx context.Context) (Head, error) {
 	if !p.o.on() {
 		return p.Head(), p.mayPublish()
 	}
-	select {
-	case p.lock <- struct{}{}:
-		defer func() { <-p.lock }()
-	case <-ctx.Done():
-		return Head{}, context.Cause(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(p.life, func() { cancel(ErrClosed) })()
+	if err := p.enter(ctx); err != nil {
+		return Head{}, err
 	}
+	defer p.leave()
 	for {
 		err := p.mayPublish()
 		if err == nil {
@@ -270,7 +281,7 @@ func (p *publisher) round(ctx context.Context) error {
 	} else {
 		p.askAgain()
 	}
-	if err := p.archiveIfSatisfied(ctx); err != nil {
+	if err := p.archiveIfSatisfied(ctx, p.pending); err != nil {
 		return err
 	}
 	failed, err := p.askAll(ctx)
@@ -278,14 +289,8 @@ func (p *publisher) round(ctx context.Context) error {
 		return err
 	}
 	if p.pending.archived {
-		if err := p.archiveAgain(ctx); err != nil {
-			return err
-		}
 		p.tell(len(p.o.Witnesses), "", nil)
 		return nil
-	}
-	if err := context.Cause(ctx); err != nil {
-		return err // who was interrupted has not failed
 	}
 	un := &UnwitnessedError{Size: p.pending.head.Size, Why: p.satisfied(p.pending.head.Signed), Failed: failed}
 	if p.pending.passed {

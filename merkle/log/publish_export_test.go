@@ -7,10 +7,18 @@ import (
 	"github.com/lacunalog/lacuna/merkle"
 )
 
-// NoPause lets heads be signed to be published without a second between them.
+// NoPause lets heads be signed to be published without a second between them, and
+// Publish wait for all witnesses.
 func NoPause(o *Options) {
 	setSeams(o)
+	o.seams.straggle = time.Hour
 	o.seams.pause = func(context.Context, time.Duration) error { return nil }
+}
+
+// NoStragglers makes Publish wait for nobody whom the policy can do without.
+func NoStragglers(o *Options) {
+	setSeams(o)
+	o.seams.straggle = time.Nanosecond
 }
 
 // OnPublishPause makes f wait between two heads that are signed to be published.

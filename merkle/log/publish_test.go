@@ -208,6 +208,90 @@ func TestPublishShowsEarlyAnswers(t *testing.T) {
 	}
 }
 
+// TestPublishStraggler: a witness that the policy can do without keeps nobody waiting.
+// What it answers in the end is added to the head that it was asked for, it is asked
+// for one head at a time, and closing the log ends the question.
+func TestPublishStraggler(t *testing.T) {
+	w1, w2 := newWitness(t, "one"), newWitness(t, "slow")
+	o := withWitnesses(options(t), 1, w1, w2)
+	o.Publishing.Timeout = time.Hour
+	log.NoStragglers(&o)
+	asked, answer := make(chan struct{}, 1), make(chan struct{})
+	o.Publishing.Witnesses[1].Ask = tardy{w2, asked, answer}
+	archived := make(chan struct{}, 9)
+	log.OnPublishing(&o, func(step string) {
+		if step == "archived" {
+			archived <- struct{}{}
+		}
+	})
+	l := create(t, "log", o)
+	soon := func(what string, f func()) {
+		t.Helper()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			f()
+		}()
+		select {
+		case <-done:
+		case <-time.After(20 * time.Second):
+			t.Fatal(what + " waits for the slow witness")
+		}
+	}
+	for i := range 3 {
+		if _, err := appendSome(l, fmt.Sprint(i), 1); err != nil {
+			t.Fatal(err)
+		}
+		soon("Publish", func() {
+			if h, err := l.Publish(context.Background()); err != nil || h.Size != uint64(i)+1 {
+				t.Errorf("published %d, %v", h.Size, err)
+			}
+		})
+		<-archived
+		if cs := checkPolicy(t, o, checkPublished(t, l, o, uint64(i)+1)); len(cs) != 1 {
+			t.Errorf("%d cosignatures, want 1", len(cs))
+		}
+	}
+	<-asked
+	answer <- struct{}{}
+	<-archived
+	h, _, err := l.Covering(t.Context(), 0)
+	if err != nil || h.Size != 1 || len(checkPolicy(t, o, h)) != 2 {
+		t.Errorf("the head that the slow witness was asked for: size %d, %v\n%s", h.Size, err, h.Signed)
+	}
+	checkPublished(t, l, o, 3)
+	soon("Publish", func() { // which asks it for the newest
+		if _, err := l.Publish(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	<-asked
+	soon("Close", func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if w2.times() != 1 || len(asked) != 0 {
+		t.Error("the slow witness was asked for two heads at once")
+	}
+}
+
+// tardy is a witness that says when it is asked, and answers when it is told to.
+type tardy struct {
+	*memoryWitness
+	asked, answer chan struct{}
+}
+
+func (h tardy) Cosign(ctx context.Context, signed []byte, old uint64, prove func(context.Context, uint64) ([]merkle.Hash, error)) ([]byte, error) {
+	h.asked <- struct{}{}
+	select {
+	case <-h.answer:
+		return h.memoryWitness.Cosign(ctx, signed, old, prove)
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
 // TestPublishTimeout: a witness that does not answer is given up, not the others.
 func TestPublishTimeout(t *testing.T) {
 	w1 := newWitness(t, "one")

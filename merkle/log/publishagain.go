@@ -34,17 +34,17 @@ func (p *publisher) askAgain() {
 }
 
 // archiveAgain makes the newest cosignatures of a head durable, if there are enough.
-func (p *publisher) archiveAgain(ctx context.Context) error {
-	again, size := p.pending.again, p.pending.head.Size
-	if again == nil || bytes.Equal(again, p.pending.own) || p.satisfied(again) != nil {
+func (p *publisher) archiveAgain(ctx context.Context, of *pending) error {
+	again, size := of.again, of.head.Size
+	if again == nil || bytes.Equal(again, of.own) || p.satisfied(again) != nil {
 		return nil
 	}
 	if err := p.writeOwn(ctx, &Change{Set: []Row{{Key: latestKey(size), Value: again}}}); err != nil {
 		return fmt.Errorf("archiving the head of size %d anew: %w", size, err)
 	}
 	p.opts.seams.publishing("archived again")
-	if !slices.Contains(p.pending.answered, false) {
-		p.pending.again = nil
+	if !slices.Contains(of.answered, false) {
+		of.again = nil
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/lacunalog/lacuna/merkle"
 )
@@ -70,75 +71,159 @@ type Alarm struct {
 	Err error
 }
 
-// answer is what one witness said.
+// answer is what one witness said of one head.
 type answer struct {
 	witness int
+	of      *pending
 	lines   []byte
 	err     error
 }
 
-// askAll asks every witness that has not answered for the pending head, and
-// archives it as soon as the policy is satisfied. It returns who failed.
+// askAll asks every witness that has not answered for the pending head, and returns
+// when all have, or once the head is archived and the others have had their time. It
+// returns who failed. Who is still busy, with this head or with an older one, is not
+// asked a second time: who holds the lock next, or [publisher.collect], hears them.
 func (p *publisher) askAll(ctx context.Context) (map[string]error, error) {
-	answers := make(chan answer)
-	asked := 0
-	ctx, cancel := context.WithCancel(ctx)
-	h := Head{Checkpoint: p.pending.head.Checkpoint, Signed: p.pending.own}
-	for i := range p.o.Witnesses {
-		if p.pending.answered[i] {
-			continue
-		}
-		asked++
-		old := min(p.known[i], h.Size)
-		go func() {
-			lines, err := p.ask(ctx, p.o.Witnesses[i].Ask, h, old)
-			answers <- answer{i, lines, err}
-		}()
-	}
-	defer func() { // every goroutine started here has ended when we return
-		cancel()
-		for ; asked > 0; asked-- {
-			<-answers
-		}
-	}()
-
+	late := time.NewTimer(p.opts.seams.straggle)
+	defer late.Stop()
+	enough := false
 	failed := map[string]error{}
-	for asked > 0 {
-		a := <-answers
-		asked--
-		err := a.err
-		if err == nil {
-			err = p.take(a)
-		}
-		head := shown(err)
-		if known, err := p.contradicts(ctx, head); err != nil {
-			return nil, err
-		} else if known != nil {
-			return nil, p.stopSigning(aheadRow{p.o.Witnesses[a.witness].Name, *known, head}, p.Head())
-		}
-		if ahead, ok := errors.AsType[*AheadError](err); ok {
-			if have := p.Head().Size; ahead.Size > have {
-				// A number that nobody has signed stops nothing. The head lacks this
-				// cosignature, and is not shown if the policy needs it.
-				err = &UnprovenError{Claimed: ahead.Size, Have: have}
-			} else {
-				p.known[a.witness] = ahead.Size
-				p.pending.passed = true
+	for {
+		waiting := false
+		for i, w := range p.o.Witnesses {
+			if failed[w.Name] != nil || p.pending.answered[i] {
+				continue
+			}
+			waiting = true
+			if !p.busy[i] {
+				p.start(i)
 			}
 		}
-		if context.Cause(ctx) == nil {
-			p.tell(a.witness, p.o.Witnesses[a.witness].Name, err)
+		if !waiting || enough && p.pending.archived {
+			return failed, nil
 		}
-		if err != nil {
-			failed[p.o.Witnesses[a.witness].Name] = err
-			continue
-		}
-		p.opts.seams.publishing("answered")
-		if err := p.archiveIfSatisfied(ctx); err != nil {
-			return nil, err
+		select {
+		case a := <-p.answers:
+			why, err := p.hear(ctx, a)
+			if err != nil {
+				return nil, err
+			}
+			if why != nil && a.of == p.pending {
+				failed[p.o.Witnesses[a.witness].Name] = why
+			}
+		case <-late.C:
+			enough = true
+		case <-ctx.Done():
+			if p.pending.archived {
+				return failed, nil
+			}
+			return nil, context.Cause(ctx) // who was interrupted has not failed
 		}
 	}
-	return failed, nil
+}
+
+// start asks one witness for the pending head. The answer may come after Publish has
+// returned, so only the end of the log ends the question before its time-out.
+func (p *publisher) start(i int) {
+	of := p.pending
+	h := Head{Checkpoint: of.head.Checkpoint, Signed: of.own}
+	old := min(p.known[i], h.Size)
+	p.busy[i] = true
+	go func() {
+		lines, err := p.ask(p.life, p.o.Witnesses[i].Ask, h, old)
+		p.answers <- answer{i, of, lines, err} // which has room for one answer of each
+	}()
+}
+
+// hear takes an answer in, and archives the head that it is about as soon as the
+// policy is satisfied. why is why there is no cosignature.
+func (p *publisher) hear(ctx context.Context, a answer) (why, err error) {
+	p.busy[a.witness] = false
+	if why = a.err; why == nil {
+		why = p.take(a)
+	}
+	head := shown(why)
+	if known, err := p.contradicts(ctx, head); err != nil {
+		return nil, err
+	} else if known != nil {
+		return nil, p.stopSigning(aheadRow{p.o.Witnesses[a.witness].Name, *known, head}, p.Head())
+	}
+	if ahead, ok := errors.AsType[*AheadError](why); ok {
+		if have := p.Head().Size; ahead.Size > have {
+			// A number that nobody has signed stops nothing. The head lacks this
+			// cosignature, and is not shown if the policy needs it.
+			why = &UnprovenError{Claimed: ahead.Size, Have: have}
+		} else {
+			p.known[a.witness] = ahead.Size
+			a.of.passed = true
+		}
+	}
+	if p.life.Err() == nil {
+		p.tell(a.witness, p.o.Witnesses[a.witness].Name, why)
+	}
+	if why != nil {
+		return why, nil
+	}
+	p.opts.seams.publishing("answered")
+	if a.of != p.pending && !a.of.archived {
+		return nil, nil // the log has gone on without that head
+	}
+	if err := p.archiveIfSatisfied(ctx, a.of); err != nil {
+		return nil, err
+	}
+	return nil, p.archiveAgain(ctx, a.of)
+}
+
+// collect hears those who answer after Publish has returned, until all have or
+// somebody wants to publish. It holds the lock of who has returned.
+func (p *publisher) collect() {
+	defer func() { <-p.lock }()
+	for slices.Contains(p.busy, true) {
+		select {
+		case a := <-p.answers:
+			// An error is the log's own, which has said so, or says so to the next
+			// who publishes.
+			_, _ = p.hear(p.life, a)
+		case <-p.want:
+			return
+		}
+	}
+}
+
+// enter takes the lock, from who collects late answers too.
+func (p *publisher) enter(ctx context.Context) error {
+	for {
+		select {
+		case p.lock <- struct{}{}:
+			if p.life.Err() != nil {
+				<-p.lock
+				return ErrClosed
+			}
+			return nil
+		case p.want <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// leave gives the lock back, or to who collects late answers.
+func (p *publisher) leave() {
+	if slices.Contains(p.busy, true) {
+		go p.collect()
+		return
+	}
+	<-p.lock
+}
+
+// close waits for everybody who publishes, asks or collects. Their context has ended.
+func (p *publisher) close() {
+	p.lock <- struct{}{}
+	for i := range p.busy {
+		if p.busy[i] {
+			<-p.answers
+		}
+	}
 }
 
 func (p *publisher) ask(ctx context.Context, c Cosigner, h Head, old uint64) ([]byte, error) {
@@ -185,11 +270,11 @@ func (p *publisher) contradicts(ctx context.Context, signed []byte) (*merkle.Che
 	return &c, nil
 }
 
-// take adds an answer to the pending head: lines of that witness only, which must
+// take adds an answer to the head that it is about: lines of that witness only, which must
 // verify, so that nobody can make a note invalid by a line in another's name.
 func (p *publisher) take(a answer) error {
 	w := &p.o.Witnesses[a.witness]
-	note, err := merkle.AddSignatures(p.pending.own, a.lines)
+	note, err := merkle.AddSignatures(a.of.own, a.lines)
 	if err != nil {
 		return &RefusedError{Err: err}
 	}
@@ -197,19 +282,19 @@ func (p *publisher) take(a answer) error {
 	if err == nil && len(cs) == 0 {
 		err = errors.New("the answer has no cosignature of its keys")
 	}
-	again := p.pending.again
+	again := a.of.again
 	if err == nil && again != nil {
 		again, err = addLines(again, note, w.Verifiers...)
 	}
 	if err == nil {
-		note, err = addLines(p.pending.head.Signed, note, w.Verifiers...)
+		note, err = addLines(a.of.head.Signed, note, w.Verifiers...)
 	}
 	if err != nil {
 		return &RefusedError{Err: err}
 	}
-	p.pending.head.Signed, p.pending.again = note, again
-	p.pending.answered[a.witness] = true
-	p.known[a.witness] = p.pending.head.Size
+	a.of.head.Signed, a.of.again = note, again
+	a.of.answered[a.witness] = true
+	p.known[a.witness] = a.of.head.Size
 	return nil
 }
 

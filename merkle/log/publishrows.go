@@ -37,15 +37,16 @@ func parseArchiveSubkey(key []byte, space byte) (size uint64, ok bool) {
 	return binary.BigEndian.Uint64(key[2:]), true
 }
 
-// archiveIfSatisfied makes the pending head durable with the signatures it has,
-// if they satisfy the policy, and shows it.
-func (p *publisher) archiveIfSatisfied(ctx context.Context) error {
-	h := p.pending.head
+// archiveIfSatisfied makes a head durable with the signatures it has, if they satisfy
+// the policy, and shows it, unless a newer one is shown.
+func (p *publisher) archiveIfSatisfied(ctx context.Context, of *pending) error {
+	h := of.head
 	if p.satisfied(h.Signed) != nil {
 		return nil // said when everybody has been asked
 	}
-	if shown := p.shown.Load(); shown != nil && bytes.Equal(shown.Signed, h.Signed) {
-		p.pending.archived = true
+	shown := p.shown.Load()
+	if shown != nil && bytes.Equal(shown.Signed, h.Signed) {
+		of.archived = true
 		return nil
 	}
 	c := &Change{Set: []Row{{Key: archiveKey(h.Size), Value: h.Signed}}}
@@ -62,8 +63,10 @@ func (p *publisher) archiveIfSatisfied(ctx context.Context) error {
 	p.written = p.o.Policy
 	p.opts.seams.publishing("archived")
 	// The row is durable. If we stop here, Open shows it.
-	p.pending.archived = true
-	p.shown.Store(&h)
+	of.archived = true
+	if shown == nil || shown.Size <= h.Size {
+		p.shown.Store(&h)
+	}
 	p.opts.seams.publishing("shown")
 	return nil
 }
