@@ -28,6 +28,7 @@ var rules = []rule{
 	{why: "the tree maths does no I/O and has no clock", from: "./merkle", never: []string{"./merkle/log", "github.com/cockroachdb/...", "os", "time", "net/...", "database/..."}},
 	{why: "who audits a log carries no store of their own", from: "./merkle/audit", never: storage},
 	{why: "the key tree does not know that the log exists", from: "./keystore/...", never: []string{"./merkle/...", "./ledger/...", "./erasure/...", "./cmd/...", "./bench/..."}},
+	{why: "what seals and what derives keys share hashing and nothing else", from: "./internal/...", never: []string{"./keystore/...", "./merkle/...", "./ledger/...", "./erasure/...", "./cmd/...", "./bench/..."}},
 	{why: "what erasure needs of the ledger, the ledger implements", from: "./erasure/...", never: []string{"./ledger/...", "./merkle/log", "./cmd/...", "./bench/...", "github.com/cockroachdb/..."}},
 	{why: "the product does not depend on its commands", from: "./ledger/...", never: []string{"./cmd/...", "./bench/..."}},
 	{why: "events are pure", from: "./ledger/event", never: storage},

@@ -105,6 +105,42 @@ func BenchmarkRowName(b *testing.B) {
 	}
 }
 
+// BenchmarkDerive is what one event of a person asks of a tree beside its secret: the name
+// of its list row, what that row says, the tag of its request, the MAC of what it says,
+// and the masks of tag and envelope.
+func BenchmarkDerive(b *testing.B) {
+	w := newBench(b, 1, keystore.Options{})
+	l, err := w.tree.Find(ctx, subject(0), "marketing", 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := w.tree.Mask(w.tree.Generation())
+	var id [22]byte
+	var content [250]byte
+	var leaf [34]byte
+	var tag [32]byte
+	var text [keystore.ListedSize]byte
+	env := make([]byte, 49+256+16)
+	for _, c := range []struct {
+		name string
+		do   func(i uint64)
+	}{
+		{"name", func(i uint64) { l.RowName(1, i) }},
+		{"listed", func(i uint64) { l.SealListed(1, i, &text) }},
+		{"request", func(uint64) { w.tree.RequestTag(id[:]) }},
+		{"content", func(uint64) { w.tree.ContentMAC(content[:]) }},
+		{"tag", func(uint64) { m.Tag(leaf[:], &tag) }},
+		{"envelope", func(uint64) { m.Envelope(leaf[:], env) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := uint64(0); b.Loop(); i++ {
+				c.do(i)
+			}
+		})
+	}
+}
+
 func BenchmarkFindCached(b *testing.B) {
 	w := newBench(b, 1000, keystore.Options{})
 	b.ReportAllocs()

@@ -1,6 +1,11 @@
 package keystore
 
-import "context"
+import (
+	"context"
+	"encoding/binary"
+
+	"github.com/lacunalog/lacuna/internal/sha2"
+)
 
 // Step makes a tree call f at every step of an epoch and of recovery.
 func (o Options) Step(f func(string) error) Options {
@@ -191,10 +196,22 @@ func (t *Thief) Secrets() (keys, pages, traces []Secret) {
 		keys = append(keys, dek)
 	}
 	for _, k := range t.stolen {
-		keys = append(keys, k.d.prk.inner, k.d.prk.outer)
-		traces = append(traces, k.d.kRows, k.d.rows.inner, k.d.rows.outer)
+		keys = append(keys, k.d.prk.forms()...)
+		traces = append(append(traces, k.d.kRows), k.d.rows.forms()...)
 	}
 	return keys, t.keys, traces
+}
+
+// forms are the states of a MAC as they lie in memory, and as they are marshalled.
+func (m *mac) forms() (fs []Secret) {
+	for _, s := range []sha2.State{m.inner, m.outer} {
+		var lies Secret
+		for i, w := range s {
+			binary.NativeEndian.PutUint32(lies[4*i:], w)
+		}
+		fs = append(fs, lies, s.Digest())
+	}
+	return fs
 }
 
 // DropCaches wipes every key and page in memory that is not in use, so that the next

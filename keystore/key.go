@@ -65,15 +65,13 @@ func (d *derived) zero() { *d = derived{} }
 // eventSecret is HKDF-Expand(PRK, "lacuna/v1/event" || suite || e, 32).
 func (d *derived) eventSecret(suite byte, e *[16]byte, out *[32]byte) {
 	d.must()
-	hs := getHasher()
-	hs.restore(&d.prk.inner)
-	n := copy(hs.buf[:], labelEvent)
-	hs.buf[n] = suite
-	n += 1 + copy(hs.buf[n+1:], e[:])
-	hs.buf[n] = 1
-	hs.Write(hs.buf[:n+1])
-	hs.finish(&d.prk, out)
-	hs.release()
+	var h hasher
+	h.begin(&d.prk)
+	h.write([]byte(labelEvent))
+	h.writeByte(suite)
+	h.write(e[:])
+	h.writeByte(1)
+	h.finish(&d.prk, out)
 }
 
 // minRowName is the least length of a row's name: "lacuna/v1/row" and a name "s"

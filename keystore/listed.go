@@ -34,10 +34,8 @@ func (l *Lease) OpenListed(g uint32, seq uint64, sealed *[SealedListedSize]byte)
 
 func (d *derived) sealListed(g uint32, seq uint64, text *[ListedSize]byte) (sealed [SealedListedSize]byte) {
 	d.must()
-	hs := getHasher()
-	defer hs.release()
-	tag := d.listedTag(hs, g, seq, text)
-	pad := d.listedPad(hs, &tag)
+	tag := d.listedTag(g, seq, text)
+	pad := d.listedPad(&tag)
 	copy(sealed[:], tag[:])
 	subtle.XORBytes(sealed[listedTag:], text[:], pad[:])
 	return sealed
@@ -45,39 +43,33 @@ func (d *derived) sealListed(g uint32, seq uint64, text *[ListedSize]byte) (seal
 
 func (d *derived) openListed(g uint32, seq uint64, sealed *[SealedListedSize]byte) (text [ListedSize]byte, err error) {
 	d.must()
-	hs := getHasher()
-	defer hs.release()
 	tag := [listedTag]byte(sealed[:])
-	pad := d.listedPad(hs, &tag)
+	pad := d.listedPad(&tag)
 	subtle.XORBytes(text[:], sealed[listedTag:], pad[:])
-	if again := d.listedTag(hs, g, seq, &text); !equal(again[:], tag[:]) {
+	if again := d.listedTag(g, seq, &text); !equal(again[:], tag[:]) {
 		return [ListedSize]byte{}, fmt.Errorf("opening a list row: %w", errWrongKey)
 	}
 	return text, nil
 }
 
 // listedTag is HKDF-Expand(PRK, "lacuna/v1/listed" || 0x01 || u32 g || u64 seq || text, 16).
-func (d *derived) listedTag(hs *hasher, g uint32, seq uint64, text *[ListedSize]byte) [listedTag]byte {
-	hs.restore(&d.prk.inner)
-	b := append(hs.buf[:0], labelListed...)
-	b = append(b, 1)
-	b = binary.BigEndian.AppendUint32(b, g)
-	b = binary.BigEndian.AppendUint64(b, seq)
-	b = append(b, text[:]...)
-	hs.Write(append(b, 1))
+func (d *derived) listedTag(g uint32, seq uint64, text *[ListedSize]byte) [listedTag]byte {
+	var info [1 + 4 + 8 + ListedSize]byte
+	info[0] = 1
+	binary.BigEndian.PutUint32(info[1:], g)
+	binary.BigEndian.PutUint64(info[5:], seq)
+	copy(info[13:], text[:])
 	var out [32]byte
-	hs.finish(&d.prk, &out)
+	d.prk.expand(out[:], labelListed, info[:])
 	return [listedTag]byte(out[:])
 }
 
 // listedPad is HKDF-Expand(PRK, "lacuna/v1/listed" || 0x02 || tag, 19).
-func (d *derived) listedPad(hs *hasher, tag *[listedTag]byte) [ListedSize]byte {
-	hs.restore(&d.prk.inner)
-	b := append(hs.buf[:0], labelListed...)
-	b = append(b, 2)
-	b = append(b, tag[:]...)
-	hs.Write(append(b, 1))
+func (d *derived) listedPad(tag *[listedTag]byte) [ListedSize]byte {
+	var info [1 + listedTag]byte
+	info[0] = 2
+	copy(info[1:], tag[:])
 	var out [32]byte
-	hs.finish(&d.prk, &out)
+	d.prk.expand(out[:], labelListed, info[:])
 	return [ListedSize]byte(out[:])
 }

@@ -7,47 +7,47 @@ import (
 	"crypto/sha256"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/lacunalog/lacuna/internal/sha2"
 )
 
 // TestMAC compares the two kept states with HMAC and HKDF as the standard library
-// has them.
+// has them, on processors that have the instructions and on others.
 func TestMAC(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	random := func(n int) []byte {
-		b := make([]byte, n)
-		for i := range b {
-			b[i] = byte(rng.Uint32())
-		}
-		return b
-	}
-	for n := range 400 {
-		key, a, b := random(rng.IntN(65)), random(rng.IntN(n+1)), random(rng.IntN(300))
-		m := newMAC(key)
-		h := hmac.New(sha256.New, key)
-		h.Write(a)
-		h.Write(b)
-		var got [32]byte
-		m.sum(&got, a, b)
-		if !bytes.Equal(got[:], h.Sum(nil)) {
-			t.Fatalf("HMAC of %d and %d bytes under %d differs", len(a), len(b), len(key))
-		}
-		h.Reset()
-		h.Write(a)
-		m.sumString(&got, string(a))
-		if !bytes.Equal(got[:], h.Sum(nil)) {
-			t.Fatalf("HMAC of a string of %d bytes differs", len(a))
-		}
-		prk := random(32)
-		m = newMAC(prk)
-		for _, size := range []int{32, 64} {
-			want, err := hkdf.Expand(sha256.New, prk, "label"+string(b), size)
-			if err != nil {
-				t.Fatal(err)
+	was := fast
+	defer func() { fast = was }()
+	for _, fast = range []bool{false, sha2.Fast} {
+		rng := rand.New(rand.NewPCG(1, 2))
+		random := func(n int) []byte {
+			b := make([]byte, n)
+			for i := range b {
+				b[i] = byte(rng.Uint32())
 			}
-			out := make([]byte, size)
-			m.expand(out, "label", b)
-			if !bytes.Equal(out, want) {
-				t.Fatalf("HKDF-Expand of %d bytes to %d differs", len(b), size)
+			return b
+		}
+		for n := range 400 {
+			key, a, b := random(rng.IntN(65)), random(rng.IntN(n+1)), random(rng.IntN(300))
+			m := newMAC(key)
+			h := hmac.New(sha256.New, key)
+			h.Write(a)
+			h.Write(b)
+			var got [32]byte
+			m.sum(&got, a, b)
+			if !bytes.Equal(got[:], h.Sum(nil)) {
+				t.Fatalf("fast %t: HMAC of %d and %d bytes under %d differs", fast, len(a), len(b), len(key))
+			}
+			prk := random(32)
+			m = newMAC(prk)
+			for _, size := range []int{32, 64} {
+				want, err := hkdf.Expand(sha256.New, prk, "label"+string(b), size)
+				if err != nil {
+					t.Fatal(err)
+				}
+				out := make([]byte, size)
+				m.expand(out, "label", b)
+				if !bytes.Equal(out, want) {
+					t.Fatalf("fast %t: HKDF-Expand of %d bytes to %d differs", fast, len(b), size)
+				}
 			}
 		}
 	}

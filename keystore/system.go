@@ -163,7 +163,7 @@ func (s *system) name(comp uint16) string {
 // tag finds all keys of a subject; it stands only inside sealed pages.
 func (s *system) tag(subject Subject) (t [16]byte) {
 	var out [32]byte
-	s.idx.sumString(&out, string(subject))
+	s.idx.sum(&out, []byte(subject), nil)
 	copy(t[:], out[:])
 	return t
 }
@@ -174,13 +174,7 @@ func (s *system) tag(subject Subject) (t [16]byte) {
 func (s *system) routeOf(tag *[16]byte) uint64 {
 	var out [32]byte
 	for ctr := byte(0); ; ctr++ {
-		hs := getHasher()
-		hs.restore(&s.route.inner)
-		hs.buf[0] = ctr
-		copy(hs.buf[1:], tag[:])
-		hs.Write(hs.buf[:17])
-		hs.finish(&s.route, &out)
-		hs.release()
+		s.route.sum(&out, []byte{ctr}, tag[:])
 		if r := binary.BigEndian.Uint64(out[:]); r < systemStart {
 			return r
 		}

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/lacunalog/lacuna/ledger/envelope/internal/sha2"
+	"github.com/lacunalog/lacuna/internal/sha2"
 )
 
 const (
