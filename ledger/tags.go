@@ -151,6 +151,11 @@ func (t *tags) load(ctx context.Context, v *view, oldest uint32) error {
 // ready waits until the window is read.
 func (t *tags) ready(ctx context.Context) error {
 	select {
+	case <-t.loaded: // nearly always; and then nobody has to ask the context, too
+		return t.failed
+	default:
+	}
+	select {
 	case <-t.loaded:
 		return t.failed
 	case <-ctx.Done():

@@ -261,6 +261,9 @@ func (t *Ticket) Wait(ctx context.Context) error {
 	if t.q != nil {
 		t.q.hurry(t.g)
 	}
+	if t.Done() {
+		return t.g.err // as of all but the first of a batch, without locking two channels
+	}
 	if done := ctx.Done(); done != nil {
 		select {
 		case <-t.g.done:
