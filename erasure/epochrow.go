@@ -193,10 +193,11 @@ func approvers(jobs []*job) []string {
 // requests builds the requests tree of an epoch.
 func (b *epoch) requests(origin string, jobs []*job) ([][]SumNode, error) {
 	leaves := make([]SumNode, b.what.Size)
+	mac := hmac.New(sha256.New, b.what.Seed[:])
 	for i := range leaves {
-		mac := hmac.New(sha256.New, b.what.Seed[:])
+		mac.Reset()
 		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(i)))
-		leaves[i].Hash = Digest(mac.Sum(nil))
+		mac.Sum(leaves[i].Hash[:0])
 	}
 	for i, j := range jobs {
 		terms := b.terms(origin, j)

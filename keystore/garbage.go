@@ -89,7 +89,7 @@ func (g *garbage) dead() (out [][2][]byte) {
 
 // One write removes at least ripeLeast ranges, and at most ripeMost.
 const (
-	ripeLeast = 256
+	ripeLeast = 1024
 	ripeMost  = 8192
 )
 

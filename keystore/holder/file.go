@@ -24,6 +24,16 @@ type File struct {
 	name string
 	seal *sealing   // nil where the shares lie there as they are
 	ways []*sealing // by which of them it opens: two where a change of the passphrase was interrupted
+	room room
+}
+
+// A room is where a holder reads and writes its blocks, under its lock. It is wiped
+// after each use: an erasure comes here four times, and who holds a root makes no
+// garbage of it.
+type room struct {
+	held    [slots]reading
+	raw     [slots * block.Size]byte
+	b, back [block.Size]byte
 }
 
 // CreateFile makes a root file and opens it. The path must be outside the
@@ -167,10 +177,10 @@ type reading struct {
 	raw    [block.Size]byte
 }
 
-// read reads both slots. What it returns is wiped after use, and never copied: on a
-// stack nobody wipes it.
+// read reads both slots. What it returns is the holder's room for it, is wiped after
+// use, and never copied: on a stack nobody wipes it.
 func (f *File) read() (*[slots]reading, error) {
-	held := new([slots]reading)
+	held := &f.room.held
 	err := f.readAll(held)
 	if err != nil {
 		wipe(held)
@@ -206,7 +216,7 @@ func (f *File) readAll(held *[slots]reading) error {
 
 // look reads what can be read without a key, with one read, which goes to the medium.
 func (f *File) look(held *[slots]reading) error {
-	raw := make([]byte, slots*block.Size)
+	raw := f.room.raw[:]
 	defer clear(raw)
 	if err := f.dev.Read(0, raw); err != nil {
 		return err
@@ -249,7 +259,7 @@ func (f *File) unseal(keys *keyring) error {
 	if keys == nil {
 		keys = Passphrase(nil).ring()
 	}
-	held := new([slots]reading)
+	held := &f.room.held
 	defer wipe(held)
 	var plain bool
 	var failed error
@@ -360,21 +370,21 @@ func (f *File) prepare(ctx context.Context, s keystore.Share, repair bool) error
 
 // put writes a slot, and reads it back.
 func (f *File) put(to int, w *slot, by *sealing) error {
-	var b, back [block.Size]byte
-	defer clear(b[:])
-	defer clear(back[:])
+	b, back := f.room.b[:], f.room.back[:]
+	defer clear(b)
+	defer clear(back)
 	if by == nil {
-		w.put(b[:])
-	} else if err := w.putSealed(b[:], by); err != nil {
+		w.put(b)
+	} else if err := w.putSealed(b, by); err != nil {
 		return err
 	}
-	if err := f.dev.Write(to, b[:]); err != nil {
+	if err := f.dev.Write(to, b); err != nil {
 		return err
 	}
-	if err := f.dev.Read(to, back[:]); err != nil {
+	if err := f.dev.Read(to, back); err != nil {
 		return err
 	}
-	if !bytes.Equal(b[:], back[:]) {
+	if !bytes.Equal(b, back) {
 		return errors.New("what was written does not read back")
 	}
 	return nil
@@ -436,15 +446,15 @@ func (f *File) destroy(ctx context.Context, tree keystore.TreeID, epoch uint64, 
 
 // overwrite replaces a slot by random bytes and reads them back.
 func (f *File) overwrite(i int) error {
-	var b, back [block.Size]byte
-	rand.Read(b[:])
-	if err := f.dev.Write(i, b[:]); err != nil {
+	b, back := f.room.b[:], f.room.back[:]
+	rand.Read(b)
+	if err := f.dev.Write(i, b); err != nil {
 		return err
 	}
-	if err := f.dev.Read(i, back[:]); err != nil {
+	if err := f.dev.Read(i, back); err != nil {
 		return err
 	}
-	if !bytes.Equal(b[:], back[:]) {
+	if !bytes.Equal(b, back) {
 		return errors.New("what was overwritten still reads as before")
 	}
 	return nil
