@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -79,6 +80,33 @@ func (p *plain) info(r keystore.Ref) keystore.KeyInfo {
 	p.ok(err)
 	defer l.Done()
 	return l.Info()
+}
+
+// TestChangeTakenAlong: who writes something else of a page takes what changed on it
+// along. Whoever made the change still returns only when it is durable.
+func TestChangeTakenAlong(t *testing.T) {
+	var order sync.Mutex
+	p := newPlain(t, keystore.Options{Order: &order})
+	r := p.add("somebody", "contract", 0)
+	l, err := p.tree.LeaseOf(ctx, r)
+	p.ok(err)
+	defer l.Done()
+	order.Lock()
+	done := make(chan error)
+	go func() { done <- p.tree.SetExpiry(ctx, r, 22000) }()
+	for {
+		if kvs := l.TakePending(); len(kvs) > 0 {
+			_, err = p.rows.Enqueue(kvs, nil)
+			break
+		}
+		runtime.Gosched() // not changed in memory yet
+	}
+	order.Unlock()
+	p.ok(err)
+	p.ok(<-done)
+	if n := p.rows.Queued(); n > 0 {
+		t.Errorf("returned while %d writes were not durable", n)
+	}
 }
 
 func TestChanges(t *testing.T) {

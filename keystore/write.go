@@ -49,11 +49,20 @@ func (t *Tree) enqueueOrdered(kvs []KV, del [][2][]byte) (wait func(context.Cont
 // change changes entries in place and makes that durable.
 func (t *Tree) change(ctx context.Context, ids []keyID, image bool, f func(*entry) error) error {
 	wait, err := t.enqueueChange(ctx, ids, image, true, f)
+	if wait == nil && err == nil {
+		// Whoever wrote something else of the pages meanwhile has queued it with his own.
+		// The queue is first in, first out, so what follows is not durable before that.
+		wait, err = t.enqueue(nil, [][2][]byte{nothing})
+	}
 	if wait == nil {
 		return err
 	}
 	return errors.Join(wait(ctx), err)
 }
+
+// nothing is the range of a row that there never is, for who has nothing to write and
+// must wait for others.
+var nothing = single(rowKey{gen: housekeeping, at: addr{level: 1}}.bytes())
 
 // enqueueChange changes entries in place and queues that: as deltas, or as images
 // where image says so, because a delta can be dropped by who controls the rows
