@@ -247,3 +247,57 @@ func TestRetentionDamaged(t *testing.T) {
 		t.Errorf("of four keys whose last day has passed %d were destroyed: %+v", keys, lines)
 	}
 }
+
+// TestReleaseDamaged: a hold is released although something of the person is damaged, be it
+// the hold itself, and frees the keys. Another that may be among what cannot be read stays.
+func TestReleaseDamaged(t *testing.T) {
+	const given = `{"type":"consent.given","subject":"p","form":"web-partner","contact":"mailto:p@shop.example"}`
+	for _, test := range []struct {
+		name     string
+		place    []string // holds
+		damage   []string
+		release  []string
+		released bool
+	}{
+		{"something else", []string{"h-1"}, []string{given}, []string{"h-1"}, true},
+		{"the hold", []string{"h-1"}, []string{"h-1"}, []string{"h-1"}, true},
+		{"the hold, released twice", []string{"h-1"}, []string{"h-1"}, []string{"h-1", "h-1"}, true},
+		{"another hold", []string{"h-1", "h-2"}, []string{"h-1"}, []string{"h-2"}, false},
+		{"one of two", []string{"h-1", "h-2"}, []string{"h-1"}, []string{"h-1"}, false},
+		{"one after the other", []string{"h-1", "h-2"}, []string{"h-1"}, []string{"h-1", "h-2"}, true},
+		{"two", []string{"h-1", "h-2"}, []string{"h-1", "h-2"}, []string{"h-1"}, false},
+		{"two, one twice", []string{"h-1", "h-2"}, []string{"h-1", "h-2"}, []string{"h-1", "h-1"}, false},
+		{"two, both released", []string{"h-1", "h-2"}, []string{"h-1", "h-2"}, []string{"h-1", "h-2"}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			l := w.open()
+			declare(t, l)
+			rows := map[string]string{given: madeBy(t, l, 'e', func() { must(t, l, given) })[0]}
+			must(t, l, chatted)
+			for _, id := range test.place {
+				rows[id] = madeBy(t, l, 'e', func() { must(t, l, held, id, "*") })[0]
+			}
+			for _, what := range test.damage {
+				remove(t, l, rows[what])
+			}
+			w.close(l)
+			l = w.open()
+			if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"}); !errors.Is(err, erasure.ErrHeld) {
+				t.Fatalf("held: %v", err)
+			}
+			for _, id := range test.release {
+				must(t, l, release, id)
+				w.close(l)
+				l = w.open()
+			}
+			if got := marked(t, l, "p")["chat 2026-05"] == ""; got != test.released {
+				t.Errorf("released %v", got)
+			}
+			if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"}); errors.Is(err, erasure.ErrHeld) == test.released || test.released && err != nil {
+				t.Errorf("erasing: %v", err)
+			}
+		})
+	}
+}

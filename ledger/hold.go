@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,6 +94,42 @@ func governs(typ string) bool {
 	return false
 }
 
+// ends returns the id of the hold or restriction that an event ends, "" where it ends none.
+func ends(ev *event.Event) string {
+	switch ev.Type() {
+	case "hold.released":
+		return ev.Str("hold")
+	case "restriction.lifted":
+		return ev.Str("restriction")
+	}
+	return ""
+}
+
+// mayEnd says whether an event can end a hold that cannot be read: it names one that is not
+// among those that can be, and something about the person's rights is damaged.
+func (s *subject) mayEnd(ev *event.Event) bool {
+	return ends(ev) != "" && unreadUnder(s.unread, event.RightsRecords)
+}
+
+// noteBlind remembers an end of a hold that cannot be read.
+func (s *subject) noteBlind(ev *event.Event) {
+	if id := ends(ev); id != "" && !slices.Contains(s.blind, id) {
+		s.blind = append(s.blind, id)
+	}
+}
+
+// mayHold says whether something that cannot be read may be a hold that is on. Each
+// of them is one hold at most, and so are the ends that name none of the others.
+func (s *subject) mayHold() bool {
+	n := 0
+	for _, u := range s.unread {
+		if u.Compartment == event.RightsRecords {
+			n++
+		}
+	}
+	return n > len(s.blind)
+}
+
 // submitHold records an event about a hold or a restriction and brings the flags of
 // the person's keys in line with it, while no epoch runs: an erasure that has begun
 // is over before the hold is recorded, and one that begins after it finds the flags.
@@ -101,18 +138,21 @@ func governs(typ string) bool {
 // cleared after it. If we stop between the two, keys are held too long and not too
 // short; [Ledger.Fsck] names them, and the next hold, release or erasure of the person
 // brings them in line.
+//
+// The end of a hold is recorded although something of the person is damaged, and be it
+// the hold itself: nobody else could free their keys.
 func (l *Ledger) submitHold(ctx context.Context, short *event.Event) (s *Submission, err error) {
-	full, _, err := l.Check(ctx, short)
-	if err != nil {
-		return nil, err
+	var more []consent.Hold
+	if ends(short) == "" {
+		full, _, err := l.Check(ctx, short)
+		if err != nil {
+			return nil, err
+		}
+		ev := full[0]
+		more = append(more, consent.Hold{Restriction: ev.Type() == "restriction.applied", Compartment: ev.Str("compartment"), Since: ev.Time(), Review: instant(ev, "review_at")})
 	}
 	person := short.Str("subject")
 	err = l.erasure.Exclusive(func() error {
-		var more []consent.Hold
-		switch ev := full[0]; ev.Type() {
-		case "hold.placed", "restriction.applied":
-			more = append(more, consent.Hold{Restriction: ev.Type() == "restriction.applied", Compartment: ev.Str("compartment"), Since: ev.Time(), Review: instant(ev, "review_at")})
-		}
 		if len(more) > 0 {
 			if err := l.align(ctx, person, more); err != nil {
 				return err
@@ -177,10 +217,12 @@ func (l *Ledger) mend(ctx context.Context, person string) error {
 
 // misaligned lists what has to change so that the flags of a person's keys are what
 // the recorded holds and more ask for. A key that is being erased cannot change;
-// erasing says that there is one whose flags are others.
+// erasing says that there is one whose flags are others. Where a hold may be among what
+// cannot be read, flags are set and not cleared.
 func (l *Ledger) misaligned(ctx context.Context, person string, more []consent.Hold) (changes []keystore.Change, erasing bool, _ error) {
-	holds, err := l.holdsOf(ctx, person)
-	if err != nil {
+	var holds []consent.Hold
+	mayHold := false
+	if err := l.readable(ctx, person, func(sub *subject) { holds, mayHold = sub.speculative.Holds(), sub.mayHold() }); err != nil {
 		return nil, false, err
 	}
 	holds = append(holds, more...)
@@ -190,6 +232,9 @@ func (l *Ledger) misaligned(ctx context.Context, person string, more []consent.H
 	}
 	for _, k := range keys {
 		want := marksFor(holds, k.Compartment, k.Cohort)
+		if have := marksOf(k); mayHold && !want.covers(have) {
+			want = marks{want.held || have.held, want.restricted || have.restricted, cmp.Or(want.review, have.review)}
+		}
 		switch {
 		case want == marksOf(k):
 		case k.State == keystore.Erasing:

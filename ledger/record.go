@@ -103,11 +103,20 @@ func (l *Ledger) submitPerson(ctx context.Context, short *event.Event) (*Submiss
 // submit fills, checks, seals and queues a request about a person. The caller holds
 // the stripe's lock.
 func (l *Ledger) submit(ctx context.Context, stripe *stripe, s *Submission, person string, short *event.Event) error {
-	sub, err := l.subject(ctx, stripe, person)
+	load := l.subject
+	if ends(short) != "" {
+		load = l.readableSubject
+	}
+	sub, err := load(ctx, stripe, person)
 	if err != nil {
 		return err
 	}
 	full, warnings, state, err := l.fill(l.register.Load(), sub.speculative, short, s.at)
+	blind := err != nil && sub.mayEnd(short)
+	if blind {
+		state = sub.speculative
+		full, warnings, err = event.Fill(l.fillContext(s.at, state), short)
+	}
 	if err != nil {
 		return l.noteDenied(ctx, stripe, sub, person, err, s.at)
 	}
@@ -116,6 +125,9 @@ func (l *Ledger) submit(ctx context.Context, stripe *stripe, s *Submission, pers
 	}
 	for i := range s.answer {
 		s.answer[i].Warnings = warnings
+	}
+	if blind {
+		sub.noteBlind(short)
 	}
 	l.follow(stripe, sub, s, state)
 	return nil

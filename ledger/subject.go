@@ -79,6 +79,7 @@ type subject struct {
 	used        uint64
 	partial     bool // a key could not be read, because it is being erased
 	unread      []Unread
+	blind       []string // holds and restrictions that were ended and are not among what can be read
 
 	// Most people have one chain that grows and one request on its way. Those lie here:
 	// to look at somebody is to wait for memory, once for each place where they lie.
@@ -347,6 +348,7 @@ func (l *Ledger) fold(ctx context.Context, s *subject, keys []keystore.KeyInfo) 
 		if err != nil {
 			// Sealed events were valid when they were recorded; a later version of
 			// the rules must not make a person unreadable.
+			s.noteBlind(p.event)
 			continue
 		}
 		s.committed = next
