@@ -76,7 +76,7 @@ func (f *filler) collected() {
 	switch {
 	case len(ds) == 0 && !f.short.Has("purpose") && !f.short.Has("purposes") && !f.rs.at("/form"):
 		f.rs.add(MissingMember, "/purpose", "the purpose_id of a declared purpose")
-	case len(ds) > 1 && !f.short.Has("purposes"):
+	case len(ds) > 1 && !f.short.Has("purposes") && form != nil:
 		f.rs.add(MissingMember, "/purposes", fmt.Sprintf("form %s asks about several purposes: %s", form.ID, strings.Join(form.Purposes, ", ")))
 	}
 	channel := f.str("channel")

@@ -202,6 +202,11 @@ func TestFillRefuses(t *testing.T) {
 		{given + `,"request":"7c0f"}`, leonie(), "filled_by_ledger /request", ""},
 		{`{"type":"consent.refused","subject":"c-2"}`, nil, "missing_member /channel, missing_member /purpose", ""},
 		{`{"type":"right.requested","subject":"c-2","right":"A99","due":"2026-05-05T00:00:00Z"}`, nil, "value_out_of_range /right, filled_by_ledger /due", "A15"},
+		// Members of other types that name several purposes.
+		{`{"type":"consent.given","subject":"c-2","form":"web-allergies","purposes":["hobbies","newsletter"]}`, nil,
+			"unknown_member /purposes, explicit_required /purposes/0, purpose_not_on_form /purposes/1", ""},
+		{`{"type":"data.collected","subject":"c-2","decisions":{"hobbies":"yes","newsletter":"yes"},"channel":"web","categories":["Name"]}`, nil,
+			"unknown_member /decisions", ""},
 	}
 	for _, x := range tests {
 		c := testContext(t, x.facts)
