@@ -2,8 +2,10 @@ package envelope
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 
@@ -200,15 +202,14 @@ func scanObject(b []byte, i, depth int) (int, error) {
 	}
 }
 
-// plain marks the bytes that stand for themselves inside a string: printable
-// ASCII (and DEL, which RFC 8785 does not escape) but the quotation mark and
-// the backslash.
-var plain = func() (t [256]bool) {
-	for c := 0x20; c < 0x80; c++ {
-		t[c] = c != '"' && c != '\\'
-	}
-	return t
-}()
+// odd marks bytes among the eight of x that are not printable ASCII, or are a quotation
+// mark or a backslash: the high bit of each. A mark may be wrong above one that is
+// right, so only the lowest says anything. DEL stands for itself, as RFC 8785 has it.
+func odd(x uint64) uint64 {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	quote, slash := x^ones*'"', x^ones*'\\'
+	return (x | (x - ones*0x20) | (quote - ones) | (slash - ones)) & high
+}
 
 // scanString checks the canonical string whose opening quotation mark is
 // b[i]; it returns the offset behind the closing one, and whether there are
@@ -216,10 +217,16 @@ var plain = func() (t [256]bool) {
 func scanString(b []byte, i int) (end int, escaped bool, err error) {
 	i++
 	for i < len(b) {
+		if i+8 <= len(b) {
+			m := odd(binary.LittleEndian.Uint64(b[i:]))
+			if m == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(m) / 8
+		}
 		c := b[i]
 		switch {
-		case plain[c]:
-			i++
 		case c == '"':
 			return i + 1, escaped, nil
 		case c == '\\':
@@ -231,6 +238,8 @@ func scanString(b []byte, i int) (end int, escaped bool, err error) {
 			i += n
 		case c < 0x20:
 			return i, escaped, &canonicalError{i, "a bare control character"}
+		case c < 0x80:
+			i++
 		default:
 			r, n := utf8.DecodeRune(b[i:])
 			if r == utf8.RuneError && n == 1 {

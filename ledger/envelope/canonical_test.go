@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -180,6 +181,57 @@ func TestMemberNames(t *testing.T) {
 	if _, err := fields.Opening(sealed.Leaf[:]).Marshal(); err != nil {
 		t.Fatalf("field opening of the largest event: %v", err)
 	}
+}
+
+// TestStringBytes puts every byte at every place of a string, alone and behind every
+// byte that the scanner has to stop at.
+func TestStringBytes(t *testing.T) {
+	for at := range 19 {
+		for c := range 256 {
+			b := []byte(`"` + strings.Repeat("a", 20) + `"`)
+			b[1+at] = byte(c)
+			agree(t, b)
+			for _, stop := range []byte{0, 0x1f, '"', '\\', 0x80, 0xff} {
+				b[2+at] = stop
+				agree(t, b)
+			}
+		}
+	}
+}
+
+// FuzzPieces seals a value as the first, the only and the last member. It is refused
+// exactly where the value alone is, or would be too deep.
+func FuzzPieces(f *testing.F) {
+	for _, s := range slices.Concat(canonicalValues, notCanonicalValues) {
+		f.Add([]byte(s))
+	}
+	f.Add([]byte(`1,"b":2`))
+	f.Add([]byte(`"abcdefgh`))
+	f.Fuzz(func(t *testing.T, v []byte) {
+		deep := slices.Concat([]byte{'['}, v, []byte{']'})
+		want := envelope.Canonical(v)
+		if want == nil {
+			want = envelope.Canonical(deep)
+		}
+		m, one := envelope.Member{Name: "m", Value: v}, []byte("1")
+		for _, members := range [][]envelope.Member{{m}, {m, {Name: "n", Value: one}}, {{Name: "l", Value: one}, m}} {
+			sealed, err := envelope.SealMembers(alice, 1, testOrigin, members)
+			if (err == nil) != (want == nil) {
+				t.Fatalf("%q as one of %d members: %v; alone: %v", v, len(members), err, want)
+			}
+			if err != nil {
+				continue
+			}
+			event, err := envelope.Open(alice, sealed.Envelope)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := envelope.Split(event)
+			if err != nil || len(got) != len(members) {
+				t.Fatalf("%q is %d members, %v; want %d", event, len(got), err, len(members))
+			}
+		}
+	})
 }
 
 func FuzzCanonical(f *testing.F) {

@@ -31,18 +31,6 @@ func decode64[T string | []byte](dst []byte, s T) ([]byte, error) {
 	return dst, nil
 }
 
-// appendTriple appends JCS([base64url(salt), name, value]). The value is
-// canonical already and names need no escapes.
-func appendTriple(dst, salt, name, value []byte) []byte {
-	dst = append(dst, '[', '"')
-	dst = appendEncode64(dst, salt)
-	dst = append(dst, '"', ',', '"')
-	dst = append(dst, name...)
-	dst = append(dst, '"', ',')
-	dst = append(dst, value...)
-	return append(dst, ']')
-}
-
 // ErrDisclosure is wrapped by refusals of a disclosure that is not the RFC
 // 9901 form of one member.
 var ErrDisclosure = errors.New("disclosure not acceptable")

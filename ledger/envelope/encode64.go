@@ -18,18 +18,33 @@ var urlPairs = func() (t [1 << 12]uint16) {
 	return t
 }()
 
+// put64 writes the eight characters that the six highest bytes of v stand for.
+func put64(d []byte, v uint64) {
+	binary.LittleEndian.PutUint64(d, uint64(urlPairs[v>>52])|uint64(urlPairs[v>>40&0xfff])<<16|
+		uint64(urlPairs[v>>28&0xfff])<<32|uint64(urlPairs[v>>16&0xfff])<<48)
+}
+
 // appendEncode64 appends base64url without padding of src.
 func appendEncode64(dst, src []byte) []byte {
-	base := len(dst)
-	size := b64.EncodedLen(len(src))
-	dst = slices.Grow(dst, size)[:base+size]
-	d := dst[base:]
-	for len(src) >= 8 && len(d) >= 8 {
-		v := binary.BigEndian.Uint64(src)
-		binary.LittleEndian.PutUint64(d, uint64(urlPairs[v>>52])|uint64(urlPairs[v>>40&0xfff])<<16|
-			uint64(urlPairs[v>>28&0xfff])<<32|uint64(urlPairs[v>>16&0xfff])<<48)
+	base, size := len(dst), b64.EncodedLen(len(src))
+	dst = slices.Grow(dst, size+8) // what is written behind the end is cut off
+	d := dst[base : base+size+8]
+	for len(src) >= 8 {
+		put64(d, binary.BigEndian.Uint64(src))
 		src, d = src[6:], d[8:]
 	}
-	b64.Encode(d, src)
-	return dst
+	var last [12]byte
+	copy(last[:], src)
+	put64(d, binary.BigEndian.Uint64(last[:]))
+	if len(src) == 7 {
+		put64(d[8:], uint64(last[6])<<56)
+	}
+	return dst[:base+size]
+}
+
+// encodeSalt writes base64url without padding of a salt, and two characters more.
+func encodeSalt(d *[saltChars + 2]byte, salt *[saltSize]byte) {
+	put64(d[0:], binary.BigEndian.Uint64(salt[0:]))
+	put64(d[8:], binary.BigEndian.Uint64(salt[6:]))
+	put64(d[16:], uint64(binary.BigEndian.Uint32(salt[12:]))<<32)
 }

@@ -207,9 +207,19 @@ func (w *work) disclose(salts, event []byte, i int) {
 	w.enc = appendEncode64(w.enc[:0], w.json)
 }
 
-// triple writes what D_i encodes into w.json.
+// triple writes what D_i encodes into w.json: JCS([base64url(salt), name, value]). The
+// value is canonical already, and names need no escapes, so name, quotation mark and
+// value are what stands in the event, but for the colon between them.
 func (w *work) triple(salts, event []byte, i int) {
-	w.json = appendTriple(w.json[:0], salts[i*saltSize:(i+1)*saltSize], w.spans.name(event, i), w.spans.value(event, i))
+	var head [2 + saltChars + 3]byte
+	head[0], head[1] = '[', '"'
+	encodeSalt((*[saltChars + 2]byte)(head[2:]), (*[saltSize]byte)(salts[i*saltSize:]))
+	head[24], head[25], head[26] = '"', ',', '"'
+	at := &w.spans.at[i]
+	b := append(w.json[:0], head[:]...)
+	b = append(b, event[at.name:at.valueEnd]...)
+	b[len(head)+int(at.nameEnd-at.name)+1] = ','
+	w.json = append(b, ']')
 }
 
 // envelopeHash computes d_E = SHA-256("lacuna/v1/envelope" || E).
