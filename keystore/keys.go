@@ -6,12 +6,12 @@ import "sync"
 // a great many, so it has no pointers, which the garbage collector would follow.
 type key struct {
 	id      keyID
-	derived derived
 	leases  int32
 	facts   keyFacts
-	route   route // where its page is
 	state   State
-	untaken bool // made by Use, and not yet taken
+	untaken bool    // made by Use, and not yet taken
+	route   route   // where its page is
+	derived derived // empty from when the key leaves the cache
 }
 
 // A route says where the keys of a tag lie, and of which generation of the tree that is true.
@@ -66,14 +66,27 @@ func (k *keys) lease(id keyID, fenced bool) (_ *key, ok bool, err error) {
 	s := k.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing[id] {
+	return s.lend(id, s.m[id], fenced)
+}
+
+// again is lease for a key that was loaded once, and may not be any more.
+func (k *keys) again(q *key) (_ *key, ok bool, err error) {
+	s := k.shard(q.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q.derived.loaded {
+		return s.lend(q.id, q, false)
+	}
+	return s.lend(q.id, nil, false)
+}
+
+func (s *keyShard) lend(id keyID, q *key, fenced bool) (_ *key, ok bool, err error) {
+	switch {
+	case s.closing[id]:
 		return nil, true, ErrErasing
-	}
-	q := s.m[id]
-	if q == nil {
+	case q == nil:
 		return nil, false, nil
-	}
-	if q.state == Erasing && !fenced {
+	case q.state == Erasing && !fenced:
 		return nil, true, ErrErasing
 	}
 	q.leases++

@@ -152,12 +152,49 @@ func TestChanges(t *testing.T) {
 		t.Error("one of two keys was fenced")
 	}
 
-	// By reference there is what there is by name, and nothing is made.
-	l, err := p.tree.FindRef(ctx, other)
+}
+
+// TestAgain: who had a lease gets another, whether the key is still loaded or not, but
+// none of a key that is fenced, erased, or of a tree that is closed.
+func TestAgain(t *testing.T) {
+	p := newPlain(t, keystore.Options{})
+	r := p.add("somebody", "marketing", 2024)
+	first, err := p.tree.LeaseOf(ctx, r)
 	p.ok(err)
-	l.Done()
-	_, err = p.tree.FindRef(ctx, gone)
+	had, want := first.Key(), first.RowName(1, 1)
+	first.Done()
+	for _, forget := range []func(){func() {}, p.tree.DropCaches} {
+		forget()
+		for range 2 {
+			l, err := had.Lease(ctx)
+			p.ok(err)
+			if l.Ref() != r || l.RowName(1, 1) != want {
+				t.Error("another key")
+			}
+			waits, cancel := context.WithTimeout(ctx, time.Millisecond)
+			p.is(p.tree.Fence(waits, []keystore.Ref{r}), context.DeadlineExceeded)
+			cancel()
+			p.ok(p.tree.Unfence(ctx, []keystore.Ref{r}))
+			l.Done()
+		}
+	}
+	p.ok(p.tree.Fence(ctx, []keystore.Ref{r}))
+	_, err = had.Lease(ctx)
+	p.is(err, keystore.ErrErasing)
+	p.ok(p.tree.Unfence(ctx, []keystore.Ref{r}))
+	p.erase(r)
+	_, err = had.Lease(ctx)
 	p.is(err, keystore.ErrNoKey)
+	p.add("somebody", "marketing", 2024)
+	l, err := had.Lease(ctx)
+	p.ok(err)
+	if l.RowName(1, 1) == want {
+		t.Error("a key that was erased")
+	}
+	l.Done()
+	p.ok(p.tree.Close())
+	_, err = had.Lease(ctx)
+	p.is(err, keystore.ErrClosed)
 }
 
 // TestFenceWaits: a fence returns when the last lease ends.
@@ -178,7 +215,7 @@ func TestFenceWaits(t *testing.T) {
 	}
 	l.Done()
 	p.ok(<-done)
-	_, err = p.tree.FindRef(ctx, r)
+	_, err = l.Key().Lease(ctx)
 	p.is(err, keystore.ErrErasing)
 	// The erasure reads on, until its epoch is prepared, which waits in its turn.
 	l, err = p.tree.LeaseOf(ctx, r)

@@ -23,29 +23,46 @@ func (t *Tree) lease(k *key) *Lease {
 	return &Lease{t: t, k: k}
 }
 
-// FindRef is Find by reference, for who has had the key before.
-func (t *Tree) FindRef(ctx context.Context, r Ref) (*Lease, error) {
-	return t.acquireRef(ctx, r, false)
+// A Key is what is kept of a lease to take another one of the same key. It keeps
+// nothing of the key in memory that has to be wiped.
+type Key struct {
+	t *Tree
+	k *key
 }
 
-// LeaseOf takes a lease by reference. Unlike Use, Find and FindRef it also works on
-// a key that is fenced, until the epoch that erases it is prepared: this is how an
+// Key returns what another lease of the same key is taken with.
+func (l *Lease) Key() Key { return Key{l.t, l.k} }
+
+// Lease is Find for who has had a lease of the key before: as long as it is loaded,
+// nothing is looked for.
+func (k Key) Lease(ctx context.Context) (*Lease, error) {
+	t := k.t
+	if t.sys.Load() == nil {
+		return nil, ErrClosed
+	}
+	if q, ok, err := t.keys.again(k.k); ok {
+		return t.lease(q), err
+	}
+	return t.acquireSlow(ctx, k.k.id, false, false)
+}
+
+// Ref names the key.
+func (k Key) Ref() Ref { return Ref{k.k.id} }
+
+// LeaseOf takes a lease by reference. Unlike Use, Find and Key.Lease it also works
+// on a key that is fenced, until the epoch that erases it is prepared: this is how an
 // erasure reads what it has to report.
 func (t *Tree) LeaseOf(ctx context.Context, r Ref) (*Lease, error) {
-	return t.acquireRef(ctx, r, true)
-}
-
-func (t *Tree) acquireRef(ctx context.Context, r Ref, fenced bool) (*Lease, error) {
 	if t.sys.Load() == nil {
 		return nil, ErrClosed
 	}
 	if r.id.alias {
 		return nil, ErrNoKey
 	}
-	if k, ok, err := t.keys.lease(r.id, fenced); ok {
+	if k, ok, err := t.keys.lease(r.id, true); ok {
 		return t.lease(k), err
 	}
-	return t.acquireSlow(ctx, r.id, false, fenced)
+	return t.acquireSlow(ctx, r.id, false, true)
 }
 
 // Ref names the key.
@@ -165,6 +182,9 @@ const redactedLease = "[lease]"
 func (l *Lease) String() string             { return redactedLease }
 func (l *Lease) GoString() string           { return redactedLease }
 func (l *Lease) Format(f fmt.State, _ rune) { io.WriteString(f, redactedLease) }
+func (Key) String() string                  { return redactedRef }
+func (Key) GoString() string                { return redactedRef }
+func (Key) Format(f fmt.State, _ rune)      { io.WriteString(f, redactedRef) }
 func (l *Lease) MarshalJSON() ([]byte, error) {
 	return []byte(`"` + redactedLease + `"`), nil
 }

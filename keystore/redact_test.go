@@ -48,7 +48,7 @@ func TestRedaction(t *testing.T) {
 	values := map[string]any{
 		"subject": keystore.Subject(name), "secret": dek, "pointer to secret": &dek,
 		"rows key": rk, "pointer to rows key": &rk,
-		"ref": l.Ref(), "lease": l, "lease by value": any(l), "key info": keys[0], "key infos": keys,
+		"ref": l.Ref(), "kept": l.Key(), "lease": l, "lease by value": any(l), "key info": keys[0], "key infos": keys,
 		"share": share, "pointer to share": &share, "shares": []keystore.Share{share},
 		"tree": tree, "epoch": epoch, "info": tree.Info(), "record": epoch.Record(),
 		"change": keystore.Change{Ref: l.Ref()},

@@ -74,7 +74,10 @@ func TestManyOrNone(t *testing.T) {
 		t.Fatal("a key that is held was fenced")
 	}
 	for _, ref := range refs {
-		l, err := p.tree.FindRef(ctx, ref)
+		l, err := p.tree.LeaseOf(ctx, ref)
+		p.ok(err)
+		l.Done()
+		l, err = l.Key().Lease(ctx)
 		p.ok(err)
 		l.Done()
 	}

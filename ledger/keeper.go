@@ -166,7 +166,7 @@ func (l *Ledger) keepDays(sub *subject, state *consent.State) {
 		}
 		if day := l.dayFor(reg, k, state); day != c.day {
 			c.day = day
-			l.keeper.set(c.ref, day)
+			l.keeper.set(c.key.Ref(), day)
 		}
 	}
 }

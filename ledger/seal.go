@@ -48,7 +48,7 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		}
 		var lease *keystore.Lease
 		if known {
-			lease, err = l.tree.FindRef(ctx, end.ref)
+			lease, err = end.key.Lease(ctx)
 		} else {
 			lease, err = l.tree.Use(ctx, sub.key, chain.compartment, chain.cohort)
 		}
@@ -88,7 +88,7 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		}
 		entry.tag(w, entry.leaf[:], tag, s.mac, now)
 		entries = append(entries, entry.entry(sub.order))
-		end.seq, end.head, end.run, end.ref = end.seq+1, leaf, run, lease.Ref()
+		end.seq, end.head, end.run, end.key = end.seq+1, leaf, run, lease.Key()
 		if fresh {
 			// Where an epoch of the key tree has just made the key durable, it is not
 			// pending any more, and keepDays writes the day.

@@ -29,7 +29,7 @@ type chain struct {
 	seq  uint64
 	head merkle.Hash
 	run  consent.Tally // of which the last event is the end
-	ref  keystore.Ref
+	key  keystore.Key
 	day  uint16 // from which the key may be destroyed, as it is written or about to be
 }
 
@@ -194,7 +194,7 @@ func (l *Ledger) remember(s *subject) {
 		return
 	}
 	for _, c := range s.chains.all() {
-		l.lengths.note(c.ref, c.seq)
+		l.lengths.note(c.key.Ref(), c.seq)
 	}
 }
 
@@ -323,7 +323,7 @@ func (l *Ledger) fold(ctx context.Context, s *subject, keys []keystore.KeyInfo) 
 		if err != nil || end.seq == 0 {
 			return err
 		}
-		end.ref, end.day = k.Ref, k.Expiry
+		end.key, end.day = lease.Key(), k.Expiry
 		s.chains = append(s.chains, chainOf{chainKey{k.Compartment, k.Cohort}, end})
 		for _, p := range under {
 			if p.damage != nil {
