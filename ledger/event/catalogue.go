@@ -65,7 +65,17 @@ type Type struct {
 	idField    string  // register types: the member that defines the name
 	quoted     []byte  // Name as JSON
 	schema     []byte  // Schema as JSON
+
+	places [maxNames]uint8 // in Fields, by the number of a name; noPlace where it is not there
+	must   uint64          // places of the fields that a writer has to send, a bit each
+	fixed  uint64          // of those that the full form always has
 }
+
+const (
+	maxNames  = 128
+	maxFields = 36 // of one type
+	noPlace   = 63
+)
 
 // About says whether events of the type are about a person.
 func (t *Type) About() bool {
@@ -95,20 +105,11 @@ func Lookup(name string) (*Type, bool) {
 func Types() []*Type { return catalogue }
 
 var (
-	catalogue   = buildCatalogue()
-	typesByName = func() map[string]*Type {
+	catalogue, names = buildCatalogue()
+	typesByName      = func() map[string]*Type {
 		m := make(map[string]*Type, len(catalogue))
 		for _, t := range catalogue {
 			m[t.Name] = t
-		}
-		return m
-	}()
-	knownNames = func() map[string]string {
-		m := make(map[string]string)
-		for _, t := range catalogue {
-			for _, f := range t.Fields {
-				m[f.Name] = f.Name
-			}
 		}
 		return m
 	}()
@@ -122,9 +123,10 @@ func typeNames() []string {
 	return names
 }
 
-// buildCatalogue adds the members that all types of an area share and sorts.
-func buildCatalogue() []*Type {
-	ts := slices.Concat(registerTypes(), consentTypes(), processingTypes(), rightsTypes(), holdTypes(), logTypes())
+// buildCatalogue adds the members that all types of an area share, sorts, and
+// gathers the names.
+func buildCatalogue() (ts []*Type, names []string) {
+	ts = slices.Concat(registerTypes(), consentTypes(), processingTypes(), rightsTypes(), holdTypes(), logTypes())
 	for _, t := range ts {
 		if t.Schema == 0 {
 			t.Schema = 1
@@ -140,14 +142,40 @@ func buildCatalogue() []*Type {
 			t.Fields = append(t.Fields, subjectFields...)
 		}
 		slices.SortFunc(t.Fields, func(a, b Field) int { return compareNames(a.Name, b.Name) })
-		for i := 1; i < len(t.Fields); i++ {
-			if t.Fields[i].Name == t.Fields[i-1].Name {
-				panic("event: catalogue: " + t.Name + " has " + t.Fields[i].Name + " twice")
-			}
-		}
 		for i := range t.Fields {
-			t.Fields[i].path = "/" + t.Fields[i].Name
+			f := &t.Fields[i]
+			if i > 0 && f.Name == t.Fields[i-1].Name {
+				panic("event: catalogue: " + t.Name + " has " + f.Name + " twice")
+			}
+			f.path = "/" + f.Name
+			names = append(names, f.Name)
 		}
 	}
-	return ts
+	slices.SortFunc(names, compareNames)
+	names = slices.Compact(names)
+	for _, t := range ts {
+		t.number(names)
+	}
+	return ts, names
+}
+
+// number notes where the fields are.
+func (t *Type) number(names []string) {
+	if len(names) > maxNames || len(t.Fields) > maxFields {
+		panic("event: catalogue: too many names")
+	}
+	for n := range t.places {
+		t.places[n] = noPlace
+	}
+	for i := range t.Fields {
+		f := &t.Fields[i]
+		n, _ := slices.BinarySearchFunc(names, f.Name, compareNames)
+		t.places[n] = uint8(i)
+		if f.Must {
+			t.must |= 1 << i
+		}
+		if f.Fixed {
+			t.fixed |= 1 << i
+		}
+	}
 }

@@ -1,5 +1,7 @@
 package event
 
+import "math/bits"
+
 // Check holds an event in short form against the schema of its type: members
 // that exist, values of the right kind, required members there. Full forms pass
 // too, apart from what the ledger adds when it seals. It knows nothing of the
@@ -43,6 +45,19 @@ func typeOf(e *Event, rs *reasons) *Type {
 // checkForm walks the members of an event and the fields of its type side by
 // side; both are sorted by name.
 func checkForm(t *Type, e *Event, full bool, rs *reasons) {
+	wanted := t.must
+	if full {
+		wanted = t.fixed
+	}
+	if e.typ == t && e.fields != 0 && e.fields&wanted == wanted {
+		// Each member has its field, and none is missing.
+		i := 0
+		for rest := e.fields; rest != 0; rest &= rest - 1 {
+			t.Fields[bits.TrailingZeros64(rest)].check(e.members[i].Value, full, rs)
+			i++
+		}
+		return
+	}
 	i := 0
 	for k := range t.Fields {
 		f := &t.Fields[k]
@@ -53,26 +68,31 @@ func checkForm(t *Type, e *Event, full bool, rs *reasons) {
 			i++
 		}
 		if i < len(e.members) && e.members[i].Name == f.Name {
-			kind := f.Short
-			if full {
-				kind = f.Full
-			}
-			switch v := e.members[i].Value; {
-			case full && kind == kNothing:
-				rs.add(UnknownMember, f.path, "not in the full form")
-			case full && f.Name == "_prev" && string(v) == "null":
-			default:
-				checkValue(kind, f.Values, v, f.path, rs)
-			}
+			f.check(e.members[i].Value, full, rs)
 			i++
 			continue
 		}
-		if full && f.Fixed || !full && f.Must {
+		if wanted&(1<<k) != 0 {
 			rs.add(MissingMember, f.path, f.Doc)
 		}
 	}
 	for ; i < len(e.members) && !t.Open; i++ {
 		unknownMember(t, e.members[i].Name, full, rs)
+	}
+}
+
+// check holds a value of the field against its kind.
+func (f *Field) check(v []byte, full bool, rs *reasons) {
+	kind := f.Short
+	if full {
+		kind = f.Full
+	}
+	switch {
+	case full && kind == kNothing:
+		rs.add(UnknownMember, f.path, "not in the full form")
+	case full && f.Name == "_prev" && string(v) == "null":
+	default:
+		checkValue(kind, f.Values, v, f.path, rs)
 	}
 }
 

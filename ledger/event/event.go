@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/bits"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -46,6 +47,7 @@ type Event struct {
 	text    []byte   // RFC 8785; nil where it is written when somebody asks
 	members []Member // in the order of text, whose memory values share where it is written
 	typ     *Type    // that the member "type" names, nil if there is none of that name
+	fields  uint64   // places of the members among the fields of typ, a bit each; 0 where nobody noted them
 	at      int64    // event_time in Unix milliseconds, 0 where it is read when somebody asks
 }
 
@@ -53,10 +55,15 @@ type Event struct {
 func newEvent(text []byte, members []Member) *Event {
 	e := &Event{text: text, members: members}
 	if v, ok := e.Get("type"); ok {
-		name, _ := inner(v)
-		e.typ = typesByName[string(name)]
+		e.typ = typeNamed(v)
 	}
 	return e
+}
+
+// typeNamed returns the type that a value of the member "type" names, or nil.
+func typeNamed(v []byte) *Type {
+	text, _ := inner(v)
+	return typesByName[string(text)]
 }
 
 // Type returns the member "type", or "" if there is none.
@@ -119,6 +126,19 @@ func (e *Event) find(name string) (int, bool) {
 		}
 	}
 	return 0, false
+}
+
+// member is Get for a name of the catalogue. Where the places of the members were
+// noted, nothing is searched.
+func (e *Event) member(n name) (json []byte, ok bool) {
+	if e.fields == 0 {
+		return e.Get(n.String())
+	}
+	bit := uint64(1) << e.typ.places[n]
+	if e.fields&bit == 0 {
+		return nil, false
+	}
+	return e.members[bits.OnesCount64(e.fields&(bit-1))].Value, true
 }
 
 // Get returns the value of a member as canonical JSON.
@@ -253,8 +273,9 @@ func (b *builder) get(name string) []byte {
 	return nil
 }
 
-// sorted returns the members in order. The builder is not used again.
-func (b *builder) sorted() []Member {
+// event sorts the members and writes the text. The event takes the member list
+// over, so the builder is not used again.
+func (b *builder) event() *Event {
 	ms := b.members
 	b.members = nil
 	// Insertion sort: the members are few and mostly in order.
@@ -267,18 +288,6 @@ func (b *builder) sorted() []Member {
 			ms[j] = m
 		}
 	}
-	return ms
-}
-
-// passing sorts the members into an event of which hardly anybody asks for the
-// text: what the ledger seals, it seals member by member. The values stay where
-// they are, in the memory of what came in.
-func (b *builder) passing() *Event { return newEvent(nil, b.sorted()) }
-
-// event sorts the members and writes the text. The event takes the member list
-// over, so the builder is not used again.
-func (b *builder) event() *Event {
-	ms := b.sorted()
 	n := 2
 	for _, m := range ms {
 		n += len(m.Name) + len(m.Value) + 4

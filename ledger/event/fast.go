@@ -11,21 +11,27 @@ import (
 // stand. Whatever is not so plain, and every fault, is left to jsontext: false
 // says nothing about the text. A fuzz test holds the two against each other.
 func parsePlain(line []byte) (*Event, bool) {
-	line = bytes.Trim(line, " \t\r\n")
+	line = line[skipBlanks(line, 0):]
+	for len(line) > 0 && blank(line[len(line)-1]) {
+		line = line[:len(line)-1]
+	}
 	if len(line) < 2 || len(line) > MaxSize || line[0] != '{' || !utf8.Valid(line) {
 		return nil, false
 	}
-	var found [32]plainMember
-	n, i := 0, skipBlanks(line, 1)
+	var room [32]plainMember
+	found, i := room[:0], skipBlanks(line, 1)
 	if i < len(line) && line[i] == '}' {
 		return nil, false
 	}
 	for {
 		nameEnd := plainString(line, i)
-		if nameEnd <= i+2 || n == len(found) || !ascii(line[i:nameEnd]) {
+		if nameEnd <= i+2 || len(found) == len(room) {
 			return nil, false
 		}
-		m := plainMember{name: line[i:nameEnd]}
+		m := plainMember{name: uint16(i), nameEnd: uint16(nameEnd), known: nameOf(string(line[i+1 : nameEnd-1]))}
+		if m.known == unnamed && !ascii(line[i:nameEnd]) {
+			return nil, false
+		}
 		i = skipBlanks(line, nameEnd)
 		if i >= len(line) || line[i] != ':' {
 			return nil, false
@@ -35,21 +41,21 @@ func parsePlain(line []byte) (*Event, bool) {
 		if end < 0 {
 			return nil, false
 		}
-		m.value = line[i:end]
+		m.value, m.end = uint16(i), uint16(end)
 		// Sorted as it grows; a name that is there already is a fault.
-		k := n
+		k := len(found)
+		found = append(found, m)
 		for ; k > 0; k-- {
-			c := compareQuoted(found[k-1].name, m.name)
+			c := m.compare(&found[k-1], line)
 			if c == 0 {
 				return nil, false
 			}
-			if c < 0 {
+			if c > 0 {
 				break
 			}
 			found[k] = found[k-1]
 		}
 		found[k] = m
-		n++
 		i = skipBlanks(line, end)
 		if i >= len(line) {
 			return nil, false
@@ -65,29 +71,88 @@ func parsePlain(line []byte) (*Event, bool) {
 		}
 		i = skipBlanks(line, i+1)
 	}
-	text, members := make([]byte, 0, len(line)), make([]Member, n)
-	text = append(text, '{')
-	for k, m := range found[:n] {
+	e := newRoom(len(found))
+	text := append(make([]byte, 0, len(line)), '{')
+	for k := range found {
+		m := &found[k]
 		if k > 0 {
 			text = append(text, ',')
 		}
-		text = append(text, m.name...)
+		text = append(text, line[m.name:m.nameEnd]...)
 		text = append(text, ':')
 		at := len(text)
-		text = append(text, m.value...) // within its capacity: nothing became longer
-		members[k] = Member{intern(m.name), text[at:len(text):len(text)]}
+		text = append(text, line[m.value:m.end]...) // within its capacity: nothing became longer
+		value := text[at:len(text):len(text)]
+		if m.known == unnamed {
+			e.members = append(e.members, Member{string(line[m.name+1 : m.nameEnd-1]), value})
+			continue
+		}
+		e.members = append(e.members, Member{names[m.known], value})
+		if m.known == nType {
+			e.typ = typeNamed(value)
+		}
 	}
-	return newEvent(append(text, '}'), members), true
+	e.text = append(text, '}')
+	if e.typ != nil {
+		e.fields = placesOf(e.typ, found)
+	}
+	return e, true
 }
 
-// plainMember is a member in the text that came in; the name has its quotes.
-type plainMember struct{ name, value []byte }
+// plainMember is a member in the text that came in, by where its name, in quotes, and its value begin and end.
+type plainMember struct {
+	name, nameEnd, value, end uint16
+	known                     name // number of the name
+}
+
+// compare compares the names of two members.
+func (m *plainMember) compare(x *plainMember, line []byte) int {
+	if m.known != unnamed && x.known != unnamed {
+		return int(m.known) - int(x.known)
+	}
+	return compareQuoted(line[m.name:m.nameEnd], line[x.name:x.nameEnd])
+}
+
+// placesOf returns the places of members among the fields of a type, or 0 where
+// one of them is none of the type's.
+func placesOf(t *Type, ms []plainMember) (fields uint64) {
+	for i := range ms {
+		if ms[i].known == unnamed || t.places[ms[i].known] == noPlace {
+			return 0
+		}
+		fields |= 1 << t.places[ms[i].known]
+	}
+	return fields
+}
+
+// newRoom returns an event with room for members, few of them in the same memory.
+func newRoom(members int) *Event {
+	if members <= 7 {
+		x := new(struct {
+			Event
+			room [7]Member
+		})
+		x.members = x.room[:0]
+		return &x.Event
+	}
+	if members <= 12 {
+		x := new(struct {
+			Event
+			room [12]Member
+		})
+		x.members = x.room[:0]
+		return &x.Event
+	}
+	return &Event{members: make([]Member, 0, members)}
+}
 
 // compareQuoted compares two names in quotes without their quotes.
 func compareQuoted(a, b []byte) int { return bytes.Compare(a[1:len(a)-1], b[1:len(b)-1]) }
 
+func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
 func skipBlanks(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
+	for i < len(b) && blank(b[i]) {
 		i++
 	}
 	return i

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math/bits"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -113,7 +114,7 @@ type filler struct {
 	t        *Type
 	short    *Event
 	at       time.Time // event_time
-	base     []Member  // what all full events of this request share
+	base     draft     // what all full events of this request share
 	rs       reasons
 	warnings []Warning
 	out      []*Event
@@ -123,18 +124,46 @@ func (f *filler) warn(code, path, text string) {
 	f.warnings = append(f.warnings, Warning{code, path, text})
 }
 
+// has says whether the writer sent a member.
+func (f *filler) has(n name) bool { _, ok := f.short.member(n); return ok }
+
 // str returns a string member, "" if it is missing or was found faulty.
-func (f *filler) str(name string) string {
-	if len(f.rs.list) > 0 && f.rs.at("/"+name) {
+func (f *filler) str(n name) string {
+	if len(f.rs.list) > 0 && f.rs.at("/"+n.String()) {
 		return ""
 	}
-	return f.short.Str(name)
+	v, _ := f.short.member(n)
+	s, _ := unquote(v)
+	return s
 }
+
+// A draft gathers members in any order, each at its place among the fields of the
+// type. None is looked for, and none has to be sorted.
+type draft struct {
+	fields uint64 // places that are filled, a bit each
+	values [maxFields][]byte
+}
+
+// set adds or replaces a member, which the type has to have.
+func (d *draft) set(t *Type, n name, value []byte) {
+	i := t.places[n]
+	d.values[i] = value
+	d.fields |= 1 << i
+}
+
+// A filled member is one by the number of its name; without a value it is left out.
+type filled struct {
+	name  name
+	value []byte
+}
+
+// set sets what all events of the request share.
+func (f *filler) set(n name, value []byte) { f.base.set(f.t, n, value) }
 
 // clock settles event_time.
 func (f *filler) clock() {
 	f.at = f.c.Now.UTC().Truncate(time.Millisecond)
-	if s := f.str("event_time"); s != "" {
+	if s := f.str(nEventTime); s != "" {
 		t, err := ParseTime(s)
 		if err != nil {
 			return // checkForm has said so
@@ -149,61 +178,51 @@ func (f *filler) clock() {
 
 // common fills what every event has.
 func (f *filler) common() {
-	if f.base == nil {
-		f.base = make([]Member, 0, len(f.short.members)+5) // with room for what the ledger adds to most
-	}
-	set := func(name string, value []byte) { f.base = append(f.base, Member{name, value}) }
-	pass := func(name string) {
-		if v, ok := f.short.Get(name); ok {
-			set(name, v)
+	pass := func(n name) {
+		if v, ok := f.short.member(n); ok {
+			f.set(n, v)
 		}
 	}
-	f.echo("schema", f.t.schema)
-	if id := f.str("id"); len(id) > 128 {
+	f.echo(nSchema, f.t.schema)
+	if id := f.str(nID); len(id) > 128 {
 		f.rs.add(OutOfRange, "/id", "1 to 128 bytes without control characters")
 	}
-	// In canonical order, so that the builder has little to sort.
-	f.actor(set)
-	if f.short.Has("event_time") {
-		set("event_time", quotedTime(f.at))
+	f.set(nActor, f.actor())
+	if f.has(nEventTime) {
+		f.set(nEventTime, quotedTime(f.at))
 	} else {
-		set("event_time", quotedNow(f.at))
+		f.set(nEventTime, quotedNow(f.at))
 	}
-	about := f.t.About()
-	if about {
-		pass("evidence")
-		if f.short.Has("feed") != f.short.Has("feed_seq") {
+	pass(nLateReason)
+	f.set(nSchema, f.t.schema)
+	if f.t.About() {
+		pass(nEvidence)
+		if f.has(nFeed) != f.has(nFeedSeq) {
 			f.rs.add(MissingMember, "/feed_seq", "a feed and a number in it go together")
 		}
+		pass(nMessageID)
+		pass(nSubject)
 	}
-	pass("late_reason")
-	if about {
-		pass("message_id")
-	}
-	set("schema", f.t.schema)
-	if about {
-		pass("subject")
-	}
-	pass("supersedes")
-	pass("test")
-	set("type", f.t.quoted)
+	pass(nSupersedes)
+	pass(nTest)
+	f.set(nType, f.t.quoted)
 }
 
-func (f *filler) actor(set func(string, []byte)) {
+func (f *filler) actor() []byte {
 	role := f.c.Actor.Role
 	if role == "" {
 		role = "append"
 	}
-	if !f.short.Has("actor") {
-		set("actor", actorText(role, f.c.Actor.Service))
-		return
+	v, ok := f.short.member(nActor)
+	if !ok {
+		return actorText(role, f.c.Actor.Service)
 	}
 	b := newBuilder(3)
 	b.setString("role", role)
 	if f.c.Actor.Service != "" {
 		b.setString("service", f.c.Actor.Service)
 	}
-	if v, ok := f.short.Get("actor"); ok && !f.rs.at("/actor") {
+	if !f.rs.at("/actor") {
 		for name, x := range fields(v) {
 			if name == "id" {
 				b.set("id", x)
@@ -215,7 +234,7 @@ func (f *filler) actor(set func(string, []byte)) {
 			}
 		}
 	}
-	set("actor", b.event().text)
+	return b.event().text
 }
 
 // actorText is the member actor where the writer sent none. One service sends most
@@ -248,51 +267,51 @@ func newActorText(role, service string) []byte {
 }
 
 // echo refuses a member that the ledger fills if the writer sent another value.
-func (f *filler) echo(name string, value []byte) {
-	if v, ok := f.short.Get(name); ok && string(v) != string(value) {
-		f.rs.add(NotYours, "/"+name, "leave it out: the ledger fills it")
+func (f *filler) echo(n name, value []byte) {
+	if v, ok := f.short.member(n); ok && string(v) != string(value) {
+		f.rs.add(NotYours, "/"+n.String(), "leave it out: the ledger fills it")
 	}
 }
 
 // emit finishes one full event.
-func (f *filler) emit(ms ...Member) {
-	if len(f.rs.list) > 0 {
-		return
-	}
-	b := newBuilder(len(f.base) + len(ms) + 1)
-	b.members = append(b.members, f.base...)
-	f.finish(b, ms)
+func (f *filler) emit(ms ...filled) {
+	d := f.base
+	f.finish(&d, ms)
 }
 
 // emitLast is emit for the last event of the request: it takes the memory of
 // what all events share.
-func (f *filler) emitLast(ms ...Member) {
+func (f *filler) emitLast(ms ...filled) { f.finish(&f.base, ms) }
+
+func (f *filler) finish(d *draft, ms []filled) {
 	if len(f.rs.list) > 0 {
 		return
 	}
-	b := &builder{f.base}
-	f.base = nil
-	f.finish(b, ms)
-}
-
-func (f *filler) finish(b *builder, ms []Member) {
 	for _, m := range ms {
-		if m.Value != nil {
-			b.set(m.Name, m.Value)
+		if m.value != nil {
+			d.set(f.t, m.name, m.value)
 		}
 	}
-	if id, ok := f.short.Get("id"); ok && len(f.out) == 0 && len(id) > len(`""`) {
-		b.set("id", id)
+	if id, ok := f.short.member(nID); ok && len(f.out) == 0 && len(id) > len(`""`) {
+		d.set(f.t, nID, id)
 	} else {
-		b.setString("id", f.id(len(f.out)))
+		d.set(f.t, nID, quote(f.id(len(f.out))))
 	}
-	if f.t.Register() {
-		f.out = append(f.out, b.event()) // the register keeps it
-	} else {
-		e := b.passing()
-		e.at = f.at.UnixMilli() // as common wrote it
-		f.out = append(f.out, e)
+	e := newRoom(bits.OnesCount64(d.fields))
+	for rest := d.fields; rest != 0; rest &= rest - 1 {
+		i := bits.TrailingZeros64(rest)
+		e.members = append(e.members, Member{f.t.Fields[i].Name, d.values[i]})
 	}
+	switch made := d.values[f.t.places[nType]]; {
+	case f.t.Register():
+		e = (&builder{e.members}).event() // the register keeps it
+	case string(made) == string(f.t.quoted):
+		e.typ, e.fields = f.t, d.fields
+	default:
+		e.typ = typeNamed(made)
+	}
+	e.at = f.at.UnixMilli() // as common wrote it
+	f.out = append(f.out, e)
 }
 
 // id returns the id of the nth event of the request.
@@ -327,12 +346,17 @@ func (f *filler) nothingLost() {
 	if !slices.ContainsFunc(f.out, func(e *Event) bool { return e.typ == f.t }) {
 		return
 	}
-	full, at := f.out[0].members, 0 // both are sorted
-	for _, m := range f.short.members {
-		for at < len(full) && full[at].Name != m.Name && nameBefore(full[at].Name, m.Name) {
-			at++
+	lost := f.short.fields
+	for _, e := range f.out {
+		if e.typ == f.t {
+			lost &^= e.fields
 		}
-		if at < len(full) && full[at].Name == m.Name || slices.ContainsFunc(f.out[1:], func(e *Event) bool { return e.Has(m.Name) }) {
+	}
+	if f.short.fields != 0 && lost == 0 {
+		return // which is nearly always so
+	}
+	for _, m := range f.short.members {
+		if slices.ContainsFunc(f.out, func(e *Event) bool { return e.Has(m.Name) }) {
 			continue
 		}
 		if field, ok := f.t.Field(m.Name); ok && field.Full != kNothing {
@@ -343,15 +367,15 @@ func (f *filler) nothingLost() {
 
 // late marks an event that comes later than allowed after it happened.
 func (f *filler) late(after time.Duration) {
-	if f.c.Now.Sub(f.at) <= after {
-		if f.short.Has("late") {
+	if !f.has(nEventTime) || f.c.Now.Sub(f.at) <= after { // without one it is now
+		if f.has(nLate) {
 			f.rs.add(NotYours, "/late", "leave it out: the ledger marks what is late")
 		}
 		return
 	}
-	f.base = append(f.base, Member{"late", []byte("true")})
+	f.set(nLate, jsonTrue)
 	switch hours := int(after / time.Hour); {
-	case f.short.Has("late_reason"):
+	case f.has(nLateReason):
 		f.warn("late", "/event_time", fmt.Sprintf("recorded as late: more than %d hours after it happened", hours))
 	case f.t.Name == "consent.given":
 		// Everything else is accepted and marked. A grant that is dated back
@@ -363,7 +387,7 @@ func (f *filler) late(after time.Duration) {
 }
 
 // pass takes a member over as the writer sent it.
-func (f *filler) pass(name string) Member {
-	v, _ := f.short.Get(name)
-	return Member{name, v}
+func (f *filler) pass(n name) filled {
+	v, _ := f.short.member(n)
+	return filled{n, v}
 }

@@ -11,7 +11,7 @@ import (
 // token's UTF-8 bytes, as the link carried them, is compared; the token itself
 // goes no further.
 func (f *filler) confirmed() {
-	token := f.str("token")
+	token := f.str(nToken)
 	if token == "" {
 		return
 	}
@@ -32,7 +32,7 @@ func (f *filler) confirmed() {
 	}
 	requests := all
 	ds := []decision{}
-	if f.short.Has("decisions") || f.short.Has("purpose") {
+	if f.has(nDecisions) || f.has(nPurpose) {
 		requests = nil
 		for _, d := range f.chosen(nil) {
 			found := false
@@ -82,7 +82,7 @@ func (f *filler) confirmed() {
 		if p == nil {
 			continue
 		}
-		f.echo("request", quote(q.ID))
+		f.echo(nRequest, quote(q.ID))
 		f.decided(ds[i], p, form, formMember(form), noticeMember(notice), q.Channel, q.Contact, q.ID, true)
 	}
 }
@@ -93,7 +93,7 @@ const minToken = 22
 
 // sameForm: what the confirmation names has to be what was asked with.
 func (f *filler) sameForm(form *Form, notice *Notice) {
-	if v, ok := f.short.Get("form"); ok && !f.rs.at("/form") {
+	if v, ok := f.short.member(nForm); ok && !f.rs.at("/form") {
 		if ref, ok := readRef(v); ok && (ref.ID != form.ID || ref.Version != 0 && ref.Version != form.Version) {
 			if _, known := f.r.Form(ref.ID, ref.Version); !known {
 				f.form() // says what is wrong
@@ -101,7 +101,7 @@ func (f *filler) sameForm(form *Form, notice *Notice) {
 			f.rs.add(FormMismatch, "/form", fmt.Sprintf("the request was made with %s@%d; leave it out", form.ID, form.Version))
 		}
 	}
-	if v, ok := f.short.Get("notice"); ok && !f.rs.at("/notice") {
+	if v, ok := f.short.member(nNotice); ok && !f.rs.at("/notice") {
 		if ref, ok := readRef(v); ok && (ref.ID != notice.ID || ref.Version != 0 && ref.Version != notice.Version) {
 			f.rs.add(NoticeMismatch, "/notice", fmt.Sprintf("the person was asked with %s@%d; leave it out", notice.ID, notice.Version))
 		}

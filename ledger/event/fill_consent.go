@@ -22,22 +22,22 @@ func (f *filler) consent() {
 }
 
 func (f *filler) noticed() {
-	if !f.short.Has("notice") {
+	if !f.has(nNotice) {
 		f.rs.add(MissingMember, "/notice", "the notice_id of a published notice")
 	}
 	n := f.notice(nil)
-	channel := f.str("channel")
+	channel := f.str(nChannel)
 	contact := f.contact(channel)
 	f.late(lateAfter)
-	ms := []Member{noticeMember(n), stringMember("channel", channel), stringMember("contact", contact)}
+	ms := []filled{noticeMember(n), stringMember(nChannel, channel), stringMember(nContact, contact)}
 	if f.t.Name == "notice.delivered" {
-		ms = append(ms, f.pass("status"), f.pass("medium"))
+		ms = append(ms, f.pass(nStatus), f.pass(nMedium))
 		if n != nil {
-			f.echo("lang", quote(n.Lang))
-			ms = append(ms, stringMember("lang", n.Lang))
+			f.echo(nLang, quote(n.Lang))
+			ms = append(ms, stringMember(nLang, n.Lang))
 		}
 	} else {
-		ms = append(ms, f.pass("method"))
+		ms = append(ms, f.pass(nMethod))
 	}
 	f.emit(ms...)
 }
@@ -53,21 +53,21 @@ type decision struct {
 func (f *filler) chosen(form *Form) []decision {
 	var ds []decision
 	switch {
-	case f.short.Has("decisions"):
-		v, _ := f.short.Get("decisions")
+	case f.has(nDecisions):
+		v, _ := f.short.member(nDecisions)
 		for purpose, x := range fields(v) {
 			if validName(purpose) {
 				ds = append(ds, decision{purpose, string(x) == `"yes"`, pointer("/decisions", purpose)})
 			}
 		}
-	case f.short.Has("purposes"):
+	case f.has(nPurposes):
 		for i, p := range f.short.list("purposes") {
 			if validName(p) {
 				ds = append(ds, decision{p, true, fmt.Sprintf("/purposes/%d", i)})
 			}
 		}
-	case f.short.Has("purpose"):
-		if p := f.str("purpose"); p != "" {
+	case f.has(nPurpose):
+		if p := f.str(nPurpose); p != "" {
 			ds = append(ds, decision{p, true, "/purpose"})
 		}
 	case form != nil:
@@ -75,7 +75,7 @@ func (f *filler) chosen(form *Form) []decision {
 			ds = append(ds, decision{p, true, "/form"})
 		}
 	}
-	if f.short.Has("purpose") && (f.short.Has("decisions") || f.short.Has("purposes")) {
+	if f.has(nPurpose) && (f.has(nDecisions) || f.has(nPurposes)) {
 		f.rs.add(ValueNotAllowed, "/purpose", "send either purpose, or decisions or purposes")
 	}
 	return ds
@@ -95,7 +95,7 @@ func (f *filler) allowed(d decision, form *Form) *Purpose {
 
 // channelOf settles the channel: the form's, else the one the event names.
 func (f *filler) channelOf(form *Form) string {
-	sent := f.str("channel")
+	sent := f.str(nChannel)
 	if form == nil {
 		return sent
 	}
@@ -113,25 +113,25 @@ func (f *filler) requested() {
 	if contact == "" && needsContact(channel) != nil {
 		f.rs.add(MissingMember, "/contact", fmt.Sprintf("channel %s needs one: %s…", channel, strings.Join(needsContact(channel), "… or ")))
 	}
-	var expires Member
+	var expires filled
 	if form != nil {
 		if contact == "" && !form.DoubleOptIn.IsZero() {
 			f.rs.add(MissingMember, "/contact", "double opt-in confirms a contact: mailto:…, tel:… or chat:…")
 		}
 		f.late(form.LateAfter)
-		hash := f.str("doi_token_sha256")
+		hash := f.str(nTokenHash)
 		switch {
-		case form.DoubleOptIn.IsZero() && f.short.Has("doi_token_sha256"):
+		case form.DoubleOptIn.IsZero() && f.has(nTokenHash):
 			f.rs.add(ValueNotAllowed, "/doi_token_sha256", fmt.Sprintf("form %s has no double_opt_in", form.ID))
-		case !form.DoubleOptIn.IsZero() && !f.short.Has("doi_token_sha256"):
+		case !form.DoubleOptIn.IsZero() && !f.has(nTokenHash):
 			f.rs.add(MissingMember, "/doi_token_sha256", "double opt-in: SHA-256 of the token in the link, in hex")
 		case hash != "":
 			if len(f.facts.ByToken(hash)) > 0 {
 				f.rs.add(TokenSpent, "/doi_token_sha256", "this token was used for an earlier request; draw a new one for each")
 			}
 			at := FormatTime(form.DoubleOptIn.After(f.at))
-			f.echo("doi_expires_at", quote(at))
-			expires = stringMember("doi_expires_at", at)
+			f.echo(nTokenExpires, quote(at))
+			expires = stringMember(nTokenExpires, at)
 		}
 	}
 	for _, d := range f.chosen(form) {
@@ -140,25 +140,25 @@ func (f *filler) requested() {
 			continue
 		}
 		f.emit(append(f.circumstances(),
-			stringMember("purpose", d.purpose), stringMember("channel", channel), stringMember("contact", contact),
-			formMember(form), noticeMember(notice), f.pass("doi_token_sha256"), expires)...)
+			stringMember(nPurpose, d.purpose), stringMember(nChannel, channel), stringMember(nContact, contact),
+			formMember(form), noticeMember(notice), f.pass(nTokenHash), expires)...)
 	}
 }
 
-func (f *filler) circumstances() []Member {
-	return []Member{f.pass("ip"), f.pass("user_agent"), f.pass("locale")}
+func (f *filler) circumstances() []filled {
+	return []filled{f.pass(nIP), f.pass(nUserAgent), f.pass(nLocale)}
 }
 
 func (f *filler) given() {
-	if f.short.Has("token") {
+	if f.has(nToken) {
 		f.confirmed()
 		return
 	}
-	if f.short.Has("confirmed_by") {
+	if f.has(nConfirmedBy) {
 		f.rs.add(NotYours, "/confirmed_by", "send the token instead")
 	}
 	form := f.form()
-	if !f.short.Has("form") {
+	if !f.has(nForm) {
 		f.rs.add(NoAffirmativeAct, "/form", "name the published form by which the person said yes")
 	}
 	notice := f.notice(form)
@@ -170,7 +170,7 @@ func (f *filler) given() {
 		if !form.DoubleOptIn.IsZero() {
 			f.rs.add(MissingMember, "/token", fmt.Sprintf("form %s has double opt-in: the token of the link confirms", form.ID))
 		}
-		if len(ds) > 1 && !f.short.Has("decisions") && !f.short.Has("purposes") { // which it does not have; that was said
+		if len(ds) > 1 && !f.has(nDecisions) && !f.has(nPurposes) { // which it does not have; that was said
 			f.rs.add(MissingMember, "/decisions", fmt.Sprintf(`form %s asks about several purposes: {"%s":"yes","%s":"no"}`, form.ID, form.Purposes[0], form.Purposes[1]))
 		}
 	}
@@ -197,7 +197,7 @@ func (f *filler) given() {
 		if who == "" && needsContact(channel) != nil {
 			f.rs.add(MissingMember, "/contact", fmt.Sprintf("channel %s needs one: %s…", channel, strings.Join(needsContact(channel), "… or ")))
 		}
-		if v, sent := f.short.Get("request"); sent && string(v) != string(quote(request)) {
+		if v, sent := f.short.member(nRequest); sent && string(v) != string(quote(request)) {
 			f.rs.add(NotYours, "/request", "leave it out: the ledger finds the request")
 		}
 		f.decided(d, p, form, formMember(form), noticeMember(notice), channel, who, request, false)
@@ -205,49 +205,49 @@ func (f *filler) given() {
 }
 
 // decided emits the event for one decision.
-func (f *filler) decided(d decision, p *Purpose, form *Form, formRef, noticeRef Member, channel, contact, request string, token bool) {
+func (f *filler) decided(d decision, p *Purpose, form *Form, formRef, noticeRef filled, channel, contact, request string, token bool) {
 	ms := append(f.circumstances(),
-		stringMember("purpose", d.purpose), stringMember("channel", channel), stringMember("contact", contact), formRef)
+		stringMember(nPurpose, d.purpose), stringMember(nChannel, channel), stringMember(nContact, contact), formRef)
 	if !d.yes {
 		if f.facts.Consented(d.purpose, channel, contact) {
 			// A no where there was a yes is a withdrawal, and a withdrawal is
 			// not refused; as consent.refused it would not fit the state.
-			f.emit(stringMember("type", "consent.withdrawn"), stringMember("purpose", d.purpose),
-				stringMember("channel", channel), stringMember("contact", contact), formRef)
+			f.emit(stringMember(nType, "consent.withdrawn"), stringMember(nPurpose, d.purpose),
+				stringMember(nChannel, channel), stringMember(nContact, contact), formRef)
 			return
 		}
-		f.emit(append(ms, stringMember("type", "consent.refused"), noticeRef, stringMember("request", request))...)
+		f.emit(append(ms, stringMember(nType, "consent.refused"), noticeRef, stringMember(nRequest, request))...)
 		return
 	}
 	if p.Sensitive && form != nil && !form.Explicit {
 		f.rs.add(ExplicitRequired, d.path, fmt.Sprintf("%s covers special categories and form %s does not name them", p.ID, form.ID))
 	}
-	by := f.str("indicated_by")
+	by := f.str(nIndicatedBy)
 	if by == "" {
 		by = "subject"
 	}
-	ms = append(ms, noticeRef, stringMember("request", request), stringMember("indicated_by", by), f.pass("age_check"), f.pass("guardian"))
-	if form != nil && form.Guardian && !f.short.Has("guardian") {
-		ms = append(ms, Member{"guardian", []byte("null")})
+	ms = append(ms, noticeRef, stringMember(nRequest, request), stringMember(nIndicatedBy, by), f.pass(nAgeCheck), f.pass(nGuardian))
+	if form != nil && form.Guardian && !f.has(nGuardian) {
+		ms = append(ms, filled{nGuardian, []byte("null")})
 	}
 	if !p.Validity.IsZero() {
 		until := quotedTime(p.Validity.After(f.at))
-		f.echo("valid_until", until)
-		ms = append(ms, Member{"valid_until", until})
+		f.echo(nValidUntil, until)
+		ms = append(ms, filled{nValidUntil, until})
 	}
 	if token {
-		ms = append(ms, stringMember("confirmed_by", "token"))
+		ms = append(ms, stringMember(nConfirmedBy, "token"))
 	}
 	f.emit(ms...)
 }
 
 // person checks age and guardian (Art. 8).
 func (f *filler) person(form *Form) {
-	age, below, ok := splitAge(f.str("age_check"))
-	guardian := f.str("indicated_by") == "guardian"
+	age, below, ok := splitAge(f.str(nAgeCheck))
+	guardian := f.str(nIndicatedBy) == "guardian"
 	if form != nil && form.MinAge > 0 {
 		switch {
-		case !f.short.Has("age_check"):
+		case !f.has(nAgeCheck):
 			f.rs.add(MissingMember, "/age_check", fmt.Sprintf("form %s asks for the age: below_%d or at_least_%d", form.ID, form.MinAge, form.MinAge))
 		case ok && age != form.MinAge:
 			f.rs.add(OutOfRange, "/age_check", fmt.Sprintf("below_%d or at_least_%d", form.MinAge, form.MinAge))
@@ -256,7 +256,7 @@ func (f *filler) person(form *Form) {
 	if ok && below && !guardian && (form == nil || form.Guardian || form.MinAge == 0) {
 		f.rs.add(GuardianRequired, "/indicated_by", `a guardian decides below that age: "indicated_by":"guardian"`)
 	}
-	if v, ok := f.short.Get("guardian"); ok && !guardian && string(v) != "null" {
+	if v, ok := f.short.member(nGuardian); ok && !guardian && string(v) != "null" {
 		f.rs.add(ValueNotAllowed, "/guardian", `only with "indicated_by":"guardian"`)
 	}
 }
@@ -270,7 +270,7 @@ func (f *filler) refused() {
 		f.rs.add(MissingMember, "/channel", "without a form the channel has to be named")
 	}
 	ds := f.chosen(form)
-	if len(ds) == 0 && !f.short.Has("purposes") && !f.rs.at("/form") {
+	if len(ds) == 0 && !f.has(nPurposes) && !f.rs.at("/form") {
 		f.rs.add(MissingMember, "/purpose", "without a form the purpose has to be named")
 	}
 	after := lateAfter
@@ -292,11 +292,11 @@ func (f *filler) refused() {
 		if who == "" {
 			who, _ = f.facts.ContactOf(d.purpose, channel)
 		}
-		if v, sent := f.short.Get("request"); sent && string(v) != string(quote(request)) {
+		if v, sent := f.short.member(nRequest); sent && string(v) != string(quote(request)) {
 			f.rs.add(NotYours, "/request", "leave it out: the ledger finds the request")
 		}
 		f.emit(append(f.circumstances(),
-			stringMember("purpose", d.purpose), stringMember("channel", channel), stringMember("contact", who),
-			formMember(form), noticeMember(notice), stringMember("request", request))...)
+			stringMember(nPurpose, d.purpose), stringMember(nChannel, channel), stringMember(nContact, who),
+			formMember(form), noticeMember(notice), stringMember(nRequest, request))...)
 	}
 }

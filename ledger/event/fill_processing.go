@@ -12,32 +12,32 @@ func (f *filler) processing() {
 		return
 	}
 	f.late(lateAfter)
-	p := f.purpose(f.str("purpose"), "/purpose")
+	p := f.purpose(f.str(nPurpose), "/purpose")
 	if p == nil {
 		return
 	}
 	if f.t.Name != "processing.denied" {
 		f.active(p, "/purpose")
 	}
-	ms := make([]Member, 0, 8)
-	ms = append(ms, f.pass("purpose"), f.pass("batch"))
+	ms := make([]filled, 0, 8)
+	ms = append(ms, f.pass(nPurpose), f.pass(nBatch))
 	switch f.t.Name {
 	case "processing.performed":
 		f.categories("categories", p)
-		f.echo("basis", quote(p.LegalBasis))
-		ms = append(ms, stringMember("basis", p.LegalBasis), f.pass("operation"), f.pass("channel"), f.pass("categories"), f.pass("system"))
+		f.echo(nBasis, quote(p.LegalBasis))
+		ms = append(ms, stringMember(nBasis, p.LegalBasis), f.pass(nOperation), f.pass(nChannel), f.pass(nCategories), f.pass(nSystem))
 	case "processing.denied":
-		ms = append(ms, f.pass("operation"), f.pass("reasons"), f.pass("recipient"), f.pass("channel"))
+		ms = append(ms, f.pass(nOperation), f.pass(nReasons), f.pass(nRecipient), f.pass(nChannel))
 	case "data.disclosed":
 		f.categories("attributes", p)
 		f.recipient()
-		f.echo("basis", quote(p.LegalBasis))
-		if !f.short.Has("recipient_ref") {
+		f.echo(nBasis, quote(p.LegalBasis))
+		if !f.has(nRecipientRef) {
 			f.warn("recipient_ref_missing", "/recipient_ref", "after an erasure the recipient cannot be told whom to erase (Art. 19)")
 		}
-		ms = append(ms, stringMember("basis", p.LegalBasis), f.pass("recipient"), f.pass("attributes"), f.pass("recipient_ref"))
+		ms = append(ms, stringMember(nBasis, p.LegalBasis), f.pass(nRecipient), f.pass(nAttributes), f.pass(nRecipientRef))
 	case "communication.sent":
-		channel := f.str("channel")
+		channel := f.str(nChannel)
 		if p.Channels != nil && channel != "" && !oneOf(channel, p.Channels) {
 			f.rs.add(ValueNotAllowed, "/channel", fmt.Sprintf("%s is declared for %s", p.ID, strings.Join(p.Channels, ", ")))
 		}
@@ -46,8 +46,8 @@ func (f *filler) processing() {
 			contact, _ = f.facts.ContactOf(p.ID, channel)
 		}
 		advertising := boolValue(p.Advertising)
-		f.echo("advertising", advertising)
-		ms = append(ms, f.pass("channel"), stringMember("contact", contact), Member{"advertising", advertising}, f.pass("template"))
+		f.echo(nAdvertising, advertising)
+		ms = append(ms, f.pass(nChannel), stringMember(nContact, contact), filled{nAdvertising, advertising}, f.pass(nTemplate))
 	}
 	f.emitLast(ms...)
 }
@@ -55,7 +55,7 @@ func (f *filler) processing() {
 // recipient refuses recipients that the register does not have; whether one may
 // receive this person's data is for `may` to say.
 func (f *filler) recipient() {
-	id := f.str("recipient")
+	id := f.str(nRecipient)
 	if id == "" {
 		return
 	}
@@ -74,23 +74,23 @@ func (f *filler) collected() {
 	f.late(after)
 	ds := f.chosen(form)
 	switch {
-	case len(ds) == 0 && !f.short.Has("purpose") && !f.short.Has("purposes") && !f.rs.at("/form"):
+	case len(ds) == 0 && !f.has(nPurpose) && !f.has(nPurposes) && !f.rs.at("/form"):
 		f.rs.add(MissingMember, "/purpose", "the purpose_id of a declared purpose")
-	case len(ds) > 1 && !f.short.Has("purposes") && form != nil:
+	case len(ds) > 1 && !f.has(nPurposes) && form != nil:
 		f.rs.add(MissingMember, "/purposes", fmt.Sprintf("form %s asks about several purposes: %s", form.ID, strings.Join(form.Purposes, ", ")))
 	}
-	channel := f.str("channel")
+	channel := f.str(nChannel)
 	if channel == "" && form != nil {
 		channel = form.Channel
 	}
-	categories := f.pass("categories")
-	if categories.Value == nil && form != nil {
-		categories = Member{"categories", form.Event.value("categories")}
+	categories := f.pass(nCategories)
+	if categories.value == nil && form != nil {
+		categories = filled{nCategories, form.Event.value("categories")}
 	}
-	if categories.Value == nil {
+	if categories.value == nil {
 		f.rs.add(MissingMember, "/categories", "names of what was collected: EmailAddress")
 	}
-	source := f.str("source")
+	source := f.str(nSource)
 	if source == "" {
 		source = "subject"
 	}
@@ -108,12 +108,12 @@ func (f *filler) collected() {
 			f.rs.add(MissingMember, "/channel", "one of: "+strings.Join(channels, ", "))
 		}
 		contact := ""
-		if s := f.str("contact"); s != "" {
+		if s := f.str(nContact); s != "" {
 			// Any contact may stand on a business card, so it need not fit the channel.
 			contact, _ = NormalContact(s)
 		}
-		f.emit(stringMember("purpose", d.purpose), stringMember("channel", via), stringMember("contact", contact),
-			formMember(form), noticeMember(notice), categories, stringMember("source", source), f.pass("collector"))
+		f.emit(stringMember(nPurpose, d.purpose), stringMember(nChannel, via), stringMember(nContact, contact),
+			formMember(form), noticeMember(notice), categories, stringMember(nSource, source), f.pass(nCollector))
 	}
 }
 
@@ -124,14 +124,14 @@ func (f *filler) rights() {
 	f.late(lateAfter)
 	switch f.t.Name {
 	case "right.requested":
-		channel := f.str("channel")
-		contact, _ := NormalContact(f.str("contact")) // where the answer goes; it need not fit the channel
+		channel := f.str(nChannel)
+		contact, _ := NormalContact(f.str(nContact)) // where the answer goes; it need not fit the channel
 		due := quotedTime(Period{Months: 1}.After(f.at))
-		f.echo("due", due)
-		f.emit(f.pass("right"), stringMember("channel", channel), stringMember("contact", contact),
-			f.pass("identity"), f.pass("scope"), f.pass("agent"), Member{"due", due})
+		f.echo(nDue, due)
+		f.emit(f.pass(nRight), stringMember(nChannel, channel), stringMember(nContact, contact),
+			f.pass(nIdentity), f.pass(nScope), f.pass(nAgent), filled{nDue, due})
 	case "chain.asserted":
-		f.emit(f.pass("chains"), f.pass("of"))
+		f.emit(f.pass(nChains), f.pass(nOf))
 	default:
 		f.held()
 	}

@@ -32,7 +32,7 @@ func (f *filler) register() {
 		return
 	}
 	same, next, changes := f.r.change(f.t, f.short, now)
-	if v, ok := f.short.Get("version"); ok {
+	if v, ok := f.short.member(nVersion); ok {
 		if n, _ := intOf(v); n != next {
 			f.rs.add(VersionConflict, "/version", fmt.Sprintf("the next version is %d; leave it out", next))
 			return
@@ -50,7 +50,11 @@ func (f *filler) register() {
 	if public {
 		flag = []byte("true")
 	}
-	f.emit(append(now, Member{"version", intValue(next)}, Member{"public", flag})...)
+	ms := []filled{{nVersion, intValue(next)}, {nPublic, flag}}
+	for _, m := range now {
+		ms = append(ms, filled{nameOf(m.Name), m.Value})
+	}
+	f.emit(ms...)
 }
 
 func (f *filler) notPublic(public bool, names ...string) {
@@ -65,8 +69,8 @@ func (f *filler) notPublic(public bool, names ...string) {
 }
 
 func (f *filler) declared() {
-	id := f.str("purpose_id")
-	c := f.str("compartment")
+	id := f.str(nPurposeID)
+	c := f.str(nCompartment)
 	switch c {
 	case ConsentEvidence, RightsRecords, Suppression, OrganisationKeys:
 		f.rs.add(ValueNotAllowed, "/compartment", "the ledger keeps this compartment for itself")
@@ -84,7 +88,7 @@ func (f *filler) declared() {
 			}
 		}
 	}
-	v, ok := f.short.Get("retention")
+	v, ok := f.short.member(nRetention)
 	if !ok {
 		return
 	}
@@ -105,7 +109,7 @@ func (f *filler) published(now []Member) {
 		f.rs.add(MissingMember, "/sha256", `name the "file" on the command line, or send "text" or "sha256"`)
 		return
 	}
-	if text := f.str("text"); text != "" {
+	if text := f.str(nText); text != "" {
 		sum := sha256.Sum256([]byte(text))
 		if s, _ := unquote(now[i].Value); s != hex.EncodeToString(sum[:]) {
 			f.rs.add(OutOfRange, "/sha256", "not the hash of text")
@@ -120,7 +124,7 @@ func (f *filler) formPublished() {
 	} else if s.Str("method") == "checkbox" && !s.Has("prefilled") {
 		f.rs.add(MissingMember, "/prefilled", `a checkbox says "prefilled":false`)
 	}
-	channel := f.str("channel")
+	channel := f.str(nChannel)
 	var allowed []string
 	purposes := s.list("purposes")
 	seen := make(map[string]bool)
@@ -148,7 +152,7 @@ func (f *filler) formPublished() {
 			f.rs.add(CategoryNotDeclared, fmt.Sprintf("/categories/%d", i), "none of its purposes declares it")
 		}
 	}
-	if id, version, ok := splitRef(f.str("notice")); ok {
+	if id, version, ok := splitRef(f.str(nNotice)); ok {
 		if newest, known := f.r.Notice(id, 0); !known {
 			f.rs.add(NoticeUnknown, "/notice", didYouMean(id, f.r.notices.ids(), "no notice is published yet"))
 		} else if version > newest.Version {

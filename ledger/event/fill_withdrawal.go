@@ -27,7 +27,7 @@ func (f *filler) widenWithdrawal() {
 			claimed = "time"
 		}
 		if str, ok := unquote(v); ok && str != "" && len(str) <= 4096 {
-			f.base = append(f.base, Member{"claimed_" + claimed, v})
+			f.set(nameOf("claimed_"+claimed), v)
 		}
 		s = s.Without(name)
 		f.warn(code, "/"+name, text)
@@ -108,7 +108,7 @@ func (f *filler) widenWithdrawal() {
 
 func (f *filler) withdrawn() {
 	form := f.form()
-	channel := f.str("channel")
+	channel := f.str(nChannel)
 	after := lateAfter
 	if form != nil {
 		after = form.LateAfter
@@ -117,7 +117,7 @@ func (f *filler) withdrawn() {
 		}
 	}
 	f.late(after)
-	purpose := f.str("purpose")
+	purpose := f.str(nPurpose)
 	if purpose == "" {
 		purpose = "*"
 	}
@@ -126,6 +126,6 @@ func (f *filler) withdrawn() {
 	}
 	// The contact is not taken from the consent: a person with two of them would
 	// keep getting mail at the other.
-	f.emit(stringMember("purpose", purpose), stringMember("channel", channel), stringMember("contact", f.contact(channel)),
-		formMember(form), f.pass("reason"))
+	f.emit(stringMember(nPurpose, purpose), stringMember(nChannel, channel), stringMember(nContact, f.contact(channel)),
+		formMember(form), f.pass(nReason))
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -85,7 +86,19 @@ func FuzzFill(f *testing.F) {
 			return
 		}
 		c := Context{Now: now, Register: r, Actor: Actor{Service: "webshop"}, Facts: leonie(), NewID: counter()}
-		full, _, err := Fill(c, short)
+		full, warnings, err := Fill(c, short)
+		// However members are found, it comes to the same.
+		slow, _ := parseAny(text)
+		c.NewID = counter()
+		again, warned, slowErr := Fill(c, slow)
+		if !reflect.DeepEqual(err, slowErr) || !reflect.DeepEqual(warnings, warned) || len(full) != len(again) {
+			t.Fatalf("%s: %d events, %v, %v; with searching %d, %v, %v", text, len(full), warnings, err, len(again), warned, slowErr)
+		}
+		for i := range full {
+			if !bytes.Equal(full[i].Canonical(), again[i].Canonical()) {
+				t.Fatalf("%s: %s, with searching %s", text, full[i].Canonical(), again[i].Canonical())
+			}
+		}
 		if err != nil {
 			r := refusal(t, err)
 			for _, name := range []string{"subject", "contact", "token"} {
@@ -101,6 +114,11 @@ func FuzzFill(f *testing.F) {
 		}
 		for _, e := range full {
 			checkEvent(t, e)
+			for _, m := range e.Members() {
+				if v, ok := e.member(nameOf(m.Name)); !ok || !bytes.Equal(v, m.Value) {
+					t.Fatalf("%s: member %s is %s", e.Canonical(), m.Name, v)
+				}
+			}
 			if err := CheckFull(e); err != nil {
 				t.Fatalf("%s: full form %s: %v", text, e.Canonical(), err)
 			}

@@ -7,7 +7,7 @@ import (
 
 // form looks up the form that the event names; nil if it names none or an unknown one.
 func (f *filler) form() *Form {
-	v, ok := f.short.Get("form")
+	v, ok := f.short.member(nForm)
 	if !ok || f.rs.at("/form") {
 		return nil
 	}
@@ -37,7 +37,7 @@ func (f *filler) form() *Form {
 // has to have been in effect when the event happened.
 func (f *filler) notice(form *Form) *Notice {
 	path := "/notice"
-	v, ok := f.short.Get("notice")
+	v, ok := f.short.member(nNotice)
 	var ref Ref
 	switch {
 	case ok && f.rs.at(path):
@@ -128,7 +128,7 @@ func (f *filler) categories(member string, p *Purpose) {
 
 // contact returns the normalised contact that the event names, or "".
 func (f *filler) contact(channel string) string {
-	s := f.str("contact")
+	s := f.str(nContact)
 	if s == "" {
 		return ""
 	}
@@ -143,23 +143,23 @@ func (f *filler) contact(channel string) string {
 	return c
 }
 
-func stringMember(name, value string) Member {
-	if value == "" {
-		return Member{name, nil}
+func stringMember(n name, text string) filled {
+	if text == "" {
+		return filled{name: n}
 	}
-	return Member{name, quote(value)}
+	return filled{n, quote(text)}
 }
 
-func formMember(x *Form) Member {
+func formMember(x *Form) filled {
 	if x == nil {
-		return Member{"form", nil}
+		return filled{name: nForm}
 	}
-	return Member{"form", x.ref}
+	return filled{nForm, x.ref}
 }
 
-func noticeMember(x *Notice) Member {
+func noticeMember(x *Notice) filled {
 	if x == nil {
-		return Member{"notice", nil}
+		return filled{name: nNotice}
 	}
-	return Member{"notice", x.ref}
+	return filled{nNotice, x.ref}
 }

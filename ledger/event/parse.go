@@ -88,8 +88,8 @@ func split(text []byte) *Event {
 // intern returns the name in a quoted string, without allocating if it is a
 // name of the catalogue.
 func intern(quoted []byte) string {
-	if s, ok := knownNames[string(quoted[1:len(quoted)-1])]; ok {
-		return s
+	if n := nameOf(string(quoted[1 : len(quoted)-1])); n != unnamed {
+		return names[n]
 	}
 	s, _ := unquote(quoted)
 	return strings.Clone(s) // quoted is the caller's

@@ -187,7 +187,7 @@ func (rs *reasons) err() error {
 // shown, and what looks like a word rather than like a person's number or
 // address; any other name becomes "?".
 func shownName(name string) string {
-	if _, ok := knownNames[name]; ok {
+	if nameOf(name) != unnamed {
 		return name
 	}
 	if len(name) == 0 || len(name) > 64 {

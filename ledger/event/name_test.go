@@ -1,0 +1,31 @@
+package event
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestNames: every name has its number, numbers are in canonical order, and what is
+// no name has none.
+func TestNames(t *testing.T) {
+	if !slices.IsSortedFunc(names, compareNames) {
+		t.Errorf("names are not in order: %v", names)
+	}
+	for i, text := range names {
+		if n := nameOf(text); n != name(i) {
+			t.Errorf("%s has number %d, want %d", text, n, i)
+		}
+		for _, other := range []string{"", text + text, text[1:], text + "\x00"} {
+			if n := nameOf(other); n != unnamed && names[n] != other {
+				t.Errorf("%q has the number of %s", other, names[n])
+			}
+		}
+	}
+	for _, typ := range Types() {
+		for i := range typ.Fields {
+			if at := typ.places[nameOf(typ.Fields[i].Name)]; int(at) != i {
+				t.Errorf("%s: %s is at %d, want %d", typ.Name, typ.Fields[i].Name, at, i)
+			}
+		}
+	}
+}
