@@ -3,18 +3,19 @@ package keystore
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 )
 
 // Rows of a page that a newer image has taken the place of are removed later, by
-// range, together with something else that the tree writes, many at a time: after a
-// range was removed, the first read has to sort all that were removed lately. That is
-// tidiness, not erasure: what erases is the death of the key above. What is left when
-// the process ends goes with its generation.
+// range, many at a time: after a range was removed, the first read has to sort all that
+// were removed lately. That is tidiness, not erasure: what erases is the death of the key
+// above. What is left when the process ends goes with its generation.
 type garbage struct {
-	mu   sync.Mutex
-	list []*debris
+	mu    sync.Mutex
+	list  []*debris
+	again int // how many there have to be before somebody looks who has nothing else to write
 }
 
 // debris is a range of rows that is dead once another row is durable.
@@ -87,11 +88,46 @@ func (g *garbage) dead() (out [][2][]byte) {
 	return out
 }
 
-// One write removes at least ripeLeast ranges, and at most ripeMost.
+// One write removes at least ripeLeast ranges, and at most ripeMost. Epochs and changes
+// remove them along with what they write. Where keys are made and nothing else happens,
+// who makes one removes them once there are ripeMany: a page leaves a range behind for
+// every thirty keys, for ever.
 const (
 	ripeLeast = 1024
+	ripeMany  = 2048
 	ripeMost  = 8192
 )
+
+// relieve removes ranges if there are many. The caller holds no lock.
+func (t *Tree) relieve(ctx context.Context) error {
+	if !t.garbage.many() {
+		return nil
+	}
+	t.opts.Order.Lock()
+	defer t.opts.Order.Unlock()
+	del := t.ripe(ctx)
+	t.garbage.looked()
+	if len(del) == 0 {
+		return nil
+	}
+	if _, err := t.rows.Enqueue(nil, del); err != nil {
+		return fmt.Errorf("removing rows of key pages: %w", err)
+	}
+	return nil
+}
+
+func (g *garbage) many() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.list) >= max(g.again, ripeMany)
+}
+
+// looked notes that what could go went: what is left waits for the disk.
+func (g *garbage) looked() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.again = len(g.list) + ripeMany
+}
 
 // ripe takes the ranges that may go now, if they are enough to be worth it. Images are
 // noted in the order in which they are queued, and become durable in it. So where the

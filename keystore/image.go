@@ -226,7 +226,11 @@ func parseLeaf(b []byte) ([]entry, error) {
 	if n == 0 || len(b)%entrySize != 0 {
 		return nil, fmt.Errorf("a leaf page of %d bytes: %w", len(b), errCorrupt)
 	}
-	es := make([]entry, 0, n)
+	used := 0
+	for used < n && b[used*entrySize+52] != 0 {
+		used++
+	}
+	es := make([]entry, 0, used+4)
 	for ; len(b) > 0 && b[52] != 0; b = b[entrySize:] {
 		var e entry
 		if err := e.parse(b[:entrySize]); err != nil {

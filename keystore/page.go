@@ -152,7 +152,7 @@ func (p *page) unpend(id keyID) {
 // add appends an entry. A page that outgrows its memory leaves no copy behind.
 func (p *page) add(e *entry) {
 	if len(p.entries) == cap(p.entries) {
-		room := sizeClass(len(p.entries)+1) + 8
+		room := len(p.entries) + len(p.entries)/4 + 8
 		if p.shell != nil {
 			room = len(p.entries) + 4 // there are a great many shells
 		}

@@ -245,7 +245,7 @@ func (e *Epoch) shape(ctx context.Context) error {
 		if p.dead {
 			panic("keystore: a page left the cache while an epoch copied it")
 		}
-		q.entries = make([]entry, 0, sizeClass(len(p.entries))+8)
+		q.entries = make([]entry, 0, len(p.entries)+4)
 		for i := range p.entries {
 			if p.entries[i].state != Erasing || !doomed[p.entries[i].id()] {
 				q.entries = append(q.entries, p.entries[i])

@@ -44,6 +44,9 @@ func (t *Tree) acquire(ctx context.Context, s Subject, compartment string, cohor
 func (t *Tree) acquireSlow(ctx context.Context, id keyID, create, fenced bool) (*Lease, error) {
 	t.wipeLeft()
 	if create {
+		if err := t.relieve(ctx); err != nil {
+			return nil, err
+		}
 		t.gate.RLock()
 		defer t.gate.RUnlock()
 	}
