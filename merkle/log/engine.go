@@ -83,7 +83,7 @@ type fatal struct{ error }
 
 func (o *Options) pebble(dir string, e *ears, lock *pebble.Lock, d *descent) *pebble.Options {
 	p := &pebble.Options{
-		FS:        guardFS{tableFS{o.FS}, dir, e},
+		FS:        guardFS{bufferFS{o.FS}, dir, e},
 		Lock:      lock,
 		ReadOnly:  o.ReadOnly,
 		Cleaner:   noRecycle{},

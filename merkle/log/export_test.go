@@ -145,5 +145,5 @@ func Forgets(first, second [2]uint64) bool {
 	return n.get(int(first[0]), first[1]) == nil && n.get(int(second[0]), second[1]) != nil
 }
 
-// TableFS is how the engine writes its tables.
-func TableFS(fs vfs.FS) vfs.FS { return tableFS{fs} }
+// BufferFS is how the engine writes tables and write-ahead logs.
+func BufferFS(fs vfs.FS) vfs.FS { return bufferFS{fs} }

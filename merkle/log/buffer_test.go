@@ -12,20 +12,21 @@ import (
 	"github.com/lacunalog/lacuna/merkle/log"
 )
 
-// TestTableWrites: what is written in pieces of any size is in the file, in order,
+// TestBufferedWrites: what is written in pieces of any size is in the file, in order,
 // after each Sync and after Close.
-func TestTableWrites(t *testing.T) {
+func TestBufferedWrites(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
-	for _, most := range []int{10, 5_000, 70_000, 200_000} {
+	for i, most := range []int{10, 5_000, 70_000, 600_000} {
+		name := []string{"1.sst", "1.log"}[i%2]
 		mem := vfs.NewMem()
-		f, err := log.TableFS(mem).Create("1.sst", vfs.WriteCategoryUnspecified)
+		f, err := log.BufferFS(mem).Create(name, vfs.WriteCategoryUnspecified)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var want []byte
 		same := func() {
 			t.Helper()
-			r, err := mem.Open("1.sst")
+			r, err := mem.Open(name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -62,20 +63,20 @@ func TestTableWrites(t *testing.T) {
 	}
 }
 
-// TestTableWriteFails: a write that fails is told at the latest by Sync and Close.
-func TestTableWriteFails(t *testing.T) {
+// TestBufferedWriteFails: a write that fails is told at the latest by Sync and Close.
+func TestBufferedWriteFails(t *testing.T) {
 	for name, end := range map[string]func(vfs.File) error{"sync": vfs.File.Sync, "syncdata": vfs.File.SyncData, "close": vfs.File.Close} {
-		fs := log.TableFS(errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		fs := log.BufferFS(errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if op.Kind == errorfs.OpFileWrite {
 				return errorfs.ErrInjected
 			}
 			return nil
 		})))
-		f, err := fs.Create("1.sst", vfs.WriteCategoryUnspecified)
+		f, err := fs.Create("1.log", vfs.WriteCategoryUnspecified)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.Write([]byte("table")); err != nil {
+		if _, err := f.Write([]byte("rows")); err != nil {
 			continue // told at once
 		}
 		if err := end(f); !errors.Is(err, errorfs.ErrInjected) {
