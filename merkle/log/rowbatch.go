@@ -23,17 +23,30 @@ type rowBatch struct {
 	gathered []placed
 }
 
-// placed is a row that knows its index.
+// placed is a row that knows its index. It is small, because it is sorted.
 type placed struct {
-	key, value []byte
-	index      uint64
-	seq        uint64 // place in the queue; the later of two equal keys wins
-	place      Place
+	row   *Row
+	front uint64 // what of the key decides most comparisons
+	index uint64
+	seq   uint64 // place in the queue; the later of two equal keys wins
+}
+
+// front is the eight bytes of a key behind the first, which is its kind. A key that
+// is shorter goes on with zeros: keys with different fronts are in the order of these,
+// with equal ones in any.
+func front(key []byte) uint64 {
+	if len(key) >= 9 {
+		return binary.BigEndian.Uint64(key[1:])
+	}
+	var b [8]byte
+	copy(b[:], key[1:])
+	return binary.BigEndian.Uint64(b[:])
 }
 
 func (b *rowBatch) add(r *Row, index, seq uint64) {
+	p := placed{r, front(r.Key), index, seq}
 	if r.Place == Gather {
-		b.gathered = append(b.gathered, placed{r.Key, r.Value, index, seq, r.Place})
+		b.gathered = append(b.gathered, p)
 		return
 	}
 	k := r.Key[0]
@@ -41,7 +54,7 @@ func (b *rowBatch) add(r *Row, index, seq uint64) {
 	if len(rows) == 0 {
 		b.used = append(b.used, k)
 	}
-	b.kinds[k] = append(rows, placed{r.Key, r.Value, index, seq, r.Place})
+	b.kinds[k] = append(rows, p)
 }
 
 // flush writes the rows collected so far, except those that are gathered.
@@ -51,7 +64,7 @@ func (b *rowBatch) flush() {
 		rows := b.kinds[k]
 		sortPlaced(rows)
 		for i := range rows {
-			b.write(&rows[i])
+			b.write(rows[i].row, rows[i].index)
 		}
 		clear(rows)
 		b.kinds[k] = rows[:0]
@@ -66,10 +79,13 @@ func sortPlaced(rows []placed) {
 }
 
 func comparePlaced(x, y placed) int {
-	if c := bytes.Compare(x.key, y.key); c != 0 {
+	if c := cmp.Compare(x.front, y.front); c != 0 {
 		return c
 	}
-	if x.place == KeyIndex || x.place == Gather {
+	if c := bytes.Compare(x.row.Key, y.row.Key); c != 0 {
+		return c
+	}
+	if x.row.Place == KeyIndex || x.row.Place == Gather {
 		if c := cmp.Compare(x.index, y.index); c != 0 {
 			return c
 		}
@@ -77,19 +93,19 @@ func comparePlaced(x, y placed) int {
 	return cmp.Compare(x.seq, y.seq)
 }
 
-func (b *rowBatch) write(r *placed) {
-	switch r.place {
+func (b *rowBatch) write(r *Row, index uint64) {
+	switch r.Place {
 	case KeyIndex:
-		op := b.batch.SetDeferred(len(r.key)+8, len(r.value))
-		binary.BigEndian.PutUint64(op.Key[copy(op.Key, r.key):], r.index)
-		copy(op.Value, r.value)
+		op := b.batch.SetDeferred(len(r.Key)+8, len(r.Value))
+		binary.BigEndian.PutUint64(op.Key[copy(op.Key, r.Key):], index)
+		copy(op.Value, r.Value)
 	case ValueMask:
-		op := b.batch.SetDeferred(len(r.key), len(r.value))
-		copy(op.Key, r.key)
-		binary.BigEndian.PutUint64(op.Value, binary.BigEndian.Uint64(r.value)^r.index)
-		copy(op.Value[8:], r.value[8:])
+		op := b.batch.SetDeferred(len(r.Key), len(r.Value))
+		copy(op.Key, r.Key)
+		binary.BigEndian.PutUint64(op.Value, binary.BigEndian.Uint64(r.Value)^index)
+		copy(op.Value[8:], r.Value[8:])
 	default:
-		b.set(r.key, r.value)
+		b.set(r.Key, r.Value)
 	}
 }
 
@@ -97,17 +113,17 @@ func (b *rowBatch) write(r *placed) {
 func (b *rowBatch) flushGathered() {
 	sortPlaced(b.gathered)
 	for rows := b.gathered; len(rows) > 0; {
-		key := rows[0].key
+		key := rows[0].row.Key
 		n, size := 0, 0
-		for n < len(rows) && bytes.Equal(rows[n].key, key) {
-			size += len(rows[n].value)
+		for n < len(rows) && bytes.Equal(rows[n].row.Key, key) {
+			size += len(rows[n].row.Value)
 			n++
 		}
 		op := b.batch.SetDeferred(len(key)+8, size)
 		binary.BigEndian.PutUint64(op.Key[copy(op.Key, key):], b.first)
 		v := op.Value[:0]
 		for i := range rows[:n] {
-			v = append(v, rows[i].value...)
+			v = append(v, rows[i].row.Value...)
 		}
 		rows = rows[n:]
 	}
