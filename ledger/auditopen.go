@@ -21,7 +21,7 @@ const MaxAuditOpen = 100
 type AuditOpened struct {
 	Index uint64
 	Proof []byte // .tlog-proof with a field opening; nil where Err is not
-	Err   error  // an *ErasedError where no living key opens the entry, an *EntryLostError where it was stated as lost
+	Err   error  // an *ErasedError, *EntryLostError or *UnreadableError where the entry does not open
 }
 
 // AuditOpen opens entries whose people nobody knows, for somebody who supervises the controller. That it was
@@ -64,7 +64,7 @@ func (l *Ledger) AuditOpen(ctx context.Context, entries []uint64, reason string,
 			return nil, ctx.Err()
 		}
 		if o.Err != nil {
-			o.Err = l.whyClosed(ctx, v, i, o.Err)
+			o.Err = l.whyClosed(ctx, i, o.Err)
 		}
 		out = append(out, o)
 	}

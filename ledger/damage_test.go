@@ -301,3 +301,48 @@ func TestReleaseDamaged(t *testing.T) {
 		})
 	}
 }
+
+// TestReadDamaged: an entry is erased where an erasure accounts for it, and nowhere else. What is damaged cannot be
+// read, and whoever asks is not told that it was erased.
+func TestReadDamaged(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	record := func(who string) (index uint64, envelope string) {
+		made := madeBy(t, l, 'e', func() {
+			index = must(t, l, `{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer"}`, who)[0].Index
+		})
+		return index, made[0]
+	}
+	flipped, row := record("p")
+	v := rowsOf(t, l, 'e')[row]
+	for i := range v {
+		v[i] ^= 1
+	}
+	overwrite(t, l, row, v)
+	missing, row := record("p")
+	remove(t, l, row)
+	erased, _ := record("q")
+	both, row := record("q")
+	if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "q"}); err != nil {
+		t.Fatal(err)
+	}
+	remove(t, l, row)
+	for _, x := range []struct {
+		what   string
+		index  uint64
+		erased bool
+	}{{"damaged", flipped, false}, {"missing", missing, false}, {"erased", erased, true}, {"erased, and missing since", both, true}} {
+		_, got := l.Get(t.Context(), x.index)
+		_, proved := l.Prove(t.Context(), x.index, ledger.ProveOptions{NoAssertion: true})
+		for _, err := range []error{got, proved} {
+			if isErased(err) != x.erased || as[*ledger.UnreadableError](err) == x.erased {
+				t.Errorf("%s: %v", x.what, err)
+			}
+		}
+	}
+	stateLoss(t, l)
+	if _, err := l.Get(t.Context(), flipped); !as[*ledger.EntryLostError](err) {
+		t.Errorf("stated as lost: %v", err)
+	}
+}

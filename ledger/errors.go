@@ -7,15 +7,27 @@ import (
 	"github.com/lacunalog/lacuna/merkle/log"
 )
 
-// ErasedError says that an entry is in the log and that no living key opens it.
-// That is an answer, not a failure: the entry itself stays proven. Before a sweep
-// commits to the set of erased entries it is the operator's word that the entry
-// was erased.
+// ErasedError says that an entry is in the log, that no living key opens it, and
+// that an erasure accounts for that. It is an answer, not a failure: the entry itself
+// stays proven. Before a sweep commits to the set of erased entries it is the
+// operator's word that the entry was erased.
 type ErasedError struct{ Index uint64 }
 
 func (e *ErasedError) Error() string {
 	return fmt.Sprintf("entry %d: erased, no key opens it any more", e.Index)
 }
+
+// UnreadableError says that an entry is in the log and cannot be read, although no
+// erasure accounts for that and nobody has stated it as lost: something is damaged.
+type UnreadableError struct {
+	Index uint64
+	Why   error
+}
+
+func (e *UnreadableError) Error() string {
+	return fmt.Sprintf("entry %d: it cannot be read: %v", e.Index, e.Why)
+}
+func (e *UnreadableError) Unwrap() error { return e.Why }
 
 // EntryLostError says that an entry was publicly stated as lost: no key opens it, and no
 // erasure accounts for that. [Ledger.LostOpening] shows it to others.

@@ -335,25 +335,73 @@ func (s *sweeper) GiveUp(ctx context.Context, keys []keystore.RowsKey) ([]string
 	return missing, nil
 }
 
-// whyClosed says why an entry does not open: because it was stated as lost, if it was. One that an erasure accounts
-// for is erased, whatever was stated before.
-func (l *Ledger) whyClosed(ctx context.Context, v *view, index uint64, closed error) error {
-	var none *NotFoundError
-	if ctx.Err() != nil || errors.As(closed, &none) {
+// whyClosed says why an entry does not open. It is erased where an erasure accounts for it, whatever was stated before,
+// and otherwise lost where that was stated. Of what neither is known of there is no more to say than that it cannot be
+// read: its key page or its sealed form may be damaged.
+func (l *Ledger) whyClosed(ctx context.Context, index uint64, closed error) error {
+	if ctx.Err() != nil || !isErased(closed) && !isDamage(closed) || errors.As(closed, new(*NotFoundError)) {
 		return closed
 	}
-	all, err := l.losses(ctx)
-	x := statedIn(all, index)
-	if err != nil || x == nil {
-		return closed
+	if why := l.accountedFor(ctx, index); why != nil {
+		return why
 	}
-	switch gone, err := l.gone(ctx, v); {
-	case err != nil:
-		return closed
-	case gone.get(index):
-		return &ErasedError{Index: index}
+	if all, err := l.losses(ctx); err == nil {
+		if x := statedIn(all, index); x != nil {
+			return &EntryLostError{Index: index, Statement: x.index}
+		}
 	}
-	return &EntryLostError{Index: index, Statement: x.index}
+	switch {
+	case !isErased(closed):
+		return &UnreadableError{Index: index, Why: closed}
+	case l.outdated() != nil:
+		return &UnreadableError{Index: index, Why: errNoKeyOutdated}
+	}
+	// Its key may have been under an erasure that was given up, or that has ended since.
+	opens := false
+	if err := l.erasure.Exclusive(func() error {
+		v := l.view()
+		defer v.Close()
+		_, lease, err := l.find(ctx, v, index)
+		if opens = err == nil; opens {
+			lease.Done()
+		}
+		return ctx.Err()
+	}); err != nil {
+		return err
+	}
+	if opens {
+		return errErasing
+	}
+	if why := l.accountedFor(ctx, index); why != nil {
+		return why
+	}
+	return &UnreadableError{Index: index, Why: errNoKeyOpens}
+}
+
+var (
+	errNoKeyOpens    = errors.New("no key opens it, and no erasure accounts for that")
+	errNoKeyOutdated = errors.New("no key opens it, and this older copy of the log does not know what was erased since")
+)
+
+// accountedFor returns an *ErasedError where an erasure accounts for an entry, nil where none does.
+func (l *Ledger) accountedFor(ctx context.Context, index uint64) error {
+	for try := 0; ; try++ {
+		v := l.view()
+		gone, err := l.gone(ctx, v)
+		swept := l.tree.Generation() != v.generation()
+		v.Close()
+		switch {
+		case gone.get(index):
+			return &ErasedError{Index: index}
+		case swept && try < 3: // and the keys of these erasures went with it
+		case err != nil:
+			return &UnreadableError{Index: index, Why: fmt.Errorf("whether an erasure accounts for it is not known: %w", err)}
+		case gone == nil:
+			return errSweepEnds
+		default:
+			return nil
+		}
+	}
 }
 
 // LostOpening shows that an entry was publicly stated as lost, offline and for ever. There is a *NotFoundError where

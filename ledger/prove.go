@@ -64,9 +64,8 @@ func (l *Ledger) Prove(ctx context.Context, index uint64, o ProveOptions) (*Proo
 		e, lease, err = l.find(ctx, snap, index)
 	}
 	if err != nil {
-		err = l.whyClosed(ctx, snap, index, err)
 		snap.Close()
-		return nil, err
+		return nil, l.whyClosed(ctx, index, err)
 	}
 	var opening *envelope.Opening
 	if e.Public {

@@ -11,9 +11,9 @@ import (
 	"github.com/lacunalog/lacuna/merkle/log"
 )
 
-// Get opens entry index. It returns *ErasedError where no living key opens the
-// entry, *EntryLostError where it was stated as lost, and *NotFoundError beyond the end
-// of the log.
+// Get opens entry index. It returns *ErasedError where the entry was erased,
+// *EntryLostError where it was stated as lost, *UnreadableError where it does not open
+// and neither is known, and *NotFoundError beyond the end of the log.
 //
 // There is no stored map from entries to keys: such a map would link a person's
 // records for whoever finds it. So Get tries the living keys, which takes about
@@ -30,7 +30,7 @@ func (l *Ledger) Get(ctx context.Context, index uint64) (Entry, error) {
 		lease.Done()
 	}
 	if err != nil {
-		err = l.whyClosed(ctx, snap, index, err)
+		err = l.whyClosed(ctx, index, err)
 	}
 	return e, err
 }

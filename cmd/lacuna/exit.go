@@ -106,6 +106,7 @@ func classify(err error) (code int, hint string) {
 		refused  *event.Refused
 		erased   *ledger.ErasedError
 		lost     *ledger.EntryLostError
+		damaged  *ledger.UnreadableError
 		missing  *ledger.NotFoundError
 		busy     *ledger.BusyError
 		kept     *ledger.KeptError
@@ -131,6 +132,8 @@ func classify(err error) (code int, hint string) {
 		return exitErased, "the entry itself can still be proven; its content cannot be read by anybody"
 	case errors.As(err, &lost):
 		return exitFailure, fmt.Sprintf("lacuna audit lost %d writes the proof that this was stated", lost.Index)
+	case errors.As(err, &damaged):
+		return exitFailure, "lacuna fsck says what is damaged; a backup may still have it: docs/howto/backup-and-restore.md; lacuna lost states it in public"
 	case errors.As(err, &missing):
 		return exitNotFound, ""
 	case errors.As(err, &busy):
