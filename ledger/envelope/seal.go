@@ -1,12 +1,15 @@
 package envelope
 
 import (
+	"crypto/fips140"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
+
+	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/lacunalog/lacuna/internal/sha2"
 )
@@ -32,6 +35,7 @@ var (
 	// ErrCorrupt means that the key is right and the rest is not.
 	ErrCorrupt = errors.New("envelope: damaged")
 	errSuite   = errors.New("envelope: unknown suite")
+	errFIPS    = errors.New("envelope: only suite 2 seals where nothing but FIPS 140-3 is allowed")
 )
 
 // Sealed is what sealing an event gives: the envelope, which lives beside
@@ -72,7 +76,7 @@ func newE() (e [16]byte) {
 type work struct {
 	p     parts
 	spans spans
-	salts [MaxMembers * saltSize]byte
+	salts [MaxMembers*saltSize + chacha20poly1305.Overhead]byte
 	json  []byte // one [salt, name, value]
 	enc   []byte // its base64url, which is D_i
 	list  []byte // what d_P hashes
@@ -108,8 +112,11 @@ func reuse(b []byte) []byte {
 // seal does the work of Seal and SealMembers; exactly one of event and
 // members is given.
 func seal(k Keys, suite Suite, origin *[32]byte, event []byte, members []Member, e *[16]byte) (Sealed, error) {
-	if !suite.known() {
+	switch {
+	case !suite.known():
 		return Sealed{}, errSuite
+	case suite != AES256GCM && fips140.Enforced():
+		return Sealed{}, errFIPS
 	}
 	w := works.Get().(*work)
 	defer w.release()
