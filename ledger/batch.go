@@ -24,9 +24,11 @@ type Outcome struct {
 // again under the same ids they are all recorded once.
 func (l *Ledger) RecordAll(ctx context.Context, requests []*event.Event) []Outcome {
 	out := make([]Outcome, len(requests))
-	for i, s := range l.SubmitAll(ctx, requests) {
+	submitted := l.SubmitAll(ctx, requests)
+	room := make([]Recorded, len(requests)) // most requests become one event
+	for i, s := range submitted {
 		if out[i].Err = s.Err; s.Err == nil {
-			out[i].Recorded, out[i].Err = s.Wait(ctx)
+			out[i].Recorded, out[i].Err = s.wait(ctx, room[i:i:i+1])
 		}
 	}
 	return out

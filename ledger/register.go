@@ -115,7 +115,8 @@ func (l *Ledger) queueInternal(ctx context.Context, s *Submission, ev *event.Eve
 		return nil, fmt.Errorf("getting the organisation's key: %w", err)
 	}
 	s.leases = append(s.leases, lease)
-	entry, head, err := l.sealOne(lease, ev, l.registers.seq+1, l.registers.head, new(tallyText), now)
+	entry := &s.one.sealed
+	head, err := l.sealOne(entry, lease, ev, l.registers.seq+1, l.registers.head, new(tallyText), now)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func (l *Ledger) queuePublic(ctx context.Context, s *Submission, statement []byt
 		return nil, fmt.Errorf("getting the organisation's key: %w", err)
 	}
 	s.leases = append(s.leases, lease)
-	entry := new(sealed) // not sealed, but listed and tagged like what is
+	entry := &s.one.sealed // not sealed, but listed and tagged like what is
 	entry.list(lease, l.writing.Load(), l.publics.seq+1, new(tallyText))
 	if err := l.queueOne(ctx, s, entry, leaf, id, now, l.publics.seq == 0); err != nil {
 		return nil, err

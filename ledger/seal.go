@@ -82,7 +82,11 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 			}
 		}
 		run, says := l.tallyAfter(reg, end.run, ev)
-		entry, leaf, err := l.sealOne(lease, ev, end.seq+1, end.head, &says, now)
+		entry := &s.one.sealed
+		if len(entries) > 0 {
+			entry = new(sealed)
+		}
+		leaf, err := l.sealOne(entry, lease, ev, end.seq+1, end.head, &says, now)
 		if err != nil {
 			return err
 		}
@@ -197,15 +201,16 @@ func (e *sealed) entry(order uint64) log.Entry {
 	return log.Entry{Leaf: e.leaf[:], Rows: append(e.rows[:e.n:e.n], e.also...), Order: order}
 }
 
-// sealOne seals one event at its place in its chain; says is what its list row says.
-func (l *Ledger) sealOne(lease *keystore.Lease, ev *event.Event, seq uint64, prev merkle.Hash, says *tallyText, now time.Time) (*sealed, merkle.Hash, error) {
+// sealOne seals one event at its place in its chain; says is what its list row says. It
+// returns the leaf hash.
+func (l *Ledger) sealOne(e *sealed, lease *keystore.Lease, ev *event.Event, seq uint64, prev merkle.Hash, says *tallyText, now time.Time) (merkle.Hash, error) {
 	c := withChain(ev, seq, prev, now)
 	done, err := envelope.SealMembers(lease, l.suite, l.originHash, c.members)
 	c.release()
 	if err != nil {
-		return nil, merkle.Hash{}, fmt.Errorf("sealing an event: %w", err)
+		return merkle.Hash{}, fmt.Errorf("sealing an event: %w", err)
 	}
-	e := &sealed{leaf: done.Leaf}
+	e.leaf = done.Leaf
 	w := l.writing.Load()
 	if w.both {
 		e.alsoEnvelope(*w.next, done.Envelope)
@@ -214,7 +219,7 @@ func (l *Ledger) sealOne(lease *keystore.Lease, ev *event.Event, seq uint64, pre
 	e.prefix.put(w.mask.Generation())
 	e.add(log.Row{Key: e.prefix[:], Value: done.Envelope, Place: log.KeyIndex})
 	e.list(lease, w, seq, says)
-	return e, merkle.LeafHash(e.leaf[:]), nil
+	return merkle.LeafHash(e.leaf[:]), nil
 }
 
 // enqueue is tryEnqueue, but it waits while the queue is full.

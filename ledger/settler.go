@@ -105,6 +105,7 @@ func (l *Ledger) settleGroup(group []*Submission) {
 	l.tags.settle(group)
 	l.forgetTags(group[0].at)
 	for _, s := range group {
+		clear(s.one.sealed.rows[:]) // the log has copied them, and a caller may hold on to s for long
 		if s.sub == nil {
 			continue // the organisation's
 		}

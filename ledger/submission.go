@@ -43,6 +43,7 @@ type Submission struct {
 		events [1]*event.Event
 		tags   [1][16]byte
 		leases [1]*keystore.Lease
+		sealed sealed
 	}
 }
 
@@ -57,14 +58,17 @@ func newSubmission(id string, mac [16]byte, at time.Time) *Submission {
 // Wait returns when the request is durable, integrated and covered by a signed
 // checkpoint. A context that ends ends the wait, not the request: sending the
 // same id again tells what became of it.
-func (s *Submission) Wait(ctx context.Context) ([]Recorded, error) {
+func (s *Submission) Wait(ctx context.Context) ([]Recorded, error) { return s.wait(ctx, nil) }
+
+// wait is Wait; the answer goes into room, where it fits.
+func (s *Submission) wait(ctx context.Context, room []Recorded) ([]Recorded, error) {
 	if s.ticket == nil {
 		return s.answer, nil
 	}
 	if err := s.ticket.Wait(ctx); err != nil {
 		return nil, storeError(err)
 	}
-	out := append([]Recorded(nil), s.answer...)
+	out := append(room, s.answer...)
 	for i := range out {
 		out[i].Index = s.ticket.Index(i)
 	}
