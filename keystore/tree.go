@@ -26,9 +26,9 @@ type Options struct {
 	Next []Holder
 	// Now is the clock, for the day on which a key was made. Default: time.Now.
 	Now func() time.Time
-	// CachePages is how many opened pages are kept, about 6 KiB each at most. Of six times
+	// CachePages is how many opened pages are kept, about 6 KiB each at most. Of nine times
 	// as many all but their entries is kept, about 600 bytes each, and of all of these the
-	// pages above, about 2.5 KiB each. Default 2,560.
+	// pages above, about 2.5 KiB each. Default 1,536.
 	CachePages int
 	// CacheKeys is how many loaded keys are kept, about 260 bytes each. Default 16,384.
 	CacheKeys int
@@ -57,7 +57,7 @@ func (o *Options) defaults() {
 		o.Now = time.Now
 	}
 	if o.CachePages <= 0 {
-		o.CachePages = 2560
+		o.CachePages = 1536
 	}
 	if o.CacheKeys <= 0 {
 		o.CacheKeys = 16384

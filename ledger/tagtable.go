@@ -32,7 +32,7 @@ func (t *tagTable) add(tag [16]byte, index uint64) {
 	if index < t.floor {
 		return
 	}
-	if t.used*4 >= len(t.slots)*3 || index < t.base || index-t.base >= tagIndexMask {
+	if t.used*8 >= len(t.slots)*7 || index < t.base || index-t.base >= tagIndexMask {
 		t.renew(index)
 		if index < t.floor {
 			return
@@ -43,26 +43,35 @@ func (t *tagTable) add(tag [16]byte, index uint64) {
 
 // reserve gives an empty table room for so many tags from an index on.
 func (t *tagTable) reserve(base, n uint64) {
-	size := tagSlots
-	for uint64(size)*3 <= min(n, tagMost+tagSlackMost)*4 {
-		size *= 2
-	}
-	t.slots, t.base = make([]uint64, size), base
+	t.slots, t.base = make([]uint64, slotsFor(int(min(n, tagMost+tagSlackMost)))), base
 }
 
 func (t *tagTable) put(v uint64) {
-	mask := uint64(len(t.slots) - 1)
 	at := t.place(v)
 	for t.slots[at] != 0 {
-		at = (at + 1) & mask
+		at = t.after(at)
 	}
 	t.slots[at] = v
 	t.used++
 }
 
-// place is where the search for a tag begins. There are fewer slots than values of
-// the 40 bits.
-func (t *tagTable) place(v uint64) uint64 { return v >> tagIndexBits & uint64(len(t.slots)-1) }
+// place is where the search for a tag begins: the 40 bits as a fraction of the slots,
+// of which there may be any number below 16 million.
+func (t *tagTable) place(v uint64) int {
+	return int(v >> tagIndexBits * uint64(len(t.slots)) >> (64 - tagIndexBits))
+}
+
+func (t *tagTable) after(at int) int {
+	if at++; at == len(t.slots) {
+		return 0
+	}
+	return at
+}
+
+// slotsFor is how many slots a table of so many tags gets, of which seven eighths may be
+// used: more than twice as many at first, and as many tags as are kept at most take 12 MiB
+// and are gone through once for each eighth of them.
+func slotsFor(tags int) int { return max(tags/3*4, min(tags*3, tagMost/3*4), tagSlots) }
 
 // find returns an index at which the tag may stand, but none of those in not.
 func (t *tagTable) find(tag [16]byte, not []uint64) (index uint64, ok bool) {
@@ -70,8 +79,7 @@ func (t *tagTable) find(tag [16]byte, not []uint64) (index uint64, ok bool) {
 		return 0, false
 	}
 	want := binary.BigEndian.Uint64(tag[:]) &^ tagIndexMask
-	mask := uint64(len(t.slots) - 1)
-	for at := t.place(want); t.slots[at] != 0; at = (at + 1) & mask {
+	for at := t.place(want); t.slots[at] != 0; at = t.after(at) {
 		v := t.slots[at]
 		if v&^tagIndexMask != want {
 			continue
@@ -99,13 +107,7 @@ func (t *tagTable) renew(index uint64) {
 		least = newest - tagIndexMask + 1
 		t.floor = least
 	}
-	// Three quarters may be used, and a fifth of that is free at first: as many tags as
-	// are kept at most take 16 MiB, and are gone through once for each third of them.
-	size := tagSlots
-	for size*3 < live*5 {
-		size *= 2
-	}
-	t.slots, t.used, t.base = make([]uint64, size), 0, least
+	t.slots, t.used, t.base = make([]uint64, slotsFor(live)), 0, least
 	for _, v := range old {
 		if at := base + v&tagIndexMask - 1; v != 0 && at >= t.floor {
 			t.put(v&^tagIndexMask | (at - least + 1))
