@@ -213,6 +213,6 @@ func idConflict() error {
 const unknownIndex = math.MaxUint64
 
 func isRegister(ev *event.Event) bool {
-	t, ok := event.Lookup(ev.Type())
+	t, ok := ev.Definition()
 	return ok && t.Register()
 }

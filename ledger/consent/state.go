@@ -16,25 +16,39 @@ import (
 // state that shares what did not change, so a committed and a speculative one
 // cost little more than one. The nil State knows nothing, like [New].
 type State struct {
-	count   uint64    // events applied
-	other   uint64    // of them, those that are neither withdrawals nor about suppression
-	last    int64     // newest event_time, 0 if there is none
-	tracks  []*track  // by purpose, channel, contact
-	stops   []*stop   // withdrawals, in the order of the fold
-	notes   []*note   // notices acknowledged, data taken down offline
-	uses    []use     // by purpose; a single one lies in only
-	shares  []*share  // by recipient, purpose, recipient_ref
-	rights  []*Right  // in the order of recording
-	objects []*object // Art. 21, in the order of recording
-	marks   []*mark   // holds, restrictions, suppression, in the order of recording
+	count uint64 // events applied
+	other uint64 // of them, those that are neither withdrawals nor about suppression
+	last  int64  // newest event_time, 0 if there is none
+	uses  []use  // by purpose; a single one lies in only
+	*decisive
 
 	// Most people have data used for one purpose, and every event about it changes
 	// what is counted.
 	only [1]use
 }
 
+// decisive is what a state has of events that are not only counted. Few events change
+// it, so states share it: whoever changes it calls decide first.
+type decisive struct {
+	tracks  []*track  // by purpose, channel, contact
+	stops   []*stop   // withdrawals, in the order of the fold
+	notes   []*note   // notices acknowledged, data taken down offline
+	shares  []*share  // by recipient, purpose, recipient_ref
+	rights  []*Right  // in the order of recording
+	objects []*object // Art. 21, in the order of recording
+	marks   []*mark   // holds, restrictions, suppression, in the order of recording
+}
+
+var undecided decisive // of everybody of whom nothing else is recorded; never changed
+
 // New returns the state of somebody of whom nothing is recorded.
-func New() *State { return &State{} }
+func New() *State { return &State{decisive: &undecided} }
+
+// decide gives a state that nobody else has yet what it may change.
+func (s *State) decide() {
+	own := *s.decisive
+	s.decisive = &own
+}
 
 // a note is an event that the rule "acknowledge before use" looks at.
 type note struct {
@@ -103,7 +117,10 @@ func (s *State) Apply(e *event.Event, index uint64) (*State, error) {
 // ApplyRecorded is Apply for an event that does not say yet when it is recorded,
 // which the ledger adds when it seals. What was known at a time depends on it.
 func (s *State) ApplyRecorded(e *event.Event, index uint64, recorded time.Time) (*State, error) {
-	t, ok := event.Lookup(e.Type())
+	if t, ok := TallyOf(e); ok {
+		return s.ApplyTally(t), nil // which is nearly always so
+	}
+	t, ok := e.Definition()
 	if !ok || !t.About() {
 		return nil, fmt.Errorf("applying an event to a person's state: %w", errNotAboutPerson)
 	}
@@ -112,6 +129,7 @@ func (s *State) ApplyRecorded(e *event.Event, index uint64, recorded time.Time) 
 		return nil, event.Refuse(event.MissingMember, "/event_time", "")
 	}
 	next := s.copy()
+	next.decide()
 	base := step{at: at.UnixMilli(), learnt: at.UnixMilli(), index: index, id: e.Str("id")}
 	if !recorded.IsZero() {
 		base.learnt = recorded.UnixMilli()
@@ -142,12 +160,8 @@ func (s *State) ApplyRecorded(e *event.Event, index uint64, recorded time.Time) 
 	case "notice.acknowledged":
 		ref, _ := e.NoticeRef()
 		next.note(&note{acknowledged: true, at: base.at, learnt: base.learnt, index: index, notice: ref})
-	case "data.collected":
-		if event.Offline(e.Str("channel")) {
-			next.note(&note{at: base.at, learnt: base.learnt, index: index, purpose: e.Str("purpose")})
-		}
-		next.use(e.Str("purpose"), base.at, base.at, 1)
-	case "processing.performed", "communication.sent":
+	case "data.collected": // offline
+		next.note(&note{at: base.at, learnt: base.learnt, index: index, purpose: e.Str("purpose")})
 		next.use(e.Str("purpose"), base.at, base.at, 1)
 	case "data.disclosed":
 		next.use(e.Str("purpose"), base.at, base.at, 1)

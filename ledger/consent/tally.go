@@ -60,13 +60,14 @@ func (s *State) ApplyTally(t Tally) *State {
 
 // copy returns a state to be changed, which shares what is changed by copying it.
 func (s *State) copy() *State {
+	if s == nil {
+		return New()
+	}
 	next := new(State)
-	if s != nil {
-		*next = *s
-		if len(s.uses) == 1 {
-			next.only[0] = s.uses[0]
-			next.uses = next.only[:]
-		}
+	*next = *s
+	if len(s.uses) == 1 {
+		next.only[0] = s.uses[0]
+		next.uses = next.only[:]
 	}
 	return next
 }

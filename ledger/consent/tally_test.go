@@ -2,6 +2,7 @@ package consent
 
 import (
 	"bytes"
+	"reflect"
 	"testing"
 
 	"github.com/lacunalog/lacuna/ledger/event"
@@ -59,7 +60,33 @@ func TestTally(t *testing.T) {
 		if !bytes.Equal(a, b) {
 			rt.Fatalf("applied together they make another state:\n%x\n%x", a, b)
 		}
+		want := make(map[string]use)
+		for _, e := range events {
+			if e.Type() == "consent.withdrawn" {
+				continue
+			}
+			u, seen := want[e.Str("purpose")]
+			if at := e.Time().UnixMilli(); seen {
+				u.first, u.last = min(u.first, at), max(u.last, at)
+			} else {
+				u.first, u.last = at, at
+			}
+			u.purpose = e.Str("purpose")
+			u.count++
+			want[u.purpose] = u
+		}
+		for _, u := range one.uses {
+			if u != want[u.purpose] {
+				rt.Fatalf("counted %+v, want %+v", u, want[u.purpose])
+			}
+		}
+		if len(one.uses) != len(want) || one.Count() != uint64(len(events)) {
+			rt.Fatalf("%d purposes and %d events, want %d and %d", len(one.uses), one.Count(), len(want), len(events))
+		}
 	})
+	if !reflect.DeepEqual(undecided, decisive{}) {
+		t.Error("one person's events came to everybody of whom nothing is recorded")
+	}
 	if counted == 0 {
 		t.Fatal("no event was counted: this shows nothing")
 	}

@@ -22,6 +22,7 @@ func (s *State) filter(keep func(at, learnt int64) bool) *State {
 	if s == nil {
 		return out
 	}
+	out.decide()
 	for _, t := range s.tracks {
 		var steps []*step
 		for _, x := range t.steps {

@@ -74,6 +74,10 @@ func (e *Event) Type() string {
 	return e.Str("type")
 }
 
+// Definition returns the type that the member "type" names; not ok where there is
+// none of that name.
+func (e *Event) Definition() (*Type, bool) { return e.typ, e.typ != nil }
+
 // Canonical returns the RFC 8785 text of the event. The caller may not change it.
 func (e *Event) Canonical() []byte {
 	if e.text == nil {
@@ -90,7 +94,7 @@ func (e *Event) size() int {
 	n := len("{}") + max(0, len(e.members)-1)
 	for i := range e.members {
 		n += len(`"":`) + len(e.members[i].Name) + len(e.members[i].Value)
-		if needsEscape(e.members[i].Name) {
+		if e.fields == 0 && needsEscape(e.members[i].Name) { // no name of the catalogue does
 			n += len(quote(e.members[i].Name)) - len(`""`) - len(e.members[i].Name)
 		}
 	}
@@ -207,8 +211,8 @@ func (e *Event) Without(names ...string) *Event {
 // String says what kind of event it is and nothing about the person. It and the
 // two below have a value as receiver so that a copy is as silent as the event.
 func (e Event) String() string {
-	if t, ok := Lookup(e.Type()); ok {
-		return "[event " + t.Name + "]"
+	if e.typ != nil {
+		return "[event " + e.typ.Name + "]"
 	}
 	return "[event]"
 }

@@ -125,7 +125,9 @@ func placesOf(t *Type, ms []plainMember) (fields uint64) {
 	return fields
 }
 
-// newRoom returns an event with room for members, few of them in the same memory.
+// newRoom returns an event with room for members, few of them in the same memory:
+// as many as most events have when they come in, and when they are filled. With
+// twelve it would be more than 512 bytes, and cost the collector more.
 func newRoom(members int) *Event {
 	if members <= 7 {
 		x := new(struct {
@@ -135,10 +137,10 @@ func newRoom(members int) *Event {
 		x.members = x.room[:0]
 		return &x.Event
 	}
-	if members <= 12 {
+	if members <= 11 {
 		x := new(struct {
 			Event
-			room [12]Member
+			room [11]Member
 		})
 		x.members = x.room[:0]
 		return &x.Event

@@ -15,6 +15,9 @@ func TestNames(t *testing.T) {
 		if n := nameOf(text); n != name(i) {
 			t.Errorf("%s has number %d, want %d", text, n, i)
 		}
+		if needsEscape(text) {
+			t.Errorf("%s is not its own JSON", text)
+		}
 		for _, other := range []string{"", text + text, text[1:], text + "\x00"} {
 			if n := nameOf(other); n != unnamed && names[n] != other {
 				t.Errorf("%q has the number of %s", other, names[n])
