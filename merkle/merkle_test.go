@@ -69,6 +69,11 @@ func TestAllocations(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() { r.Append(h, visit) }); n != 0 {
 		t.Errorf("Append allocates %v times", n)
 	}
+	entries := [][]byte{{1}, {2}, {3}, {4}, {5}}
+	r.AppendEntries(entries, visit)
+	if n := testing.AllocsPerRun(1000, func() { r.AppendEntries(entries, visit) }); n != 0 {
+		t.Errorf("AppendEntries allocates %v times", n)
+	}
 }
 
 func BenchmarkAppend(b *testing.B) {
@@ -79,6 +84,23 @@ func BenchmarkAppend(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Append(merkle.LeafHash(entry), visit)
+	}
+	_ = last
+}
+
+func BenchmarkAppendEntries(b *testing.B) {
+	entries := make([][]byte, 256)
+	for i := range entries {
+		entries[i] = testEntry(i)
+	}
+	var r merkle.Range
+	var last merkle.Hash
+	visit := func(_ uint, _ uint64, h merkle.Hash) { last = h }
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%len(entries) == 0 { // one entry is one operation
+			r.AppendEntries(entries, visit)
+		}
 	}
 	_ = last
 }

@@ -2,6 +2,8 @@ package merkle_test
 
 import (
 	"bytes"
+	"cmp"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -122,6 +124,50 @@ func TestPropertyRange(t *testing.T) {
 			}
 			if !slices.Equal(got, want) || ours.Root() != merkle.Hash(root) || ours.Size() != theirs.End() {
 				t.Fatalf("at size %d the two ranges differ", ours.Size())
+			}
+		}
+	})
+}
+
+// What appends many entries at once makes the nodes that Append makes one by one,
+// each level from left to right and after the level below.
+func TestPropertyAppendEntries(t *testing.T) {
+	type node struct {
+		level uint
+		index uint64
+		hash  merkle.Hash
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		size := rapid.OneOf(rapid.Uint64Range(0, 300), rapid.Uint64Range(0, merkle.MaxSize-3000)).Draw(t, "size")
+		hashes := make([]merkle.Hash, compact.RangeSize(0, size))
+		for i := range hashes {
+			hashes[i] = drawHash(t, "hash")
+		}
+		many, err := merkle.NewRange(size, hashes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		single := many.Clone()
+		for range rapid.IntRange(1, 4).Draw(t, "calls") {
+			entries := make([][]byte, rapid.OneOf(rapid.IntRange(0, 9), rapid.IntRange(0, 600)).Draw(t, "entries"))
+			random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+			longest := rapid.SampledFrom([]int{34, 70, 256, 400}).Draw(t, "longest")
+			for i := range entries {
+				entries[i] = make([]byte, random.IntN(longest+1))
+				for j := range entries[i] {
+					entries[i][j] = byte(random.Uint32())
+				}
+			}
+			var got, want []node
+			many.AppendEntries(entries, func(level uint, index uint64, h merkle.Hash) { got = append(got, node{level, index, h}) })
+			for _, e := range entries {
+				single.Append(merkle.LeafHash(e), func(level uint, index uint64, h merkle.Hash) { want = append(want, node{level, index, h}) })
+			}
+			if merkle.Paired() {
+				slices.SortStableFunc(want, func(a, b node) int { return cmp.Compare(a.level, b.level) })
+			}
+			if !slices.Equal(got, want) || many.Size() != single.Size() || !slices.Equal(many.Hashes(), single.Hashes()) {
+				t.Fatalf("%d entries at size %d: not what Append makes", len(entries), single.Size()-uint64(len(entries)))
 			}
 		}
 	})

@@ -23,6 +23,8 @@ const MaxSize = 1<<63 - 1
 type Range struct {
 	size   uint64
 	hashes []Hash
+
+	room, rest []Hash // memory of AppendEntries
 }
 
 // NewRange returns the range of a log of the given size from the hashes that

@@ -19,6 +19,7 @@ type sequencer struct {
 	rows    rowBatch
 	full    []fullTile // complete since the batch was begun
 	order   []uint32
+	leaves  [][]byte
 	head    Head   // newest durable head
 	stored  uint64 // size of the newest head that the database holds
 	dropped uint64 // chunks below this index are deleted
@@ -162,8 +163,11 @@ func (s *sequencer) build(g *group, batch *pebble.Batch) {
 	}
 
 	for _, i := range s.order {
-		s.edge.append(g.entries[i].Leaf)
+		s.leaves = append(s.leaves, g.entries[i].Leaf)
 	}
+	s.edge.append(s.leaves)
+	clear(s.leaves)
+	s.leaves = s.leaves[:0]
 
 	b := &s.rows
 	b.batch, b.first = batch, first

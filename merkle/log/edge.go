@@ -46,12 +46,20 @@ func newEdgeWriter(e edge) (*edgeWriter, error) {
 	return w, err
 }
 
-// append adds one leaf of 1 to 65,535 bytes.
-func (w *edgeWriter) append(leaf []byte) {
-	w.bundle = append(w.bundle, byte(len(leaf)>>8), byte(len(leaf)))
-	w.bundle = append(w.bundle, leaf...)
-	w.size++
-	w.rng.Append(merkle.LeafHash(leaf), w.visit)
+// append adds leaves of 1 to 65,535 bytes each.
+func (w *edgeWriter) append(leaves [][]byte) {
+	for len(leaves) > 0 {
+		// No further than to the end of a bundle, which is taken when its last leaf is
+		// a node.
+		n := min(len(leaves), merkle.TileWidth-int(w.size%merkle.TileWidth))
+		for _, leaf := range leaves[:n] {
+			w.bundle = append(w.bundle, byte(len(leaf)>>8), byte(len(leaf)))
+			w.bundle = append(w.bundle, leaf...)
+		}
+		w.size += uint64(n)
+		w.rng.AppendEntries(leaves[:n], w.visit)
+		leaves = leaves[n:]
+	}
 }
 
 // node is called for every complete node of the tree, from the leaf upward.

@@ -147,3 +147,8 @@ func Forgets(first, second [2]uint64) bool {
 
 // BufferFS is how the engine writes tables and write-ahead logs.
 func BufferFS(fs vfs.FS) vfs.FS { return bufferFS{fs} }
+
+// CompareKeys is how two Plain rows of one kind are sorted.
+func CompareKeys(x, y []byte) int {
+	return comparePlaced(placed{row: &Row{Key: x}, front: front(x)}, placed{row: &Row{Key: y}, front: front(y)})
+}

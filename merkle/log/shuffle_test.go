@@ -1,7 +1,9 @@
 package log_test
 
 import (
+	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -75,6 +77,24 @@ func TestShuffleKeepsOrder(t *testing.T) {
 			if int(p) != i {
 				t.Fatalf("places are not 0 to %d", len(es)-1)
 			}
+		}
+	}
+}
+
+// TestCompareKeys: the front of a key decides nothing that the whole of it does not.
+func TestCompareKeys(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	key := func() []byte {
+		k := make([]byte, 1+rng.IntN(12))
+		for i := range k[1:] {
+			k[1+i] = []byte{0, 0, 1, 255}[rng.IntN(4)]
+		}
+		return k
+	}
+	for range 100_000 {
+		x, y := key(), key()
+		if got, want := log.CompareKeys(x, y), bytes.Compare(x, y); got != want {
+			t.Fatalf("%x and %x: %d, want %d", x, y, got, want)
 		}
 	}
 }
