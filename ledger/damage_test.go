@@ -31,6 +31,9 @@ func TestEraseDamaged(t *testing.T) {
 		v[0] ^= 0x80
 		overwrite(t, l, list, v)
 	}
+	short := func(t *testing.T, l *ledger.Ledger, list, _ string) {
+		overwrite(t, l, list, rowsOf(t, l, 's')[list][1:])
+	}
 	for _, test := range []struct {
 		name    string
 		victim  string // that is damaged
@@ -46,6 +49,9 @@ func TestEraseDamaged(t *testing.T) {
 		{"and was asked for before", disclosed, missing, true, false, true, false, false},
 		{"who received something", disclosed, flip, false, false, true, false, false},
 		{"the list of what is erased leads nowhere", disclosed, beyond, false, false, true, true, false},
+		{"the list of what is erased is of another length", mailed, short, false, true, true, true, false},
+		{"the end of the list of what is erased is of another length", disclosed, short, true, false, true, true, false},
+		{"the list of what is kept is of another length", given, short, false, true, false, true, false},
 		{"what is kept", given, flip, false, true, false, false, false},
 		{"the list of what is kept leads nowhere", given, beyond, false, true, false, true, false},
 	} {

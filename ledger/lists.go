@@ -24,10 +24,11 @@ type namer interface {
 type listValue struct {
 	index  uint64
 	sealed [keystore.SealedListedSize]byte
+	damage error // why neither is known
 }
 
 // readListed returns the list row of event seq (from 1) of a key, and false where
-// the key has no such event.
+// the key has no such event. A row that is damaged is there.
 func readListed(ctx context.Context, v *view, n namer, seq uint64) (l listValue, ok bool, _ error) {
 	var key listKey
 	var mask listMask
@@ -40,7 +41,8 @@ func readListed(ctx context.Context, v *view, n namer, seq uint64) (l listValue,
 		return l, false, fmt.Errorf("reading a list row: %w", err)
 	}
 	if len(row) != len(listBody{}) {
-		return l, false, badListRow(len(row))
+		l.index, l.damage = unknownIndex, badListRow(len(row))
+		return l, true, nil
 	}
 	l.index = binary.BigEndian.Uint64(row) ^ binary.BigEndian.Uint64(mask[:])
 	copy(l.sealed[:], row[8:])
@@ -50,6 +52,9 @@ func readListed(ctx context.Context, v *view, n namer, seq uint64) (l listValue,
 // listIndex is readListed for who wants to know the log index alone.
 func listIndex(ctx context.Context, v *view, n namer, seq uint64) (uint64, bool, error) {
 	l, ok, err := readListed(ctx, v, n, seq)
+	if err == nil {
+		err = l.damage
+	}
 	return l.index, ok, err
 }
 
@@ -133,6 +138,9 @@ func eachListed(ctx context.Context, v *view, n namer, f func(seq uint64, l *lis
 		l, ok, err := readListed(ctx, v, n, seq)
 		if err != nil || !ok {
 			return err
+		}
+		if l.damage != nil {
+			return l.damage
 		}
 		if err := f(seq, &l); err != nil {
 			return err

@@ -357,17 +357,20 @@ func (l *Ledger) fold(ctx context.Context, s *subject, keys []keystore.KeyInfo) 
 }
 
 // foldUnder returns the parts under one key, from the newest to the oldest, and where its
-// chain ends. A run is one part, and what it counts is not read. A row that is missing
-// below others is a part that is damaged, named by the entry behind it.
+// chain ends. A run is one part, and what it counts is not read. A row that is missing or
+// damaged below others is a part that is damaged, named by the entry behind it.
 func (l *Ledger) foldUnder(ctx context.Context, v *view, lease *keystore.Lease) (end chain, parts []folded, _ error) {
 	seq, row, err := listEnd(ctx, v, lease, l.lengths.of(lease.Ref()))
 	if err != nil || seq == 0 {
 		return end, nil, err
 	}
 	end.seq = seq
-	leaf, damage := v.Leaf(ctx, row.index)
+	damage := row.damage
 	if damage == nil {
-		end.head = merkle.LeafHash(leaf)
+		var leaf []byte
+		if leaf, damage = v.Leaf(ctx, row.index); damage == nil {
+			end.head = merkle.LeafHash(leaf)
+		}
 	}
 	for {
 		part := folded{index: row.index, damage: damage}
@@ -385,7 +388,7 @@ func (l *Ledger) foldUnder(ctx context.Context, v *view, lease *keystore.Lease) 
 		if ctx.Err() != nil {
 			return end, nil, ctx.Err()
 		}
-		if part.damage != nil {
+		if part.damage != nil && part.index != unknownIndex {
 			part.damage = fmt.Errorf("entry %d: %w", part.index, part.damage)
 		}
 		parts = append(parts, part)
@@ -396,10 +399,13 @@ func (l *Ledger) foldUnder(ctx context.Context, v *view, lease *keystore.Lease) 
 		if err != nil {
 			return end, nil, err
 		}
-		if damage = nil; there {
-			row = next
-		} else {
+		switch {
+		case !there:
 			damage = fmt.Errorf("row %d of the list of its key, before its own, is missing", seq)
+		case next.damage != nil:
+			damage = fmt.Errorf("row %d of the list of its key, before its own: %w", seq, next.damage)
+		default:
+			row, damage = next, nil
 		}
 	}
 }
