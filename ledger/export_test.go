@@ -366,6 +366,9 @@ func TallyText(t consent.Tally) (text tallyText, read consent.Tally, print uint3
 	return text, read, print, err
 }
 
+// PutTally returns the text of a run whose purpose has a print.
+func PutTally(t consent.Tally, print uint32) [keystore.ListedSize]byte { return putTally(t, print) }
+
 // ParseTally reads the text of a run.
 func ParseTally(text [keystore.ListedSize]byte) (consent.Tally, uint32, error) {
 	return parseTally(&text)

@@ -386,6 +386,31 @@ function verifyEvidence (text, origin, vkey) {
   return e.kind
 }
 
+// ---- docs/spec/rows.md, runs ----
+
+// parseRun reads what a list row says of its run, null where it says nothing.
+function parseRun (text) {
+  need(text.length === 19, 'length')
+  const events = text.readUIntBE(0, 3)
+  if (events === 0) {
+    need(text.every((b) => b === 0), 'no events, and something else')
+    return null
+  }
+  const first = text.readUIntBE(7, 6)
+  const last = first + text.readUIntBE(13, 6)
+  need(last < 2 ** 48, 'a time beyond the format')
+  return { events, print: text.subarray(3, 7), first, last }
+}
+
+function writeRun (events, print, first, last) {
+  const text = Buffer.alloc(19)
+  text.writeUIntBE(events, 0, 3)
+  print.copy(text, 3)
+  text.writeUIntBE(first, 7, 6)
+  text.writeUIntBE(last - first, 13, 6)
+  return text
+}
+
 // ---- docs/spec/backup.md ----
 
 function parseManifest (text) {
@@ -1550,6 +1575,19 @@ const files = {
       const show = () => equal(verifyEvidence(x.file, v.origin, v.vkey), x.verdict, 'kind')
       if (x.verdict === 'refused') refused(x.name, show)
       else check(x.name, show)
+    }
+  },
+  'rows.json': (v) => {
+    for (const x of v.runs) {
+      verdict(x.valid)('run, ' + x.name, () => {
+        const run = parseRun(hex(x.text))
+        if (!x.valid) return
+        if (run === null) return equal([x.events, x.first, x.last], [0, 0, 0], 'what says nothing')
+        const print = sha256(Buffer.from(x.purpose)).subarray(0, 4)
+        equal([run.events, run.first, run.last], [x.events, x.first, x.last], 'run')
+        equal(run.print, print, 'purpose')
+        equal(writeRun(x.events, print, x.first, x.last), x.text, 'text')
+      })
     }
   },
   'backup.json': (v) => {
