@@ -18,17 +18,31 @@ import (
 func FuzzRun(f *testing.F) {
 	known := fixture(f)
 	names := slices.Sorted(maps.Keys(known))
-	for n, args := range []string{
-		"--policy policy a b", "--key key --chain --explain a b", "a --key=key -json", "--key key -- -", "-h", "--key a cert", "--key key a.json a b first second",
-		"--policy a first", "consistency --key key --old a --new b --proof proof", "consistency --key key --old old --new a --proof proof",
-		"consistency --key key --old old --new new --proof a", "consistency --key key --old old --new new --tiles a -o b",
-		"consistency --key key --old old --new a --json --explain", "--key key filed.json a.json", "--json --key key a\x1b[2J",
-		"--key key a cert.sweep.tlog-proof sweep2", "--key key --lang de a a.json", "--key key --approvers a --approvals 1 b", "--key key --seed 00112233445566778899aabbccddeeff a b",
-	} {
-		for k := range names {
-			f.Add(strings.ReplaceAll(args, " ", "\x00"), byte(k), uint16(101*n), byte(n%3), []byte{}, []byte("b"))
-			f.Add(strings.ReplaceAll(args, " ", "\x00"), byte(k), uint16(101*n), byte(0), []byte("x"), []byte{})
+	seed := func(n int, args, name string) {
+		line, k := strings.ReplaceAll(args, " ", "\x00"), slices.Index(names, name)
+		if k < 0 {
+			f.Fatalf("the fixture has no %s", name)
 		}
+		f.Add(line, byte(k), uint16(101*n), byte(0), []byte{}, []byte("b")) // whole
+		f.Add(line, byte(k), uint16(101*n), byte(1), []byte("x"), []byte{}) // one byte is another
+	}
+	// Few, because a fuzzer begins with running all of them: every file once, and every command line with a file
+	// that gets far.
+	for n, name := range names {
+		seed(n, "--key key a.json a b first second", name)
+	}
+	for n, c := range []struct{ args, name string }{
+		{"--policy policy a b", "first"}, {"--key key --chain --explain a b", "second"}, {"a --key=key -json", "whole"}, {"--key key -- -", "first"},
+		{"-h", "key"}, {"--key a cert", "key"}, {"--policy a first", "policy"}, {"--key key --json a first second", "cert"},
+		{"consistency --key key --old a --new new --proof proof", "old"}, {"consistency --key key --old old --new a --proof proof", "fork"},
+		{"consistency --key key --old old --new a --proof proof --json", "new"}, {"consistency --key key --old old --new new --proof a", "proof"},
+		{"consistency --key key --old old --new new --tiles a -o b", "proof"}, {"consistency --key key --old old --new a --json --explain", "fork"},
+		{"--key key filed.json a.json", "cert.tlog-proof"}, {"--json --key key a\x1b[2J", "first"},
+		{"--key key a cert.sweep.tlog-proof sweep2", "paired"}, {"--key key --lang de a a.json", "cert-officer"},
+		{"--key key --approvers a --approvals 1 b", "policy"}, {"--key key --approvers policy --approvals 1 --explain a.json", "cert"},
+		{"--key key --seed 00112233445566778899aabbccddeeff a b", "sample"}, {"--key key --explain --json lost loss a", "lost-erased"},
+	} {
+		seed(n, c.args, c.name)
 	}
 	f.Add("--key\x00key\x00a", byte(255), uint16(0), byte(0), []byte("c2sp.org/tlog-proof@v1\n"), []byte("{}"))
 	// The entries that the heads of the fixture prove.
