@@ -214,12 +214,7 @@ func (e *Engine) beginCut(ctx context.Context, w *sweepRow) (Cut, error) {
 	if err := s.Begin(ctx, w.Generation); err != nil {
 		return nil, err
 	}
-	c, err := s.Cut(ctx, w.Cut)
-	for tries := 1; tries < namesTried && errors.Is(err, keystore.ErrPageMissing); tries++ {
-		w.Cut = newID()
-		c, err = s.Cut(ctx, w.Cut)
-	}
-	return c, err
+	return elsewhere(func() (Cut, error) { return s.Cut(ctx, w.Cut) }, func() { w.Cut = newID() })
 }
 
 // spare tells a cut of the keys that died since it was made, and returns those that had died before.

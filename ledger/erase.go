@@ -469,35 +469,47 @@ func (e erasureLedger) CountEntries(ctx context.Context, rows keystore.RowsKey) 
 
 // Published looks for a statement among the newest public ones. It is asked after
 // a crash, about a statement that would be the newest of its type.
-func (e erasureLedger) Published(ctx context.Context, statement []byte) (uint64, bool, error) {
-	lease, err := e.l.tree.Find(ctx, organisation, publicCompartment, 0)
+func (e erasureLedger) Published(ctx context.Context, statement []byte) (at uint64, found bool, err error) {
+	err = e.l.publicStatements(ctx, func(index uint64, text []byte) bool {
+		if found = bytes.Equal(text, statement); found {
+			at = index
+		}
+		return !found
+	})
+	return at, found, err
+}
+
+// publicStatements calls f with the public statements, the newest first, until it
+// returns false.
+func (l *Ledger) publicStatements(ctx context.Context, f func(index uint64, text []byte) bool) error {
+	lease, err := l.tree.Find(ctx, organisation, publicCompartment, 0)
 	if errors.Is(err, keystore.ErrNoKey) {
-		return 0, false, nil
+		return nil
 	}
 	if err != nil {
-		return 0, false, err
+		return err
 	}
 	defer lease.Done()
-	snap := e.l.view()
-	defer snap.Close()
-	n, err := listLen(ctx, snap, lease)
+	v := l.view()
+	defer v.Close()
+	n, err := listLen(ctx, v, lease)
 	if err != nil {
-		return 0, false, err
+		return err
 	}
 	for seq := n; seq > 0; seq-- {
-		index, _, err := listIndex(ctx, snap, lease, seq)
+		index, _, err := listIndex(ctx, v, lease, seq)
 		if err != nil {
-			return 0, false, err
+			return err
 		}
-		leaf, err := snap.Leaf(ctx, index)
+		leaf, err := v.Leaf(ctx, index)
 		if err != nil {
-			return 0, false, err
+			return err
 		}
-		if text, ok := envelope.PublicStatement(leaf); ok && bytes.Equal(text, statement) {
-			return index, true, nil
+		if text, ok := envelope.PublicStatement(leaf); ok && !f(index, text) {
+			return nil
 		}
 	}
-	return 0, false, nil
+	return nil
 }
 
 // Forget drops what the cache holds of a subject, or of everybody.

@@ -2,11 +2,9 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/lacunalog/lacuna/erasure/certificate"
-	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger/envelope"
 )
 
@@ -31,39 +29,11 @@ func (l *Ledger) SweepRecords(ctx context.Context) (records []SweepRecord, err e
 
 // sweepRecords calls f with the records of sweeps, the newest first, until it returns false.
 func (l *Ledger) sweepRecords(ctx context.Context, f func(SweepRecord) bool) error {
-	lease, err := l.tree.Find(ctx, organisation, publicCompartment, 0)
-	if errors.Is(err, keystore.ErrNoKey) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer lease.Done()
-	v := l.view()
-	defer v.Close()
-	n, err := listLen(ctx, v, lease)
-	if err != nil {
-		return err
-	}
-	for seq := n; seq > 0; seq-- {
-		index, _, err := listIndex(ctx, v, lease, seq)
-		if err != nil {
-			return err
-		}
-		leaf, err := v.Leaf(ctx, index)
-		if err != nil {
-			return err
-		}
-		text, ok := envelope.PublicStatement(leaf)
-		if !ok {
-			continue
-		}
+	return l.publicStatements(ctx, func(index uint64, text []byte) bool {
 		// A statement of another type is none, and there are many.
-		if r, err := certificate.ParseSweepRecord(text); err == nil && !f(SweepRecord{*r, index}) {
-			return nil
-		}
-	}
-	return nil
+		r, err := certificate.ParseSweepRecord(text)
+		return err != nil || f(SweepRecord{*r, index})
+	})
 }
 
 // lastErasedSet returns the erased set of the last sweep and the entry of its record; nil where there was
