@@ -162,10 +162,10 @@ func (l *Ledger) readableSubject(ctx context.Context, st *stripe, id string) (*s
 		return nil, err
 	}
 	s.used = st.tick
-	st.byID[s.id()] = s
-	if len(st.byID) > subjectsMost/len(l.subjects.stripes) {
-		l.remember(st.evict())
+	if len(st.byID) >= subjectsMost/len(l.subjects.stripes) {
+		l.remember(st.evict()) // before s is there, who has nothing queued yet and is about to
 	}
+	st.byID[s.id()] = s
 	return s, nil
 }
 
