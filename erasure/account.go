@@ -14,7 +14,7 @@ type Account struct {
 	Entries uint64 // of the log, that became unreadable
 	Swept   uint64 // of those, replaced by the last sweep
 	// Open is how many erasures have begun and are not recorded yet. What they
-	// have destroyed so far is not counted.
+	// have destroyed so far is not counted. A request that waits has not begun.
 	Open int
 }
 
@@ -69,6 +69,11 @@ func (e *Engine) account(ctx context.Context) (d Account, err error) {
 	if swept != nil {
 		d.Entries, d.Swept = swept.Erased, swept.Erased
 	}
+	if e.checked != nil { // what has begun, and not to be seen yet
+		if err := e.checked(ctx); err != nil {
+			return d, err
+		}
+	}
 	names, err := e.names(ctx)
 	if err != nil {
 		return d, err
@@ -86,7 +91,7 @@ func (e *Engine) account(ctx context.Context) (d Account, err error) {
 		}
 	}
 	for _, s := range jobs {
-		if s.open() {
+		if s > Requested && s.open() { // nothing is fenced before CHECKED is in the queue
 			d.Open++
 		}
 	}

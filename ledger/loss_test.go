@@ -71,6 +71,31 @@ func lostReport(t *testing.T, l *ledger.Ledger, trust *receipt.Trust, index uint
 	return r
 }
 
+// TestStateLossWhileWaiting: a request that waits for its day has destroyed nothing. What is lost meanwhile is found,
+// and can be stated.
+func TestStateLossWhileWaiting(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	must(t, l, `{"type":"processing.performed","subject":"q","purpose":"chat-service","operation":"answer"}`)
+	l = w.policy(l, ledger.ErasePolicy{CoolingOff: "P3D"})
+	_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "q"})
+	id := waitingID(t, err)
+	loseOne(t, l)
+	if r, err := l.Fsck(t.Context(), nil); err != nil || len(r.Problems) == 0 {
+		t.Errorf("fsck of what is lost: %v, %v", r.Problems, err)
+	}
+	if x := stateLoss(t, l); x.Entries != 1 {
+		t.Errorf("%d entries are lost", x.Entries)
+	}
+	checkFsck(t, l)
+	w.clock.move(4 * 24 * time.Hour)
+	if _, err := l.StartErasure(t.Context(), id, nil); err != nil {
+		t.Fatal(err)
+	}
+	checkFsck(t, l)
+}
+
 // TestStateLoss loses one person's list row and another's sealed event. Before they are stated as lost a sweep
 // stops and a verifier says "not opened"; afterwards the verdict is LOST, across sweeps and restarts.
 func TestStateLoss(t *testing.T) {
