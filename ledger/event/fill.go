@@ -273,7 +273,10 @@ func (f *filler) echo(n name, value []byte) {
 	}
 }
 
-// emit finishes one full event.
+// emit finishes one full event. It is not inlined, because each of several calls
+// would have a draft of its own on the stack.
+//
+//go:noinline
 func (f *filler) emit(ms ...filled) {
 	d := f.base
 	f.finish(&d, ms)

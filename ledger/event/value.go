@@ -4,60 +4,17 @@ import (
 	"strings"
 )
 
-// checkValue holds a canonical value against a kind and adds what is wrong.
+// checkValue holds a canonical value against a kind and adds what is wrong. Lists
+// and objects are left to another function, whose stack is several times as large.
 func checkValue(k Kind, values []string, v []byte, path string, rs *reasons) {
-	bad := func(hint string) { rs.add(OutOfRange, path, hint) }
-	str := func() (string, bool) {
-		s, ok := unquote(v)
-		if !ok {
-			rs.add(WrongType, path, "a string is wanted")
-		}
-		return s, ok
-	}
 	switch k {
-	case kText, kLongText:
-		limit := 4096
-		if k == kLongText {
-			limit = 32 << 10
+	case kText, kLongText, kID, kName, kPurposeRef, kRef, kTime, kDuration, kContact, kCountry, kLang, kURL, kHex256, kHash, kEnum,
+		cohortKind, subjectKind, tokenKind, ageKind:
+		if s, ok := unquote(v); !ok {
+			rs.add(WrongType, path, "a string is wanted")
+		} else if hint := textFault(k, values, s); hint != "" {
+			rs.add(OutOfRange, path, hint)
 		}
-		if s, ok := str(); ok && (s == "" || len(s) > limit) {
-			bad("a text that is not empty and not longer than " + string(intValue(limit)) + " bytes")
-		}
-	case kID:
-		if s, ok := str(); ok && !validID(s) {
-			bad("1 to 128 bytes without control characters")
-		}
-	case kName:
-		if s, ok := str(); ok && !validName(s) {
-			bad("letters, digits and - _ . ; at most 64 of them")
-		}
-	case kPurposeRef:
-		if s, ok := str(); ok && s != "*" && !validName(s) {
-			bad(`the purpose_id of a declared purpose, or "*"`)
-		}
-	case kRef:
-		if s, ok := str(); ok {
-			if _, _, ok := splitRef(s); !ok {
-				bad("a name, or a name with its version: privacy-de@3")
-			}
-		}
-	case kFormArg, kNoticeArg:
-		if len(v) > 0 && v[0] == '{' {
-			checkFullRef(v, k == kFormArg, path, rs)
-		} else {
-			checkValue(kRef, nil, v, path, rs)
-		}
-	case kFormFull, kNoticeFull:
-		checkFullRef(v, k == kFormFull, path, rs)
-	case kNameList:
-		eachString(v, path, rs, func(s string) string {
-			if !validName(s) {
-				return "letters, digits and - _ . ; at most 64 of them"
-			}
-			return ""
-		})
-	case kCategories:
-		checkCategories(v, path, rs)
 	case kBool:
 		if s := string(v); s != "true" && s != "false" {
 			rs.add(WrongType, path, "true or false")
@@ -65,6 +22,14 @@ func checkValue(k Kind, values []string, v []byte, path string, rs *reasons) {
 	case kTrue:
 		if string(v) != "true" {
 			rs.add(WrongType, path, "true; leave it out where it is not so")
+		}
+	case kNull:
+		if string(v) != "null" {
+			rs.add(WrongType, path, "null")
+		}
+	case nullableID:
+		if string(v) != "null" {
+			checkValue(kID, nil, v, path, rs)
 		}
 	case kNumber:
 		if _, ok := intOf(v); !ok {
@@ -74,77 +39,104 @@ func checkValue(k Kind, values []string, v []byte, path string, rs *reasons) {
 		if _, ok := sequenceOf(v); !ok {
 			rs.add(WrongType, path, "a whole number from 0 to 2^53-1")
 		}
+	case kFormArg, kNoticeArg:
+		if len(v) > 0 && v[0] == '{' {
+			checkFullRef(v, k == kFormArg, path, rs)
+		} else {
+			checkValue(kRef, nil, v, path, rs)
+		}
+	case kFormFull, kNoticeFull:
+		checkFullRef(v, k == kFormFull, path, rs)
+	default:
+		checkMany(k, values, v, path, rs)
+	}
+}
+
+// textFault says what is wrong with a string, "" if nothing is.
+func textFault(k Kind, values []string, s string) (hint string) {
+	good := true
+	switch k {
+	case kText, kLongText:
+		limit := 4096
+		if k == kLongText {
+			limit = 32 << 10
+		}
+		if s == "" || len(s) > limit {
+			return "a text that is not empty and not longer than " + string(intValue(limit)) + " bytes"
+		}
+	case kID:
+		good, hint = validID(s), "1 to 128 bytes without control characters"
+	case kName:
+		good, hint = validName(s), "letters, digits and - _ . ; at most 64 of them"
+	case kPurposeRef:
+		good, hint = s == "*" || validName(s), `the purpose_id of a declared purpose, or "*"`
+	case kRef:
+		_, _, good = splitRef(s)
+		hint = "a name, or a name with its version: privacy-de@3"
 	case kTime:
-		if s, ok := str(); ok {
-			if _, err := ParseTime(s); err != nil {
-				bad(err.Error())
-			}
+		if _, err := ParseTime(s); err != nil {
+			return err.Error()
 		}
 	case kDuration:
-		if s, ok := str(); ok {
-			if p, err := ParsePeriod(s); err != nil {
-				bad(err.Error())
-			} else if p.IsZero() {
-				bad("a period longer than nothing")
-			}
+		p, err := ParsePeriod(s)
+		if err != nil {
+			return err.Error()
 		}
-	case kRetentionAny, kRetentionFul:
-		if _, hint := parseRetention(v); hint != "" {
-			bad(hint)
-		}
+		good, hint = !p.IsZero(), "a period longer than nothing"
 	case kContact:
-		if s, ok := str(); ok {
-			if _, err := NormalContact(s); err != nil {
-				bad(err.Error())
-			}
+		if _, err := NormalContact(s); err != nil {
+			return err.Error()
 		}
 	case kCountry:
-		if s, ok := str(); ok && !validCountry(s) {
-			bad("a country code of ISO 3166: DE, AT")
+		good, hint = validCountry(s), "a country code of ISO 3166: DE, AT"
+	case kLang:
+		good, hint = validLang(s), "a language tag: de, de-AT"
+	case kURL:
+		good = len(s) <= 2048 && (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) && validID(s[:min(len(s), 128)])
+		hint = "an address that starts with https://"
+	case kHex256:
+		good, hint = validHex256(s), "SHA-256 in 64 lower-case hex digits"
+	case kHash:
+		good, hint = validHash(s), `"sha256:" and 64 lower-case hex digits; the command line makes it from a file name`
+	case kEnum:
+		if !oneOf(s, values) {
+			return "one of: " + strings.Join(values, ", ")
+		}
+	case cohortKind:
+		good, hint = validCohort(s), `"", a year or a month`
+	case subjectKind:
+		good, hint = validSubject(s), "1 to 256 bytes without control characters"
+	case tokenKind:
+		good, hint = s != "" && len(s) <= 256, "the token as the link brought it"
+	case ageKind:
+		_, _, good = splitAge(s)
+		hint = "below_16 or at_least_16, with the form's min_age"
+	}
+	if good {
+		return ""
+	}
+	return hint
+}
+
+// checkMany is checkValue for lists and objects, and for what nobody may send.
+func checkMany(k Kind, values []string, v []byte, path string, rs *reasons) {
+	switch k {
+	case kNameList:
+		eachString(v, path, rs, func(s string) string { return textFault(kName, nil, s) })
+	case kCategories:
+		checkCategories(v, path, rs)
+	case kRetentionAny, kRetentionFul:
+		if _, hint := parseRetention(v); hint != "" {
+			rs.add(OutOfRange, path, hint)
 		}
 	case kCountryList:
-		eachString(v, path, rs, func(s string) string {
-			if !validCountry(s) {
-				return "a country code of ISO 3166: DE, AT"
-			}
-			return ""
-		})
-	case kLang:
-		if s, ok := str(); ok && !validLang(s) {
-			bad("a language tag: de, de-AT")
-		}
+		eachString(v, path, rs, func(s string) string { return textFault(kCountry, nil, s) })
 	case kLangMap:
 		checkLangMap(v, path, rs)
-	case kURL:
-		if s, ok := str(); ok && (len(s) > 2048 || !strings.HasPrefix(s, "https://") && !strings.HasPrefix(s, "http://") || !validID(s[:min(len(s), 128)])) {
-			bad("an address that starts with https://")
-		}
-	case kHex256:
-		if s, ok := str(); ok && !validHex256(s) {
-			bad("SHA-256 in 64 lower-case hex digits")
-		}
-	case kHash:
-		if s, ok := str(); ok && !validHash(s) {
-			bad(`"sha256:" and 64 lower-case hex digits; the command line makes it from a file name`)
-		}
 	case kEvidence:
-		eachString(v, path, rs, func(s string) string {
-			if !validHash(s) {
-				return `"sha256:" and 64 lower-case hex digits; the command line makes it from a file name`
-			}
-			return ""
-		})
-	case kEnum:
-		if s, ok := str(); ok && !oneOf(s, values) {
-			bad("one of: " + strings.Join(values, ", "))
-		}
+		eachString(v, path, rs, func(s string) string { return textFault(kHash, nil, s) })
 	case kEnumList:
-		eachString(v, path, rs, func(s string) string {
-			if !oneOf(s, values) {
-				return "one of: " + strings.Join(values, ", ")
-			}
-			return ""
-		})
+		eachString(v, path, rs, func(s string) string { return textFault(kEnum, values, s) })
 	case kDecisions:
 		checkDecisions(v, path, rs)
 	case kKeywords:
@@ -166,32 +158,6 @@ func checkValue(k Kind, values []string, v []byte, path string, rs *reasons) {
 			}
 			return ""
 		})
-	case cohortKind:
-		if s, ok := str(); ok && !validCohort(s) {
-			bad(`"", a year or a month`)
-		}
-	case subjectKind:
-		if s, ok := str(); ok && !validSubject(s) {
-			bad("1 to 256 bytes without control characters")
-		}
-	case tokenKind:
-		if s, ok := str(); ok && (s == "" || len(s) > 256) {
-			bad("the token as the link brought it")
-		}
-	case ageKind:
-		if s, ok := str(); ok {
-			if _, _, ok := splitAge(s); !ok {
-				bad("below_16 or at_least_16, with the form's min_age")
-			}
-		}
-	case nullableID:
-		if string(v) != "null" {
-			checkValue(kID, nil, v, path, rs)
-		}
-	case kNull:
-		if string(v) != "null" {
-			rs.add(WrongType, path, "null")
-		}
 	case kFileName:
 		rs.add(ValueNotAllowed, path, "the command line reads files; here send their hash")
 	case kObject:
