@@ -1,23 +1,18 @@
 package ledger_test
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
 	"github.com/lacunalog/lacuna/ledger"
 	"github.com/lacunalog/lacuna/merkle"
 )
-
-var update = flag.Bool("update", false, "write docs/spec/vectors anew")
 
 // backupVectors is the file that docs/spec/backup.md refers to.
 type backupVectors struct {
@@ -111,30 +106,10 @@ func makeBackupVectors(t testing.TB) *backupVectors {
 // TestBackupVectors holds docs/spec/vectors/backup.json against the code.
 func TestBackupVectors(t *testing.T) {
 	v := makeBackupVectors(t)
-	sameAsFile(t, "../docs/spec/vectors/backup.json", v)
+	vectors.Same(t, "backup.json", v)
 	for _, x := range v.Cases {
 		if _, err := ledger.ParseManifest([]byte(x.Manifest)); (err == nil) != x.Valid {
 			t.Errorf("%s: %v", x.Name, err)
 		}
-	}
-}
-
-// sameAsFile compares a value, as JSON, with a file of vectors, which -update writes.
-func sameAsFile(t *testing.T, name string, v any) {
-	t.Helper()
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want, err := os.ReadFile(name); err != nil || !bytes.Equal(b.Bytes(), want) {
-		t.Errorf("%s is not what this code writes (%v); if the format was meant to change: go test ./ledger -run Vectors -update", name, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger"
 	"github.com/lacunalog/lacuna/ledger/consent"
@@ -348,7 +349,7 @@ func makeRunVectors() *runVectors {
 // TestRunVectors holds docs/spec/vectors/rows.json against the code.
 func TestRunVectors(t *testing.T) {
 	v := makeRunVectors()
-	sameAsFile(t, "../docs/spec/vectors/rows.json", v)
+	vectors.Same(t, "rows.json", v)
 	for _, x := range v.Runs {
 		text, err := hex.DecodeString(x.Text)
 		if err != nil || len(text) != keystore.ListedSize {

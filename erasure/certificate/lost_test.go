@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"strings"
 	"testing"
-)
 
-const lostVectorFile = "../../docs/spec/vectors/lost-entries.json"
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
+)
 
 // lostVectors is the file that docs/spec/lost-entries.md refers to.
 type lostVectors struct {
@@ -121,7 +121,7 @@ func makeLostVectors(t *testing.T) (v lostVectors) {
 // TestLostVectors writes and checks the file; what stands in it is checked as a stranger would.
 func TestLostVectors(t *testing.T) {
 	v := makeLostVectors(t)
-	sameAsFile(t, lostVectorFile, v)
+	vectors.Same(t, "lost-entries.json", v)
 	for _, x := range v.Statements {
 		if _, err := ParseLostRecord([]byte(x.Statement)); (err == nil) != x.Valid {
 			t.Errorf("%s: %v", x.Name, err)

@@ -10,10 +10,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
 	"github.com/lacunalog/lacuna/merkle"
 )
-
-const certificateVectorFile = "../../docs/spec/vectors/certificate.json"
 
 // certificateVectors is the file that docs/spec/certificate.md refers to.
 type certificateVectors struct {
@@ -146,7 +145,7 @@ func makeCertificateVectors(t testing.TB) *certificateVectors {
 // TestCertificateVectors holds docs/spec/vectors/certificate.json against the code, and reads it back as a
 // stranger would, from its texts alone.
 func TestCertificateVectors(t *testing.T) {
-	want := sameAsFile(t, certificateVectorFile, makeCertificateVectors(t))
+	want := vectors.Same(t, "certificate.json", makeCertificateVectors(t))
 	var v certificateVectors
 	if err := json.Unmarshal(want, &v); err != nil {
 		t.Fatal(err)

@@ -3,11 +3,8 @@ package certificate
 import (
 	"bytes"
 	"testing"
-)
 
-const (
-	setVectorFile   = "../../docs/spec/vectors/erased-set.json"
-	sweepVectorFile = "../../docs/spec/vectors/sweep-record.json"
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
 )
 
 // setVectors is the file that docs/spec/erased-set.md refers to.
@@ -217,9 +214,8 @@ func makeSweepVectors(t *testing.T) (v sweepVectors) {
 // TestSweepVectors writes and checks both files; what stands in them is checked as a stranger would.
 func TestSweepVectors(t *testing.T) {
 	sets, records := makeSetVectors(t), makeSweepVectors(t)
-	for name, v := range map[string]any{setVectorFile: sets, sweepVectorFile: records} {
-		sameAsFile(t, name, v)
-	}
+	vectors.Same(t, "erased-set.json", sets)
+	vectors.Same(t, "sweep-record.json", records)
 	for _, x := range sets.Bits {
 		if _, err := x.Proof.Verify(x.Set.Generation, x.Set.Size, x.Set.Erased, x.Set.Root); (err == nil) != x.Valid {
 			t.Errorf("%s: %v", x.Name, err)

@@ -1,19 +1,14 @@
 package certificate
 
 import (
-	"bytes"
 	"encoding/json"
-	"flag"
-	"os"
 	"testing"
+
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
 )
 
-var update = flag.Bool("update", false, "write the test vectors of docs/spec")
-
-const vectorFile = "../../docs/spec/vectors/epoch-record.json"
-
-// vectors is the file that docs/spec/epoch-record.md and docs/spec/certificate.md refer to.
-type vectors struct {
+// recordVectors is the file that docs/spec/epoch-record.md and docs/spec/certificate.md refer to.
+type recordVectors struct {
 	Comment    string          `json:"comment"`
 	Origin     string          `json:"origin"`
 	Rho        Digest          `json:"rho"`
@@ -56,7 +51,7 @@ func TestVectors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := sameAsFile(t, vectorFile, vectors{
+	want := vectors.Same(t, "epoch-record.json", recordVectors{
 		Comment: "Vectors for docs/spec/epoch-record.md and docs/spec/certificate.md. Texts in record, subject_copy and officer_copy are the exact bytes; terms is shown indented and hashed in its canonical form.",
 		Origin:  c.Terms.Origin, Rho: c.Opening.Rho, Members: members, Commitment: c.Commitment,
 		Terms: terms, TermsHash: digest, Entries: c.Entries, Leaf: leaf.Hash, Place: c.Place, Path: c.Path, Root: root,
@@ -65,7 +60,7 @@ func TestVectors(t *testing.T) {
 	})
 
 	// What stands in the file is checked as a stranger would, from its texts alone.
-	var v vectors
+	var v recordVectors
 	if err := json.Unmarshal(want, &v); err != nil {
 		t.Fatal(err)
 	}
@@ -78,30 +73,4 @@ func TestVectors(t *testing.T) {
 			t.Error(err)
 		}
 	}
-}
-
-// sameAsFile compares a value, as JSON, with a file of vectors, which -update writes, and
-// returns what the file has.
-func sameAsFile(t *testing.T, name string, v any) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(b.Bytes(), want) {
-		t.Errorf("%s is not what this code writes; if the format was meant to change: go test ./erasure/certificate -run Vectors -update", name)
-	}
-	return want
 }

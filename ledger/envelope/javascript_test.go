@@ -9,6 +9,9 @@ import (
 	"testing"
 )
 
+// vectorsDir holds the vectors that other implementations run.
+const vectorsDir = "../../docs/spec/vectors"
+
 // TestVectorsInJavaScript runs docs/spec/vectors/check.mjs, a second
 // implementation of all pages of docs/spec that have vectors, and then once
 // more with one digit of a vector changed, which it must notice.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
 	"github.com/lacunalog/lacuna/ledger/envelope"
 )
 
@@ -153,7 +154,7 @@ func TestEnvelopeVectors(t *testing.T) {
 		}
 		return hs
 	}
-	writeVectors(t, "envelope.json", map[string]any{
+	vectors.Same(t, "envelope.json", map[string]any{
 		"about":         "docs/spec/envelope.md. Bytes are lower-case hex. padding: length of the event, length of the plaintext.",
 		"canonical":     hexes(canonicalValues),
 		"not_canonical": hexes(notCanonicalValues),

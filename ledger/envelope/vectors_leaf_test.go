@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
 	"github.com/lacunalog/lacuna/ledger/envelope"
 )
 
@@ -123,7 +124,7 @@ func TestLeafVectors(t *testing.T) {
 	if _, err := envelope.PublicLeaf([]byte(`{"a":"` + strings.Repeat("x", 65533-7) + `"}`)); err == nil {
 		t.Error("a public statement too large for a log entry")
 	}
-	writeVectors(t, "leaf.json", map[string]any{
+	vectors.Same(t, "leaf.json", map[string]any{
 		"about":          "docs/spec/leaf.md. Bytes are lower-case hex, statements are text.",
 		"public":         public,
 		"public_refused": publicRefused,

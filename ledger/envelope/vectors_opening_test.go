@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
 	"github.com/lacunalog/lacuna/ledger/envelope"
 )
 
@@ -180,7 +181,7 @@ func TestOpeningVectors(t *testing.T) {
 	with.Statements = [][]byte{public.Public}
 	accept("full opening with the statement that the event names", "ledger.example/log", with)
 
-	writeVectors(t, "opening.json", map[string]any{
+	vectors.Same(t, "opening.json", map[string]any{
 		"about":    "docs/spec/opening.md. leaf is lower-case hex, openings and values are text.",
 		"accepted": accepted,
 		"refused":  refused,

@@ -1,50 +1,9 @@
 package envelope_test
 
 import (
-	"bytes"
 	"encoding/hex"
-	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
-	"testing"
 )
-
-var update = flag.Bool("update", false, "write docs/spec/vectors anew")
-
-// vectorsDir holds the vectors that other implementations run. They are
-// written with -update and must otherwise be what the code would write.
-const vectorsDir = "../../docs/spec/vectors"
-
-// writeVectors compares v with the file, or writes the file.
-func writeVectors(t *testing.T, name string, v any) {
-	t.Helper()
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(vectorsDir, name)
-	if *update {
-		if err := os.MkdirAll(vectorsDir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	old, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v (go test -run Vectors -update writes it)", err)
-	}
-	if !bytes.Equal(old, b.Bytes()) {
-		t.Fatalf("%s is not what the code writes; if the format was meant to change, go test -run Vectors -update", file)
-	}
-}
 
 // hexBytes is written as lower-case hex.
 type hexBytes []byte

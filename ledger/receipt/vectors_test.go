@@ -2,23 +2,17 @@ package receipt_test
 
 import (
 	"bytes"
-	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
 	"github.com/lacunalog/lacuna/ledger/receipt"
 	"github.com/lacunalog/lacuna/ledger/receipt/receipttest"
 )
 
-var update = flag.Bool("update", false, "write docs/spec/vectors/consistency.json anew")
-
-const vectorFile = "../../docs/spec/vectors/consistency.json"
-
-// vectors is the file that docs/spec/consistency.md refers to.
-type vectors struct {
+// growthVectors is the file that docs/spec/consistency.md refers to.
+type growthVectors struct {
 	About []string `json:"about"`
 	VKey  string   `json:"vkey"`
 	Cases []vector `json:"cases"`
@@ -32,13 +26,13 @@ type vector struct {
 	Outcome string `json:"outcome"`
 }
 
-func drawVectors() vectors {
+func drawVectors() growthVectors {
 	l := receipttest.NewFixedLog("log.example/lacuna")
 	const n = 70
 	for i := range n {
 		l.AppendLeaf(fmt.Appendf(nil, "entry %d", i), nil)
 	}
-	v := vectors{
+	v := growthVectors{
 		About: []string{
 			"Test vectors for docs/spec/consistency.md: two signed checkpoints of the log that vkey speaks for, and a proof.",
 			"outcome: consistent; rollback; fork, as far as the three texts show it; refused for everything else that does not verify.",
@@ -78,26 +72,8 @@ func drawVectors() vectors {
 }
 
 func TestVectors(t *testing.T) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
 	v := drawVectors()
-	if err := enc.Encode(v); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(vectorFile, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(vectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(b.Bytes(), want) {
-		t.Errorf("%s is not what this code writes; if the format was meant to change: go test ./ledger/receipt -run Vectors -update", vectorFile)
-	}
+	vectors.Same(t, "consistency.json", v)
 	tr := trust(t, nil, v.VKey)
 	for _, c := range v.Cases {
 		g, err := tr.Compare(t.Context(), []byte(c.Old), []byte(c.New), receipt.GrowthProof{File: append([]byte{}, c.Proof...)})
