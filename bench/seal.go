@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/crypto/chacha20"
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/lacunalog/lacuna/ledger/envelope"
@@ -82,11 +81,7 @@ func (f floor) rest(buf []byte) error {
 		return err
 	}
 	aead.Seal(buf[:0], nonce[:], buf[:f.sealed], nil)
-	stream, err := chacha20.NewUnauthenticatedCipher(key[:], nonce[:])
-	if err != nil {
-		return err
-	}
-	stream.XORKeyStream(buf[:f.salts], buf[:f.salts])
+	aead.Seal(buf[:0], nonce[:], buf[:f.salts], nil) // their key stream is that of the AEAD
 	for _, n := range f.encoded {
 		base64.RawURLEncoding.Encode(buf[n:], buf[:n])
 	}
