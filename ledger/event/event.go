@@ -116,7 +116,7 @@ func (e *Event) appendText(text []byte) []byte {
 }
 
 // Members returns the members in canonical order. The caller may not change them.
-func (e *Event) Members() []Member { return e.members }
+func (e *Event) Members() []Member { return slices.Clip(e.members) }
 
 // Len returns the number of members.
 func (e *Event) Len() int { return len(e.members) }

@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -92,7 +93,7 @@ func parsePlain(line []byte) (*Event, bool) {
 			e.typ = typeNamed(value)
 		}
 	}
-	e.text = append(text, '}')
+	e.text = slices.Clip(append(text, '}'))
 	if e.typ != nil {
 		e.fields = placesOf(e.typ, found)
 	}

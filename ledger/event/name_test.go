@@ -32,3 +32,16 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+// TestWhole: who appends to what an event returns gets memory of their own.
+func TestWhole(t *testing.T) {
+	e := mustParse(t, `{ "type" : "consent.withdrawn" , "subject" : "c-2" }`)
+	one, two := append(e.Members(), Member{Name: "one"}), append(e.Members(), Member{Name: "two"})
+	if one[e.Len()].Name != "one" || two[e.Len()].Name != "two" {
+		t.Errorf("%v and %v", one[e.Len()], two[e.Len()])
+	}
+	a, b := append(e.Canonical(), 'a'), append(e.Canonical(), 'b')
+	if a[len(a)-1] != 'a' || b[len(b)-1] != 'b' {
+		t.Errorf("%s and %s", a, b)
+	}
+}
