@@ -84,7 +84,7 @@ func (l *Ledger) settle() {
 		for rest := all; len(rest) > 0; {
 			// What became durable together is settled together. A log that breaks
 			// fails everything behind some group.
-			n, err := 1, rest[0].ticket.Wait(context.Background())
+			n, err := 1, rest[0].ticket.Follow(context.Background())
 			for n < len(rest) && err == nil && rest[n].durable() {
 				n++
 			}

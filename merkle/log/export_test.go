@@ -152,3 +152,12 @@ func BufferFS(fs vfs.FS) vfs.FS { return bufferFS{fs} }
 func CompareKeys(x, y []byte) int {
 	return comparePlaced(placed{row: &Row{Key: x}, front: front(x)}, placed{row: &Row{Key: y}, front: front(y)})
 }
+
+// GatherFor sets how long entries gather that nobody waits for.
+func GatherFor(o *Options, d time.Duration) {
+	setSeams(o)
+	o.seams.gatherFor = d
+}
+
+// GatherEntries is how many of them gather.
+const GatherEntries = gatherEntries

@@ -154,6 +154,8 @@ type seams struct {
 	recycle bool
 	// lingering is called when the sequencer starts to wait for more.
 	lingering func()
+	// gatherFor is how long entries gather that nobody waits for.
+	gatherFor time.Duration
 	// publishing is called by Publish between its steps.
 	publishing func(string)
 	// pause waits between two heads that are signed to be published.
@@ -171,6 +173,9 @@ func (t *seams) fill() {
 	}
 	if t.copyPause == nil {
 		t.copyPause = func() <-chan time.Time { return time.After(time.Second) }
+	}
+	if t.gatherFor == 0 {
+		t.gatherFor = gatherFor
 	}
 	if t.publishing == nil {
 		t.publishing = func(string) {}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,7 +14,8 @@ type group struct {
 	ops     []op
 	entries []Entry
 	bytes   int
-	due     bool // has more in it than changes that can wait
+	due     atomic.Bool // is to be taken; set under the lock of the queue
+	late    *time.Timer // makes it due, where nobody waits for its entries
 
 	// Set by the commit, read after done is closed.
 	index []uint64 // of each entry
@@ -75,7 +77,7 @@ func (q *queue) put(es []Entry, c *Change, bytes int, o *Options) (*group, int, 
 	}
 	g := q.groups[len(q.groups)-1]
 	if len(g.ops) > 0 && g.bytes+bytes > o.MaxGroupBytes {
-		g.due = true
+		g.due.Store(true)
 		g = newGroup(nil)
 		q.groups = append(q.groups, g)
 		q.wakeSequencer()
@@ -86,18 +88,27 @@ func (q *queue) put(es []Entry, c *Change, bytes int, o *Options) (*group, int, 
 	g.bytes += bytes
 	q.entries += len(es)
 	q.bytes += bytes
+	if c == nil && len(g.entries) < gatherEntries && !g.due.Load() {
+		if g.late == nil {
+			g.late = time.AfterFunc(o.seams.gatherFor, func() { q.hurry(g) })
+		}
+		return g, at, nil
+	}
 	if c != nil && c.CanWait {
 		return g, at, nil
 	}
-	g.due = true
+	g.due.Store(true)
 	if q.idle || q.want > 0 && (len(g.entries) >= lingerEntries || len(g.ops) >= q.want) {
 		q.wakeSequencer()
 	}
 	return g, at, nil
 }
 
-// hurry has a group taken that may have nothing but changes that can wait.
+// hurry has a group taken that nobody has waited for yet.
 func (q *queue) hurry(g *group) {
+	if g.due.Load() {
+		return
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.push(g)
@@ -105,10 +116,10 @@ func (q *queue) hurry(g *group) {
 
 // push is hurry for who holds mu.
 func (q *queue) push(g *group) {
-	if g.due {
+	if g.due.Load() {
 		return
 	}
-	g.due = true
+	g.due.Store(true)
 	if q.idle {
 		q.wakeSequencer()
 	}
@@ -132,6 +143,12 @@ const (
 	lingerFrom = 16
 	// So many entries are worth a sync of their own.
 	lingerEntries = 512
+
+	// Who appends many entries waits for none before the last is queued. Until somebody
+	// waits, so many gather, for so long: an entry of a group of a thousand costs a fifth
+	// less than one of five hundred.
+	gatherEntries = 1024
+	gatherFor     = 10 * time.Millisecond
 )
 
 // next waits for a group and takes it. It returns nil when the queue is closed
@@ -149,7 +166,7 @@ const (
 // (measured: 32,000 entries a second instead of 70,000).
 func (q *queue) next(last int, linger time.Duration, timer *time.Timer, lingering func()) *group {
 	q.mu.Lock()
-	for !q.groups[0].due {
+	for !q.groups[0].due.Load() {
 		if q.err != nil {
 			if len(q.groups[0].ops) > 0 {
 				break
@@ -184,6 +201,9 @@ func (q *queue) next(last int, linger time.Duration, timer *time.Timer, lingerin
 	}
 	defer q.mu.Unlock()
 	g := q.groups[0]
+	if g.late != nil {
+		g.late.Stop()
+	}
 	if len(q.groups) > 1 {
 		q.groups = q.groups[1:]
 	} else {
@@ -247,7 +267,7 @@ func (q *queue) fail(err error) {
 
 // A Ticket stands for one call of Enqueue or EnqueueChange.
 type Ticket struct {
-	q     *queue // of a change that can wait, nil for all else
+	q     *queue
 	g     *group
 	first int // position of the first entry in the group
 	n     int
@@ -258,9 +278,13 @@ type Ticket struct {
 // entries may yet be committed. An error that wraps ErrBroken leaves open
 // whether they are.
 func (t *Ticket) Wait(ctx context.Context) error {
-	if t.q != nil {
-		t.q.hurry(t.g)
-	}
+	t.q.hurry(t.g)
+	return t.Follow(ctx)
+}
+
+// Follow is Wait for who does not mind when: entries that nobody else waits for may
+// be kept for some milliseconds, so that more of them share a commit.
+func (t *Ticket) Follow(ctx context.Context) error {
 	if t.Done() {
 		return t.g.err // as of all but the first of a batch, without locking two channels
 	}
@@ -349,11 +373,7 @@ func (l *Log) put(es []Entry, c *Change, bytes int, urgent bool) (*Ticket, error
 	if err != nil {
 		return nil, fmt.Errorf("enqueueing: %w", err)
 	}
-	t := &Ticket{g: g, first: first, n: len(es)}
-	if c != nil && c.CanWait {
-		t.q = l.queue
-	}
-	return t, nil
+	return &Ticket{q: l.queue, g: g, first: first, n: len(es)}, nil
 }
 
 // Room waits while what is enqueued would be refused with ErrBusy: until the

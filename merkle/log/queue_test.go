@@ -497,3 +497,60 @@ func TestCanWaitFull(t *testing.T) {
 		}
 	}
 }
+
+// TestGather: entries that nobody waits for are one group, however many calls they
+// came by, until somebody waits, or there are many of them, or some time has passed.
+func TestGather(t *testing.T) {
+	openWith := func(d time.Duration) (l *log.Log, commits *int) {
+		o := options(t)
+		commits = new(int)
+		log.OnStep(&o, func(step string) {
+			if step == "published" {
+				*commits++
+			}
+		})
+		log.GatherFor(&o, d)
+		l = create(t, "log", o)
+		t.Cleanup(func() {
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return l, commits
+	}
+	enqueue := func(l *log.Log, n int) (last *log.Ticket) {
+		t.Helper()
+		for range n {
+			var err error
+			if last, err = l.Enqueue(leaves("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return last
+	}
+	ctx := t.Context()
+
+	l, commits := openWith(1 << 62) // for ever
+	last := enqueue(l, log.GatherEntries-1)
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := last.Follow(cancelled); !errors.Is(err, context.Canceled) {
+		t.Fatalf("what nobody waits for, followed with a cancelled context: %v", err)
+	}
+	if last.Done() || l.Head().Size != 0 {
+		t.Error("committed although nobody waits")
+	}
+	if err := last.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if l.Head().Size != log.GatherEntries-1 || *commits != 1 {
+		t.Errorf("%d entries in %d commits, want %d in one", l.Head().Size, *commits, log.GatherEntries-1)
+	}
+	if err := enqueue(l, log.GatherEntries).Follow(ctx); err != nil {
+		t.Fatal(err)
+	}
+	l, _ = openWith(1)
+	if err := enqueue(l, 1).Follow(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
