@@ -380,7 +380,7 @@ func (l *Ledger) whyClosed(ctx context.Context, index uint64, closed error) erro
 
 var (
 	errNoKeyOpens    = errors.New("no key opens it, and no erasure accounts for that")
-	errNoKeyOutdated = errors.New("no key opens it, and this older copy of the log does not know what was erased since")
+	errNoKeyOutdated = keystore.Hinted("this copy can be read; ask the newest one", "no key opens it, and this older copy of the log does not know what was erased since")
 )
 
 // accountedFor returns an *ErasedError where an erasure accounts for an entry, nil where none does.

@@ -14,12 +14,12 @@ import (
 
 func getCommand() *cli.Command {
 	return &cli.Command{
-		Name:        "get",
-		Usage:       "print one entry",
-		ArgsUsage:   "INDEX",
+		Name:      "get",
+		Usage:     "print one entry",
+		ArgsUsage: "INDEX",
 		Description: "Exit 11 where the entry was erased, 12 where there is no such entry. One that was publicly stated as lost, or cannot be\n" +
 			"read although no erasure accounts for it, is neither: exit 1.",
-		Flags:       ledgerFlags(),
+		Flags: ledgerFlags(),
 		Action: func(c *cli.Context) error {
 			arg, err := argument(c, "index")
 			if err != nil {
