@@ -119,8 +119,8 @@ func (r *life) run(t testing.TB) {
 			}
 		}
 		r.generation(t, l, generation)
-		r.try("Unwell", l.Unwell())
 		r.try("Close", l.Close())
+		r.try("Unwell", l.Unwell()) // also of what the engine did until it was closed
 		if l.Broken() != nil {
 			return // the lock is held until the process ends
 		}

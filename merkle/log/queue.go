@@ -328,7 +328,8 @@ func (t *Ticket) Len() int { return t.n }
 // Enqueue hands entries to the sequencer and returns at once. They will be in
 // one commit group: all of them become durable or none. Groups are committed in
 // the order of the calls. The log owns all byte slices from then on, also if an
-// error is returned.
+// error is returned. Until somebody waits, some milliseconds may pass in which more
+// entries gather.
 func (l *Log) Enqueue(es []Entry) (*Ticket, error) { return l.enqueue(es, false) }
 
 // EnqueueUrgent is Enqueue for entries that may not wait for a bigger disk, such as
