@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 
-	"github.com/lacunalog/lacuna/internal/sha2"
+	"github.com/lacunalog/lacuna/merkle/sha2"
 )
 
 // Step makes a tree call f at every step of an epoch and of recovery.

@@ -8,7 +8,7 @@ import (
 	"hash"
 	"sync"
 
-	"github.com/lacunalog/lacuna/internal/sha2"
+	"github.com/lacunalog/lacuna/merkle/sha2"
 )
 
 // A mac is HMAC-SHA256 (RFC 2104) under one key, kept as the two states of

@@ -4,7 +4,7 @@ import (
 	"crypto/fips140"
 	"slices"
 
-	"github.com/lacunalog/lacuna/internal/sha2"
+	"github.com/lacunalog/lacuna/merkle/sha2"
 )
 
 // paired says whether AppendEntries hashes two messages at once. Everything is

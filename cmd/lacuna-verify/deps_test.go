@@ -13,7 +13,7 @@ func TestImports(t *testing.T) {
 		"github.com/lacunalog/lacuna/cmd/lacuna-verify",
 		"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1", // what --json prints
 		"github.com/lacunalog/lacuna/erasure/certificate",
-		"github.com/lacunalog/lacuna/internal/sha2",
+		"github.com/lacunalog/lacuna/merkle/sha2",
 		"github.com/lacunalog/lacuna/ledger/envelope",
 		"github.com/lacunalog/lacuna/ledger/receipt",
 		"github.com/lacunalog/lacuna/merkle",

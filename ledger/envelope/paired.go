@@ -3,7 +3,7 @@ package envelope
 import (
 	"encoding/binary"
 
-	"github.com/lacunalog/lacuna/internal/sha2"
+	"github.com/lacunalog/lacuna/merkle/sha2"
 )
 
 // More than half of what a seal costs is SHA-256. Where the processor has

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lacunalog/lacuna/internal/sha2"
 	"github.com/lacunalog/lacuna/ledger/envelope"
+	"github.com/lacunalog/lacuna/merkle/sha2"
 )
 
 // TestPairedAgainstAlone seals events of every shape twice under one e, two hashes

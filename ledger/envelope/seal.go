@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/crypto/chacha20poly1305"
 
-	"github.com/lacunalog/lacuna/internal/sha2"
+	"github.com/lacunalog/lacuna/merkle/sha2"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/lacunalog/lacuna/internal/sha2"
+	"github.com/lacunalog/lacuna/merkle/sha2"
 )
 
 func need(t testing.TB) {

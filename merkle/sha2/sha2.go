@@ -11,6 +11,9 @@
 //	sha2.Two(&s, &t, p, q)
 //	digest := s.Digest()
 //
+// It stands here because the tree, sealing and the keys' MACs all hash by it, and knows
+// of none of them.
+//
 // It compresses blocks and leaves the rest to its caller, who so need not hash the
 // pads of an HMAC key again for each message under it. Where [Fast] is false there
 // is nothing here that works: then use crypto/sha256, which is also what this
