@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger"
 	"github.com/lacunalog/lacuna/ledger/consent"
+	"github.com/lacunalog/lacuna/ledger/event"
 )
 
 // TestEraseDamaged damages one event of somebody. What needs all of their events says so, and an erasure takes
@@ -305,6 +307,32 @@ func TestReleaseDamaged(t *testing.T) {
 				t.Errorf("erasing: %v", err)
 			}
 		})
+	}
+}
+
+// TestReleaseOfAnother: what can be read, on or over, is not taken for a hold that cannot be.
+func TestReleaseOfAnother(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	must(t, l, chatted)
+	row := madeBy(t, l, 'e', func() { must(t, l, held, "h-1", "*") })[0]
+	must(t, l, held, "h-2", "*")
+	must(t, l, release, "h-2")
+	must(t, l, `{"type":"restriction.applied","id":"h-3","subject":"p","compartment":"*","ground":"accuracy"}`)
+	remove(t, l, row)
+	w.close(l)
+	l = w.open()
+	for _, id := range []string{"h-2", "h-3"} {
+		if _, err := l.Record(t.Context(), parse(t, fmt.Sprintf(release, id))); !refusedWith(err, event.BadTransition) {
+			t.Errorf("releasing %s: %v", id, err)
+		}
+	}
+	if marked(t, l, "p")["chat 2026-05"] == "" {
+		t.Error("what cannot be read was released")
+	}
+	if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"}); !errors.Is(err, erasure.ErrHeld) {
+		t.Errorf("erasing: %v", err)
 	}
 }
 

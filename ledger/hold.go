@@ -106,14 +106,15 @@ func ends(ev *event.Event) string {
 }
 
 // mayEnd says whether an event can end a hold that cannot be read: it names one that is not
-// among those that can be, and something about the person's rights is damaged.
+// among those that can be, on or over, and something about the person's rights is damaged.
 func (s *subject) mayEnd(ev *event.Event) bool {
-	return ends(ev) != "" && unreadUnder(s.unread, event.RightsRecords)
+	id := ends(ev)
+	return id != "" && !s.speculative.Marked(id) && unreadUnder(s.unread, event.RightsRecords)
 }
 
-// noteBlind remembers an end of a hold that cannot be read.
-func (s *subject) noteBlind(ev *event.Event) {
-	if id := ends(ev); id != "" && !slices.Contains(s.blind, id) {
+// noteBlind remembers an end of a hold that is not in a state.
+func (s *subject) noteBlind(state *consent.State, ev *event.Event) {
+	if id := ends(ev); id != "" && !state.Marked(id) && !slices.Contains(s.blind, id) {
 		s.blind = append(s.blind, id)
 	}
 }

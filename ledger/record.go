@@ -127,7 +127,7 @@ func (l *Ledger) submit(ctx context.Context, stripe *stripe, s *Submission, pers
 		s.answer[i].Warnings = warnings
 	}
 	if blind {
-		sub.noteBlind(short)
+		sub.noteBlind(state, short)
 	}
 	l.follow(stripe, sub, s, state)
 	return nil

@@ -348,7 +348,7 @@ func (l *Ledger) fold(ctx context.Context, s *subject, keys []keystore.KeyInfo) 
 		if err != nil {
 			// Sealed events were valid when they were recorded; a later version of
 			// the rules must not make a person unreadable.
-			s.noteBlind(p.event)
+			s.noteBlind(s.committed, p.event)
 			continue
 		}
 		s.committed = next

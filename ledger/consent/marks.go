@@ -79,6 +79,11 @@ func (s *State) Holds() []Hold {
 	return out
 }
 
+// Marked says whether a hold, a restriction or a suppression has this id, and be it over.
+func (s *State) Marked(id string) bool {
+	return s != nil && slices.ContainsFunc(s.marks, func(m *mark) bool { return m.id == id })
+}
+
 // Suppressed says whether the person asked to be left alone and has not taken it back.
 func (s *State) Suppressed() bool {
 	return s != nil && slices.ContainsFunc(s.marks, func(m *mark) bool { return m.kind == suppression && m.end == 0 })
