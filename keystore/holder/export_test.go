@@ -1,6 +1,8 @@
 package holder
 
 import (
+	"slices"
+
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/keystore/internal/block"
 )
@@ -10,6 +12,16 @@ func CheapPassphrases() (restore func()) {
 	before := recommended
 	recommended = cost{passes: 1, memory: minPerLane, lanes: 1}
 	return func() { recommended = before }
+}
+
+// Room returns what a holder has in the room where it reads and writes its blocks.
+func (f *File) Room() []byte {
+	r := &f.room
+	all := slices.Concat(r.raw[:], r.b[:], r.back[:])
+	for i := range r.held {
+		all = append(append(all, r.held[i].raw[:]...), r.held[i].share.Secret[:]...)
+	}
+	return all
 }
 
 // Mirror makes one holder of several files.

@@ -447,6 +447,8 @@ func (f *File) destroy(ctx context.Context, tree keystore.TreeID, epoch uint64, 
 // overwrite replaces a slot by random bytes and reads them back.
 func (f *File) overwrite(i int) error {
 	b, back := f.room.b[:], f.room.back[:]
+	defer clear(b)
+	defer clear(back) // where nothing was overwritten, it is the share
 	rand.Read(b)
 	if err := f.dev.Write(i, b); err != nil {
 		return err

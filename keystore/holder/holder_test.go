@@ -157,6 +157,11 @@ func (s *stubborn) Write(i int, b []byte) error {
 func TestReadBack(t *testing.T) {
 	dev := &stubborn{Memory: block.NewMemory()}
 	h := must(holder.OnDevice(dev))(t)
+	defer func() {
+		if !bytes.Equal(h.Room(), make([]byte, len(h.Room()))) {
+			t.Error("a holder keeps in memory what it has read")
+		}
+	}()
 	var tree keystore.TreeID
 	one, two := share(tree, 1), share(tree, 2)
 	if err := errors.Join(h.Prepare(ctx, one), h.Prepare(ctx, two)); err != nil {
