@@ -41,6 +41,16 @@ var (
 
 const testEvent = `{"_prev":null,"_recorded":"2026-05-04T12:31:40.021Z","_seq":0,"channel":"email","event_time":"2026-05-04T12:31:40Z","form":{"id":"web-newsletter","version":1},"id":"0197a2","purpose":"newsletter","subject":"c-2","type":"consent.given"}`
 
+// TestNothingStays: what one event was sealed with does not lie there for the next.
+func TestNothingStays(t *testing.T) {
+	for _, suite := range suites {
+		left := envelope.LeftBehind(alice, suite, []byte(testEvent))
+		if i := bytes.IndexFunc(left, func(r rune) bool { return r != 0 }); i >= 0 {
+			t.Errorf("%s: byte %d of what is used again was not wiped", suite, i)
+		}
+	}
+}
+
 func TestSealOpen(t *testing.T) {
 	for _, suite := range suites {
 		sealed, err := envelope.Seal(alice, suite, testOrigin, []byte(testEvent))

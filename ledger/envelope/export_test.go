@@ -1,5 +1,7 @@
 package envelope
 
+import "slices"
+
 // SealWith is Seal with a given e: the seam for vectors and comparison with
 // the reference. Nothing outside tests may choose e.
 func SealWith(k Keys, suite Suite, origin [32]byte, event []byte, e [16]byte) (Sealed, error) {
@@ -17,4 +19,19 @@ func Alone() (restore func()) {
 	was := paired
 	paired = false
 	return func() { paired = was }
+}
+
+// LeftBehind seals an event in scratch of its own and returns the salts and parts that are
+// left in it when it has gone back to where the next caller takes it from.
+func LeftBehind(k Keys, suite Suite, event []byte) []byte {
+	var w work
+	secret := k.EventSecret(byte(suite), [16]byte{})
+	w.p.derive(suite, &secret)
+	if err := w.spans.split(event); err != nil {
+		panic(err)
+	}
+	w.membersHash(suite, event)
+	json, enc, list := w.json[:cap(w.json)], w.enc[:cap(w.enc)], w.list[:cap(w.list)]
+	w.release()
+	return slices.Concat(w.salts[:], w.p.k[:], w.p.kc[:], w.p.s[:], w.p.r[:], json, enc, list)
 }

@@ -92,7 +92,7 @@ const maxPooled = 4 << 10
 
 func (w *work) release() {
 	w.p.wipe()
-	clear(w.salts[:w.spans.n*saltSize])
+	clear(w.salts[:w.spans.n*saltSize+chacha20poly1305.Overhead])
 	w.spans.n = 0
 	w.json, w.enc, w.list = reuse(w.json), reuse(w.enc), reuse(w.list)
 	works.Put(w)
@@ -218,14 +218,13 @@ func (w *work) disclose(salts, event []byte, i int) {
 // value is canonical already, and names need no escapes, so name, quotation mark and
 // value are what stands in the event, but for the colon between them.
 func (w *work) triple(salts, event []byte, i int) {
-	var head [2 + saltChars + 3]byte
-	head[0], head[1] = '[', '"'
-	encodeSalt((*[saltChars + 2]byte)(head[2:]), (*[saltSize]byte)(salts[i*saltSize:]))
-	head[24], head[25], head[26] = '"', ',', '"'
+	const head = len(`["0123456789012345678901","`)
+	b := append(w.json[:0], `["0123456789012345678901","`...) // no copy of a salt stays on the stack
+	encodeSalt((*[saltChars + 2]byte)(b[2:]), (*[saltSize]byte)(salts[i*saltSize:]))
+	b[head-3], b[head-2] = '"', ','
 	at := &w.spans.at[i]
-	b := append(w.json[:0], head[:]...)
 	b = append(b, event[at.name:at.valueEnd]...)
-	b[len(head)+int(at.nameEnd-at.name)+1] = ','
+	b[head+int(at.nameEnd-at.name)+1] = ','
 	w.json = append(b, ']')
 }
 
