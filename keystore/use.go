@@ -8,7 +8,8 @@ import (
 // Use takes a lease of the key of a subject, a compartment and a cohort, and
 // makes the key if there is none. A key that was made is pending until its page's
 // changes are taken, see [Lease.TakePending]. It returns [ErrErasing] for a key
-// whose erasure has begun.
+// whose erasure has begun. Who calls it does not hold [Options].Order: now and then it
+// clears up what earlier keys have left behind.
 func (t *Tree) Use(ctx context.Context, s Subject, compartment string, cohort Cohort) (*Lease, error) {
 	return t.acquire(ctx, s, compartment, cohort, true)
 }
