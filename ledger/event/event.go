@@ -83,7 +83,7 @@ func (e *Event) Canonical() []byte {
 	if e.text == nil {
 		return e.appendText(make([]byte, 0, e.size()))
 	}
-	return e.text
+	return slices.Clip(e.text)
 }
 
 // size is the length of the canonical text.

@@ -2,7 +2,6 @@ package event
 
 import (
 	"bytes"
-	"slices"
 	"unicode/utf8"
 )
 
@@ -93,7 +92,7 @@ func parsePlain(line []byte) (*Event, bool) {
 			e.typ = typeNamed(value)
 		}
 	}
-	e.text = slices.Clip(append(text, '}'))
+	e.text = append(text, '}')
 	if e.typ != nil {
 		e.fields = placesOf(e.typ, found)
 	}

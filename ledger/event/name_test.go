@@ -40,8 +40,10 @@ func TestWhole(t *testing.T) {
 	if one[e.Len()].Name != "one" || two[e.Len()].Name != "two" {
 		t.Errorf("%v and %v", one[e.Len()], two[e.Len()])
 	}
-	a, b := append(e.Canonical(), 'a'), append(e.Canonical(), 'b')
-	if a[len(a)-1] != 'a' || b[len(b)-1] != 'b' {
-		t.Errorf("%s and %s", a, b)
+	for _, e := range []*Event{e, e.WithString("id", "e-1")} {
+		a, b := append(e.Canonical(), 'a'), append(e.Canonical(), 'b')
+		if a[len(a)-1] != 'a' || b[len(b)-1] != 'b' {
+			t.Errorf("%s and %s", a, b)
+		}
 	}
 }
