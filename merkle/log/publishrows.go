@@ -81,7 +81,7 @@ func (l *Log) writeOwn(ctx context.Context, c *Change) error {
 	if err != nil {
 		return err
 	}
-	return (&Ticket{g: g}).Wait(ctx)
+	return (&Ticket{q: l.queue, g: g}).Wait(ctx)
 }
 
 func changeBytes(c *Change) int {
