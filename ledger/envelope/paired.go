@@ -10,8 +10,9 @@ import (
 // instructions for it, suite 1 is sealed with package sha2: members are hashed two
 // at a time, and so are the list of their digests and the envelope; the pads of an
 // HMAC key are hashed once for all that is derived from it. The bytes are the same:
-// a test holds one way against the other. Suite 2 stays with the FIPS module, and
-// whoever checks an opening without the key hashes with the standard library.
+// a test holds one way against the other. Suite 2 stays with the FIPS module. A field
+// opening is checked with the standard library; a full one, which has all secrets of
+// its event, is checked as it was sealed.
 var paired = sha2.Fast
 
 func (s Suite) paired() bool { return paired && s == ChaCha20Poly1305 }
