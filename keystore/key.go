@@ -55,7 +55,7 @@ func (d *derived) compute(dek *Secret) {
 // must stops a caller that uses a lease after its end: what would be derived from
 // a wiped key is known to everybody.
 func (d *derived) must() {
-	if !d.loaded {
+	if d == nil || !d.loaded {
 		panic("keystore: a key was used after its lease ended")
 	}
 }

@@ -2,16 +2,22 @@ package keystore
 
 import "sync"
 
-// A key is a loaded key: what is derived from a DEK, and who uses it. There may be
-// a great many, so it has no pointers, which the garbage collector would follow.
+// A key is a loaded key: what is derived from a DEK, and who uses it. Who had a lease
+// may remember it for longer than the cache does, so what is derived lies by itself.
 type key struct {
 	id      keyID
 	leases  int32
 	facts   keyFacts
 	state   State
-	untaken bool    // made by Use, and not yet taken
-	route   route   // where its page is
-	derived derived // empty from when the key leaves the cache
+	untaken bool     // made by Use, and not yet taken
+	route   route    // where its page is
+	derived *derived // nil from when the key leaves the cache
+}
+
+// forget wipes a key that leaves the cache. The lock of its shard is held.
+func (k *key) forget() {
+	k.derived.zero()
+	k.derived = nil
 }
 
 // A route says where the keys of a tag lie, and of which generation of the tree that is true.
@@ -74,7 +80,7 @@ func (k *keys) again(q *key) (_ *key, ok bool, err error) {
 	s := k.shard(q.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if q.derived.loaded {
+	if q.derived != nil {
 		return s.lend(q.id, q, false)
 	}
 	return s.lend(q.id, nil, false)
@@ -105,7 +111,7 @@ func (k *keys) load(e *entry, r route, fresh bool) (*key, error) {
 	}
 	q := s.m[id]
 	if q == nil {
-		q = &key{id: id, state: e.state, untaken: fresh, facts: e.facts(), route: r}
+		q = &key{id: id, state: e.state, untaken: fresh, facts: e.facts(), route: r, derived: new(derived)}
 		q.derived.load(&e.dek)
 		if len(s.m) >= k.max {
 			s.evict(max(len(s.m)/16, 1))
@@ -172,7 +178,7 @@ func (k *keys) reopen(id keyID) {
 func (s *keyShard) evict(n int) {
 	for id, q := range s.m {
 		if q.leases == 0 && !q.untaken {
-			q.derived.zero()
+			q.forget()
 			delete(s.m, id)
 			if n--; n == 0 {
 				return
@@ -211,7 +217,7 @@ func (k *keys) drop(id keyID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if q := s.m[id]; q != nil {
-		q.derived.zero()
+		q.forget()
 		delete(s.m, id)
 	}
 }

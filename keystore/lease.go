@@ -165,7 +165,7 @@ func (t *Tree) forget(k *key) {
 		return
 	}
 	p.remove(k.id)
-	k.derived.zero()
+	k.forget()
 	delete(s.m, k.id)
 }
 

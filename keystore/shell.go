@@ -19,7 +19,7 @@ type shell struct {
 }
 
 const (
-	shellsMost   = 9 // shells that are kept for each page that is kept whole
+	shellsMost   = 5 // shells that are kept for each page that is kept whole
 	shellEntries = 8 // which are added to a shell before it is emptied again
 )
 

@@ -26,7 +26,7 @@ type Options struct {
 	Next []Holder
 	// Now is the clock, for the day on which a key was made. Default: time.Now.
 	Now func() time.Time
-	// CachePages is how many opened pages are kept, about 6 KiB each at most. Of nine times
+	// CachePages is how many opened pages are kept, about 6 KiB each at most. Of five times
 	// as many all but their entries is kept, about 600 bytes each, and of all of these the
 	// pages above, about 2.5 KiB each. Default 1,536.
 	CachePages int
@@ -331,7 +331,7 @@ func (t *Tree) Close() error {
 		s := &t.keys.shards[i]
 		s.mu.Lock()
 		for id, k := range s.m {
-			k.derived.zero()
+			k.forget()
 			delete(s.m, id)
 		}
 		s.mu.Unlock()
