@@ -4,19 +4,12 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
 	"github.com/lacunalog/lacuna/merkle"
 )
-
-// The vectors under docs/spec/vectors are for other implementations. With
-// -update they are written, otherwise the files must be what would be written;
-// and then they are read back and run, knowing nothing but the file.
-var update = flag.Bool("update", false, "write the test vectors under docs/spec/vectors")
 
 // A hexBytes is written as hexadecimal text.
 type hexBytes []byte
@@ -28,34 +21,11 @@ func (b *hexBytes) UnmarshalText(t []byte) (err error) {
 	return err
 }
 
-// vectorFile compares or writes the file, and reads it into a value of the same
-// type.
+// vectorFile holds a file of vectors against what would be written, and reads it into a
+// value of the same type: the vectors are run knowing nothing but the file.
 func vectorFile[T any](t *testing.T, name string, want T) T {
 	t.Helper()
-	path := filepath.Join("..", "docs", "spec", "vectors", name)
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(want); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(file, b.Bytes()) {
-		t.Errorf("%s is not what the code makes: run go test ./merkle -update, and look at the difference", path)
-	}
-	d := json.NewDecoder(bytes.NewReader(file))
+	d := json.NewDecoder(bytes.NewReader(vectors.Same(t, name, want)))
 	d.DisallowUnknownFields()
 	var got T
 	if err := d.Decode(&got); err != nil {

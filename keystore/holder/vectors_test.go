@@ -5,19 +5,15 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
-	"flag"
-	"os"
 	"testing"
 
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/keystore/internal/block"
 )
 
-var update = flag.Bool("update", false, "write the test vectors anew")
-
 // The vectors of docs/spec/holder-slot.md.
-type vectors struct {
+type allVectors struct {
 	About  []string       `json:"about"`
 	Slots  []slotVector   `json:"slots"`
 	Sealed []sealedVector `json:"sealed_slots"`
@@ -67,8 +63,8 @@ func count(first byte, n int) []byte {
 	return b
 }
 
-func makeVectors() *vectors {
-	v := &vectors{About: []string{
+func makeVectors() *allVectors {
+	v := &allVectors{About: []string{
 		"Test vectors for docs/spec/holder-slot.md. Bytes are lower-case hex. Shares are for tests only.",
 		"slots: bytes are the first 128 of a block of 4,096; the others are zero, but for the one at the offset at, where there is one.",
 		"sealed_slots: bytes are the first 169 of a block, the others zero; key is argon2id of the passphrase with the costs and the salt that the bytes name.",
@@ -119,7 +115,7 @@ func makeVectors() *vectors {
 }
 
 // sealed makes the vectors of slots that a passphrase seals.
-func (v *vectors) sealed(s *slot) {
+func (v *allVectors) sealed(s *slot) {
 	const words = "nine quiet herons over the weir"
 	l := lock{cost{2, 64, 2}, [16]byte(count(0x60, 16))}
 	open := func(words string) *sealing {
@@ -164,25 +160,8 @@ func (v *vectors) sealed(s *slot) {
 }
 
 func TestVectors(t *testing.T) {
-	const file = "../../docs/spec/vectors/holder-slot.json"
 	v := makeVectors()
-	got, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got = append(got, '\n')
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs from what the code gives; -update writes it anew", file)
-	}
+	vectors.Same(t, "holder-slot.json", v)
 	for _, x := range v.Slots {
 		b := make([]byte, block.Size)
 		hex.Decode(b, []byte(x.Bytes))

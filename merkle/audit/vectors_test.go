@@ -1,19 +1,14 @@
 package audit
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
 	"github.com/lacunalog/lacuna/merkle"
 )
-
-var update = flag.Bool("update", false, "write docs/spec/vectors/evidence.json anew")
 
 // evidenceVectors is docs/spec/vectors/evidence.json.
 type evidenceVectors struct {
@@ -33,24 +28,7 @@ type evidenceVector struct {
 // TestEvidenceVectors holds docs/spec/vectors/evidence.json against the code, and
 // reads it back, knowing nothing but the file.
 func TestEvidenceVectors(t *testing.T) {
-	want := makeEvidenceVectors(t)
-	b, err := marshal(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join("..", "..", "docs", "spec", "vectors", "evidence.json")
-	if *update {
-		if err := os.WriteFile(path, b, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(file, b) {
-		t.Errorf("%s is not what the code makes: run go test ./merkle/audit -update, and look at the difference", path)
-	}
+	file := vectors.Same(t, "evidence.json", makeEvidenceVectors(t))
 	var got evidenceVectors
 	if err := json.Unmarshal(file, &got); err != nil {
 		t.Fatal(err)

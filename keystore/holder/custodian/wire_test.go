@@ -4,20 +4,14 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
-	"encoding/json"
-	"flag"
-	"os"
 	"testing"
 
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
 	"github.com/lacunalog/lacuna/keystore"
 )
 
-var update = flag.Bool("update", false, "write the test vectors anew")
-
-const vectorFile = "../../../docs/spec/vectors/custodian.json"
-
 // The vectors of docs/spec/custodian.md.
-type vectors struct {
+type allVectors struct {
 	About       []string          `json:"about"`
 	Invitations []textVector      `json:"invitations"`
 	Statements  []statementVector `json:"statements"`
@@ -64,8 +58,8 @@ func sampleStatement() (keystore.Statement, ed25519.PrivateKey) {
 	return s, key
 }
 
-func makeVectors() *vectors {
-	v := &vectors{About: []string{
+func makeVectors() *allVectors {
+	v := &allVectors{About: []string{
 		"Test vectors for docs/spec/custodian.md. Bytes are lower-case hex, a signature is base64. The custodian's key has the seed 50 51 … 6f.",
 		"valid false: a reader refuses it. A statement's answer is the fields of the answer to destroy.",
 	}}
@@ -121,23 +115,7 @@ func makeVectors() *vectors {
 
 func TestVectors(t *testing.T) {
 	v := makeVectors()
-	got, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got = append(got, '\n')
-	if *update {
-		if err := os.WriteFile(vectorFile, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(vectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs from what the code gives; -update writes it anew", vectorFile)
-	}
+	vectors.Same(t, "custodian.json", v)
 	for _, x := range v.Invitations {
 		if i, err := ParseInvitation(x.Text); (err == nil) != x.Valid || x.Valid && i.String() != x.Text {
 			t.Errorf("%s: %v", x.Name, err)

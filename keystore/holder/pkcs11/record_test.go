@@ -7,16 +7,11 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/hex"
-	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
 	"testing"
 
+	"github.com/lacunalog/lacuna/docs/spec/vectors"
 	"github.com/lacunalog/lacuna/keystore"
 )
-
-var update = flag.Bool("update", false, "write docs/spec/vectors/token-record.json anew")
 
 // FuzzRecord: what is read as a record is written as the same bytes.
 func FuzzRecord(f *testing.F) {
@@ -51,8 +46,6 @@ type recordVector struct {
 	Share   string `json:"share,omitempty"`
 	parses  bool   // it has the form of a record
 }
-
-const vectorFile = "../../../docs/spec/vectors/token-record.json"
 
 func gcm(t *testing.T, key []byte) cipher.AEAD {
 	block, err := aes.NewCipher(key)
@@ -108,21 +101,7 @@ func recordVectors(t *testing.T) []recordVector {
 
 func TestVectors(t *testing.T) {
 	vs := recordVectors(t)
-	want, err := json.MarshalIndent(map[string]any{"records": vs}, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want = append(want, '\n')
-	name := filepath.FromSlash(vectorFile)
-	if *update {
-		if err := os.WriteFile(name, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	text, err := os.ReadFile(name)
-	if err != nil || !bytes.Equal(text, want) {
-		t.Fatalf("%s is not what this program makes (%v); go test -tags pkcs11 -run Vectors -update ./keystore/holder/pkcs11", name, err)
-	}
+	vectors.Same(t, "token-record.json", map[string]any{"records": vs})
 	for _, v := range vs {
 		b, _ := hex.DecodeString(v.Record)
 		key, _ := hex.DecodeString(v.Key)
