@@ -145,7 +145,7 @@ func (e *Engine) newJob(r *Request) (*job, error) {
 // request makes a job durable: its two keys, whose it is, and what is asked. All of it is one write, so
 // after a crash there is a whole request or none.
 func (e *Engine) request(ctx context.Context, j *job) error {
-	mine, err := elsewhere(func() (*keystore.Lease, error) {
+	mine, err := keystore.Elsewhere(func() (*keystore.Lease, error) {
 		return e.tree.Use(ctx, subjectOf(j.id), compartmentJob, 0)
 	}, func() { e.rename(j) })
 	if err != nil {
@@ -182,19 +182,6 @@ func (e *Engine) request(ctx context.Context, j *job) error {
 		return err
 	}
 	return e.reached(Requested, j)
-}
-
-// namesTried is how many names are tried. They are random, so another leads to another page.
-const namesTried = 64
-
-// elsewhere calls use, and again under another name where the keys of one would lie on a page that is missing.
-func elsewhere[T any](use func() (T, error), rename func()) (T, error) {
-	got, err := use()
-	for tries := 1; tries < namesTried && errors.Is(err, keystore.ErrPageMissing); tries++ {
-		rename()
-		got, err = use()
-	}
-	return got, err
 }
 
 // rename gives a job that nothing was written of another name.

@@ -214,7 +214,7 @@ func (e *Engine) beginCut(ctx context.Context, w *sweepRow) (Cut, error) {
 	if err := s.Begin(ctx, w.Generation); err != nil {
 		return nil, err
 	}
-	return elsewhere(func() (Cut, error) { return s.Cut(ctx, w.Cut) }, func() { w.Cut = newID() })
+	return keystore.Elsewhere(func() (Cut, error) { return s.Cut(ctx, w.Cut) }, func() { w.Cut = newID() })
 }
 
 // spare tells a cut of the keys that died since it was made, and returns those that had died before.

@@ -70,3 +70,17 @@ func (e *PageMissingError) Error() string {
 
 func (e *PageMissingError) Is(target error) bool { return target == ErrPageMissing }
 func (e *PageMissingError) Unwrap() error        { return e.Cause }
+
+// namesTried is how many names are tried. They are random, so another leads to another page.
+const namesTried = 64
+
+// Elsewhere calls use, and again under another name, which rename draws, where the keys
+// of one would lie on a page that is missing.
+func Elsewhere[T any](use func() (T, error), rename func()) (T, error) {
+	got, err := use()
+	for tries := 1; tries < namesTried && errors.Is(err, ErrPageMissing); tries++ {
+		rename()
+		got, err = use()
+	}
+	return got, err
+}

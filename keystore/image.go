@@ -231,7 +231,7 @@ func parseLeaf(b []byte) ([]entry, error) {
 		used++
 	}
 	es := make([]entry, 0, used+4)
-	for ; len(b) > 0 && b[52] != 0; b = b[entrySize:] {
+	for ; len(es) < used; b = b[entrySize:] {
 		var e entry
 		if err := e.parse(b[:entrySize]); err != nil {
 			return nil, err

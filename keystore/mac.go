@@ -1,7 +1,6 @@
 package keystore
 
 import (
-	"crypto/fips140"
 	"crypto/sha256"
 	"encoding"
 	"encoding/binary"
@@ -136,9 +135,8 @@ func (m *mac) expand(out []byte, label string, info []byte) {
 	clear(t[:])
 }
 
-// fast says whether MACs go through [sha2]. Where the FIPS module is asked for, it
-// hashes.
-var fast = sha2.Fast && !fips140.Enabled()
+// fast says whether MACs go through [sha2].
+var fast = sha2.Fast
 
 // compress hashes whole blocks into a state.
 func compress(s *sha2.State, blocks []byte) {

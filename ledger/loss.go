@@ -206,16 +206,13 @@ func (l *Ledger) keepLoss(ctx context.Context, n uint32, size uint64, lost bitma
 	return x, w.flush(ctx)
 }
 
-// lossKey makes the key of a statement. It lies on some page of the tree, and that may be one that is missing: then
-// another name leads to another.
+// lossKey makes the key of a statement.
 func (l *Ledger) lossKey(ctx context.Context, x *loss) (*keystore.Lease, error) {
-	for tries := 1; ; tries++ {
-		rand.Read(x.id[:])
-		lease, err := l.tree.Use(ctx, sweepSubject(x.id), sweepCompartment, 0)
-		if err == nil || tries == 64 || !errors.Is(err, keystore.ErrPageMissing) {
-			return lease, err
-		}
-	}
+	name := func() { rand.Read(x.id[:]) }
+	name()
+	return keystore.Elsewhere(func() (*keystore.Lease, error) {
+		return l.tree.Use(ctx, sweepSubject(x.id), sweepCompartment, 0)
+	}, name)
 }
 
 // commit builds the set.

@@ -1,7 +1,6 @@
 package merkle
 
 import (
-	"crypto/fips140"
 	"slices"
 
 	"github.com/lacunalog/lacuna/merkle/sha2"
@@ -9,7 +8,7 @@ import (
 
 // paired says whether AppendEntries hashes two messages at once. Everything is
 // verified with crypto/sha256.
-var paired = sha2.Fast && !fips140.Enabled()
+var paired = sha2.Fast
 
 // AppendEntries appends the leaves of some entries. It is [Range.Append] of each
 // leaf hash, but goes level by level: visit is called for all new nodes of a level,

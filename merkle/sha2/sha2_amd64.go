@@ -2,8 +2,11 @@
 
 package sha2
 
-// Fast says whether the processor has what [One] and [Two] need.
-var Fast = hasSHA()
+import "crypto/fips140"
+
+// Fast says whether the processor has what [One] and [Two] need, and nobody asked for the
+// FIPS module, which then hashes.
+var Fast = hasSHA() && !fips140.Enabled()
 
 // one compresses n blocks that begin at p.
 //
