@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"golang.org/x/crypto/chacha20"
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
@@ -20,7 +21,7 @@ type Suite byte
 
 const (
 	// ChaCha20Poly1305 is suite 1: zero nonce (every key seals once), salts
-	// from the ChaCha20 keystream, which begins at counter 1 as that of the AEAD.
+	// from the ChaCha20 keystream.
 	ChaCha20Poly1305 Suite = 1
 	// AES256GCM is suite 2: a random nonce drawn by crypto/cipher, salts from
 	// AES-256-CTR. It uses nothing that Go's FIPS 140-3 module refuses, so it
@@ -73,8 +74,8 @@ type parts struct {
 	r  [32]byte // blinds the leaf
 }
 
-// derive computes K, KC, S and r, which are HKDF-Expand(secret,
-// "lacuna/v1/parts" || suite || u8 i, 32) with i from 1 to 4.
+// derive computes K || KC || S || r = HKDF-Expand(secret,
+// "lacuna/v1/parts" || suite, 128).
 func (p *parts) derive(suite Suite, secret *[32]byte) {
 	if suite == AES256GCM {
 		p.deriveFIPS(*secret)
@@ -84,39 +85,47 @@ func (p *parts) derive(suite Suite, secret *[32]byte) {
 		p.derivePaired(suite, secret)
 		return
 	}
-	// On the stack. Each is HMAC(secret, info || 0x01), where both pads stay in place
-	// while the message behind them changes.
-	const info = len(labelParts) + 2
-	var inner [64 + info + 1]byte
+	// On the stack. T(i) = HMAC(secret, T(i-1) || info || i), where
+	// both pads stay in place while the message behind them changes.
+	const info = len(labelParts) + 1
+	var inner [64 + 32 + info + 1]byte
 	var outer [64 + 32]byte
 	pads(secret, (*[64]byte)(inner[:64]), (*[64]byte)(outer[:64]))
-	copy(inner[64:], labelParts)
-	inner[64+len(labelParts)] = byte(suite)
-	inner[64+info] = 1
-	for i, out := range p.each() {
-		inner[64+info-1] = byte(i + 1)
-		t := sha256.Sum256(inner[:])
+	copy(inner[96:], labelParts)
+	inner[96+len(labelParts)] = byte(suite)
+
+	// T(1) has no predecessor: its message is written 32 bytes earlier.
+	var first [64 + info + 1]byte
+	copy(first[:64], inner[:64])
+	copy(first[64:], inner[96:])
+	first[len(first)-1] = 1
+	t := sha256.Sum256(first[:])
+	for i, out := range [4]*[32]byte{&p.k, &p.kc, &p.s, &p.r} {
+		if i > 0 {
+			inner[len(inner)-1] = byte(i + 1)
+			t = sha256.Sum256(inner[:])
+		}
 		copy(outer[64:], t[:])
 		*out = sha256.Sum256(outer[:])
+		copy(inner[64:96], out[:])
 	}
 	clear(inner[:])
 	clear(outer[:])
+	clear(first[:])
 }
-
-// each are the parts in the order of their numbers.
-func (p *parts) each() [4]*[32]byte { return [4]*[32]byte{&p.k, &p.kc, &p.s, &p.r} }
 
 // deriveFIPS is derive for suite 2: where FIPS is asked for, HKDF and HMAC
 // must be those of the module.
 func (p *parts) deriveFIPS(secret [32]byte) {
-	for i, part := range p.each() {
-		out, err := hkdf.Expand(sha256.New, secret[:], labelParts+string([]byte{byte(AES256GCM), byte(i + 1)}), 32)
-		if err != nil {
-			panic("envelope: HKDF-Expand of 32 bytes failed: " + err.Error())
-		}
-		copy(part[:], out)
-		clear(out)
+	out, err := hkdf.Expand(sha256.New, secret[:], labelParts+string(rune(AES256GCM)), 128)
+	if err != nil {
+		panic("envelope: HKDF-Expand of 128 bytes failed: " + err.Error())
 	}
+	copy(p.k[:], out[0:])
+	copy(p.kc[:], out[32:])
+	copy(p.s[:], out[64:])
+	copy(p.r[:], out[96:])
+	clear(out)
 	clear(secret[:])
 }
 
@@ -175,16 +184,28 @@ func (p *parts) salts(suite Suite, dst []byte) {
 		cipher.NewCTR(block, iv[:]).XORKeyStream(dst, dst)
 		return
 	}
-	// The AEAD encrypts with the keystream from counter 1, and on amd64 it is what has
-	// assembly. Its tag is not used.
-	aead, err := chacha20poly1305.New(p.s[:])
+	// On amd64 x/crypto has assembly for ChaCha20 inside the AEAD only, which encrypts
+	// with the keystream from counter 1: it gives all but the first block. Its tag is
+	// not used.
+	first := dst[:min(len(dst), chachaBlock)]
+	c, err := chacha20.NewUnauthenticatedCipher(p.s[:], zeroNonce[:])
 	if err != nil {
-		panic("envelope: ChaCha20-Poly1305 refused a 32-byte key: " + err.Error())
+		panic("envelope: ChaCha20 refused a 32-byte key: " + err.Error())
 	}
-	copy(dst, aead.Seal(dst[:0], zeroNonce[:], dst, nil))
+	c.XORKeyStream(first, first)
+	if rest := dst[len(first):]; len(rest) > 0 {
+		aead, err := chacha20poly1305.New(p.s[:])
+		if err != nil {
+			panic("envelope: ChaCha20-Poly1305 refused a 32-byte key: " + err.Error())
+		}
+		copy(rest, aead.Seal(rest[:0], zeroNonce[:], rest, nil))
+	}
 }
 
-// zeroNonce is the nonce of suite 1: each of its keys is drawn for one message.
+// chachaBlock is how much keystream one value of the counter gives.
+const chachaBlock = 64
+
+// zeroNonce is the nonce of suite 1: its key is drawn for one message.
 var zeroNonce [chacha20poly1305.NonceSize]byte
 
 // seal encrypts the plaintext that stands in env behind the header, in

@@ -45,26 +45,6 @@ func (k *hmacKey) sum(out *[32]byte, blocks []byte, n int) {
 	clear(last[:])
 }
 
-// sum2 is sum of two messages of n bytes, of which each has one block.
-func (k *hmacKey) sum2(out1, out2 *[32]byte, block1, block2 *[sha2.Block]byte, n int) {
-	padBehind(block1[:], n, sha2.Block+n)
-	padBehind(block2[:], n, sha2.Block+n)
-	s, t := k.inner, k.inner
-	sha2.Two(&s, &t, block1[:], block2[:])
-	var last1, last2 [sha2.Block]byte
-	s.Put((*[32]byte)(last1[:]))
-	t.Put((*[32]byte)(last2[:]))
-	padBehind(last1[:], 32, sha2.Block+32)
-	padBehind(last2[:], 32, sha2.Block+32)
-	s, t = k.outer, k.outer
-	sha2.Two(&s, &t, last1[:], last2[:])
-	s.Put(out1)
-	t.Put(out2)
-	s, t = sha2.State{}, sha2.State{}
-	clear(last1[:])
-	clear(last2[:])
-}
-
 // padBehind fills blocks up behind their first n bytes, as the end of a message of
 // a size.
 func padBehind(blocks []byte, n, size int) {
@@ -77,18 +57,15 @@ func padBehind(blocks []byte, n, size int) {
 func (p *parts) derivePaired(suite Suite, secret *[32]byte) {
 	var k hmacKey
 	k.set(secret)
-	var blocks [2][sha2.Block]byte
-	n := 0
-	for i := range blocks {
-		n = copy(blocks[i][:], labelParts)
-		blocks[i][n] = byte(suite)
-		blocks[i][n+2] = 1
+	var block [sha2.Block]byte
+	n := 0 // of T(i-1) before the label
+	for i, out := range [4]*[32]byte{&p.k, &p.kc, &p.s, &p.r} {
+		end := n + copy(block[n:], labelParts)
+		block[end], block[end+1] = byte(suite), byte(i+1)
+		k.sum(out, block[:], end+2)
+		n = copy(block[:], out[:])
 	}
-	each := p.each()
-	for i := 0; i < len(each); i += 2 {
-		blocks[0][n+1], blocks[1][n+1] = byte(i+1), byte(i+2)
-		k.sum2(each[i], each[i+1], &blocks[0], &blocks[1], n+3)
-	}
+	clear(block[:])
 	k = hmacKey{}
 }
 

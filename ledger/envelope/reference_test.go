@@ -87,14 +87,11 @@ func refSecret(dek []byte, suite byte, e []byte) []byte {
 }
 
 func refExpand(s []byte, suite byte) refParts {
-	part := func(i byte) []byte {
-		b, err := hkdf.Expand(sha256.New, s, "lacuna/v1/parts"+string([]byte{suite, i}), 32)
-		if err != nil {
-			panic(err)
-		}
-		return b
+	b, err := hkdf.Expand(sha256.New, s, "lacuna/v1/parts"+string([]byte{suite}), 128)
+	if err != nil {
+		panic(err)
 	}
-	return refParts{part(1), part(2), part(3), part(4)}
+	return refParts{b[:32], b[32:64], b[64:96], b[96:]}
 }
 
 // refPad pads to a multiple of 256 up to 4,096 and by Padmé above.
@@ -171,7 +168,6 @@ func refSalts(p refParts, suite byte, n int) [][]byte {
 		if err != nil {
 			panic(err)
 		}
-		c.SetCounter(1)
 		c.XORKeyStream(stream, stream)
 	} else {
 		b, err := aes.NewCipher(p.S)

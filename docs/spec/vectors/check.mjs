@@ -87,8 +87,8 @@ const expand = (key, info, length) => {
 const eventSecret = (dek, suite, e) => expand(prk(dek), cat(ascii('lacuna/v1/event'), Buffer.from([suite]), e), 32)
 
 function parts (secret, suite) {
-  const [K, KC, S, r] = [1, 2, 3, 4].map((i) => expand(secret, cat(ascii('lacuna/v1/parts'), Buffer.from([suite, i])), 32))
-  return { K, KC, S, r }
+  const b = expand(secret, cat(ascii('lacuna/v1/parts'), Buffer.from([suite])), 128)
+  return { K: b.subarray(0, 32), KC: b.subarray(32, 64), S: b.subarray(64, 96), r: b.subarray(96) }
 }
 
 function paddedLength (n) {
@@ -154,9 +154,8 @@ function checkNames (names) {
 }
 
 function salts (p, suite, n) {
-  const first = Buffer.alloc(16)
-  if (suite === 1) first[0] = 1 // node's ChaCha20 takes the counter, then the nonce
-  return createCipheriv(suite === 1 ? 'chacha20' : 'aes-256-ctr', p.S, first).update(Buffer.alloc(16 * n))
+  const zero = Buffer.alloc(16) // node's ChaCha20 takes the counter, then the nonce
+  return createCipheriv(suite === 1 ? 'chacha20' : 'aes-256-ctr', p.S, zero).update(Buffer.alloc(16 * n))
 }
 
 function disclosures (p, suite, ms) {
