@@ -17,6 +17,9 @@ type Unread struct {
 	Why         error
 }
 
+// Known says whether it is known which entry it is.
+func (u *Unread) Known() bool { return u.Index != unknownIndex }
+
 // holdsOn returns the holds that may stand against destroying a key. Where something about the person's rights cannot
 // be read, it may be the release of a hold, and nobody could record another one: then the flags of the key say whether
 // it is held. They are written before a hold is recorded and taken back behind its release.

@@ -247,30 +247,48 @@ func (l *Ledger) misaligned(ctx context.Context, person string, more []consent.H
 	return changes, erasing, nil
 }
 
-// holdsOf returns the holds of a person that are on.
-func (l *Ledger) holdsOf(ctx context.Context, person string) (holds []consent.Hold, err error) {
-	err = l.known(ctx, person, func(sub *subject) { holds = sub.speculative.Holds() })
-	return holds, err // what cannot be read just now may be the hold
-}
-
-// Holds returns the holds and restrictions of a person that are on.
-func (l *Ledger) Holds(ctx context.Context, person string) ([]consent.Hold, error) {
-	if err := l.gate.enter(); err != nil {
-		return nil, err
-	}
-	defer l.gate.leave()
-	return l.holdsOf(ctx, person)
-}
-
 // PersonHold is a hold of somebody.
 type PersonHold struct {
 	Subject string
 	consent.Hold
 }
 
+// HoldList is which holds and restrictions are on, and what may be missing from it.
+type HoldList struct {
+	Holds []PersonHold
+	// Unread is what cannot be read of where holds and restrictions are recorded: each may be
+	// one of them, or the end of one.
+	Unread []Unread
+	// Missing names key pages that are lost, with what the people on them have.
+	Missing []string
+}
+
+// Holds returns the holds and restrictions of a person that are on.
+func (l *Ledger) Holds(ctx context.Context, person string) (*HoldList, error) {
+	if err := l.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer l.gate.leave()
+	list := new(HoldList)
+	return list, l.holdsOf(ctx, person, list)
+}
+
+func (l *Ledger) holdsOf(ctx context.Context, person string, list *HoldList) error {
+	return l.readable(ctx, person, func(sub *subject) {
+		for _, h := range sub.speculative.Holds() {
+			list.Holds = append(list.Holds, PersonHold{person, h})
+		}
+		for _, u := range sub.unread {
+			if u.Compartment == event.RightsRecords {
+				list.Unread = append(list.Unread, u)
+			}
+		}
+	})
+}
+
 // AllHolds returns every hold and restriction that is on, of everybody: it walks the
 // keys and reads the events of those that are marked.
-func (l *Ledger) AllHolds(ctx context.Context) ([]PersonHold, error) {
+func (l *Ledger) AllHolds(ctx context.Context) (*HoldList, error) {
 	if err := l.gate.enter(); err != nil {
 		return nil, err
 	}
@@ -286,28 +304,43 @@ func (l *Ledger) AllHolds(ctx context.Context) ([]PersonHold, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []PersonHold
+	list := new(HoldList)
+	if list.Missing, err = l.tree.MissingPages(ctx); err != nil {
+		return nil, err
+	}
 	for _, keys := range marked {
-		entries, err := l.eventsOfKeys(ctx, keys)
+		person, unread, err := l.whose(ctx, keys)
+		if err == nil && person != "" {
+			// The release of a hold may lie under a key that is not marked.
+			err = l.holdsOf(ctx, person, list)
+		} else {
+			list.Unread = append(list.Unread, unread...)
+		}
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range entries {
-			if !governs(e.Event.Type()) {
-				continue
-			}
-			// The release of a hold may lie under a key that is not marked.
-			holds, err := l.holdsOf(ctx, e.Event.Str("subject"))
-			if err != nil {
-				return nil, err
-			}
-			for _, h := range holds {
-				out = append(out, PersonHold{e.Event.Str("subject"), h})
-			}
-			break
-		}
 	}
-	return out, nil
+	return list, nil
+}
+
+// whose returns whose some keys are, which their events say, and what of them cannot be read. Where
+// that is all of them, or the keys are gone by now, it is not known whose they are.
+func (l *Ledger) whose(ctx context.Context, keys []keystore.KeyInfo) (person string, unread []Unread, _ error) {
+	v := l.view()
+	defer v.Close()
+	_, err := l.eachLiving(ctx, keys, func(k keystore.KeyInfo, lease *keystore.Lease) error {
+		_, parts, err := l.foldUnder(ctx, v, lease)
+		for _, p := range parts {
+			switch {
+			case p.damage != nil:
+				unread = append(unread, Unread{p.index, k.Compartment, k.Cohort.String(), p.damage})
+			case p.event != nil && person == "":
+				person = p.event.Str("subject")
+			}
+		}
+		return err
+	})
+	return person, unread, err
 }
 
 // heldWhy says in words what a hold is.

@@ -275,7 +275,7 @@ func printPlan(c *cli.Context, p *ledger.Plan, cert *erasure.Certificate, took t
 			j.Recipients = append(j.Recipients, jsonv1.Recipient{Recipient: r.ID, Ref: r.Ref})
 		}
 		for _, u := range p.Unread {
-			j.Unread = append(j.Unread, jsonv1.Unread{Index: u.Index, Compartment: u.Compartment, Cohort: u.Cohort, Why: u.Why.Error()})
+			j.Unread = append(j.Unread, unreadJSON(u))
 		}
 		return printJSON(w, j)
 	}
@@ -285,6 +285,14 @@ func printPlan(c *cli.Context, p *ledger.Plan, cert *erasure.Certificate, took t
 		fmt.Fprintf(w, "keys destroyed, epoch %d, record is entry %d; %s\n", cert.Terms.Epoch, cert.Record.Index, tracesOf(swept))
 	}
 	return nil
+}
+
+func unreadJSON(u ledger.Unread) jsonv1.Unread {
+	out := jsonv1.Unread{Compartment: u.Compartment, Cohort: u.Cohort, Why: u.Why.Error()}
+	if u.Known() {
+		out.Index = &u.Index
+	}
+	return out
 }
 
 // tracesOf says what became of the traces after an erasure.

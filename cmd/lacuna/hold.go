@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"sort"
 	"strings"
 	"time"
@@ -103,9 +104,10 @@ func listHolds(restrictions bool) *cli.Command {
 		what = "restrictions"
 	}
 	return &cli.Command{
-		Name:        "list",
-		Usage:       "list the " + what + " that are on, with the day of their review",
-		Description: "Without --subject it reads the marked keys of everybody.",
+		Name:  "list",
+		Usage: "list the " + what + " that are on, with the day of their review",
+		Description: "Without --subject it reads the marked keys of everybody. Exit 10 where something cannot be read that may be one of them: it is named by its\n" +
+			"entry, and the others are listed.",
 		Flags: ledgerFlags(
 			&cli.StringFlag{Name: "subject", Usage: "only those of this person"},
 			&cli.BoolFlag{Name: "due", Usage: "only those whose review is due"},
@@ -115,31 +117,31 @@ func listHolds(restrictions bool) *cli.Command {
 				return err
 			}
 			return withLedger(c, func(l *ledger.Ledger) error {
-				var all []ledger.PersonHold
+				var list *ledger.HoldList
 				var err error
-				if c.IsSet("subject") {
-					if c.String("subject") == "" {
-						return usage(errors.New("--subject is empty"))
-					}
-					holds, e := l.Holds(c.Context, c.String("subject"))
-					for _, h := range holds {
-						all = append(all, ledger.PersonHold{Subject: c.String("subject"), Hold: h})
-					}
-					err = e
-				} else {
-					all, err = l.AllHolds(c.Context)
+				switch {
+				case !c.IsSet("subject"):
+					list, err = l.AllHolds(c.Context)
+				case c.String("subject") == "":
+					return usage(errors.New("--subject is empty"))
+				default:
+					list, err = l.Holds(c.Context, c.String("subject"))
 				}
 				if err != nil {
 					return err
 				}
-				return printHolds(c, l, all, restrictions)
+				return printHolds(c, l, list, restrictions)
 			})
 		},
 	}
 }
 
-func printHolds(c *cli.Context, l *ledger.Ledger, all []ledger.PersonHold, restrictions bool) error {
+func printHolds(c *cli.Context, l *ledger.Ledger, list *ledger.HoldList, restrictions bool) error {
 	out := []jsonv1.Hold{}
+	var unread []jsonv1.Unread
+	for _, u := range list.Unread {
+		unread = append(unread, unreadJSON(u))
+	}
 	now := time.Now()
 	add := func(h jsonv1.Hold, review time.Time) {
 		h.Due = !review.IsZero() && !review.After(now)
@@ -150,7 +152,7 @@ func printHolds(c *cli.Context, l *ledger.Ledger, all []ledger.PersonHold, restr
 			out = append(out, h)
 		}
 	}
-	for _, h := range all {
+	for _, h := range list.Holds {
 		if h.Restriction == restrictions {
 			add(jsonv1.Hold{ID: h.ID, Subject: h.Subject, Compartment: h.Compartment, Ground: h.Ground, Law: h.Law(), Since: h.Since.UTC().Format(time.RFC3339), Index: h.Index}, h.Review)
 		}
@@ -168,9 +170,20 @@ func printHolds(c *cli.Context, l *ledger.Ledger, all []ledger.PersonHold, restr
 	}
 	sort.SliceStable(out, func(i, j int) bool { return out[i].Review < out[j].Review })
 	if c.Bool("json") {
-		return printJSON(c.App.Writer, jsonv1.Holds{Version: jsonv1.HoldsVersion, Holds: out})
+		if err := printJSON(c.App.Writer, jsonv1.Holds{Version: jsonv1.HoldsVersion, Holds: out, Unread: unread, Missing: list.Missing}); err != nil {
+			return err
+		}
+	} else {
+		printHoldsText(c.App.Writer, out, unread, list.Missing)
 	}
-	for _, h := range out {
+	if len(unread)+len(list.Missing) > 0 {
+		return &exitError{exitVerify}
+	}
+	return nil
+}
+
+func printHoldsText(w io.Writer, holds []jsonv1.Hold, unread []jsonv1.Unread, missing []string) {
+	for _, h := range holds {
 		who, review := h.Subject, "no review"
 		if who == "" {
 			who = "everybody"
@@ -181,7 +194,12 @@ func printHolds(c *cli.Context, l *ledger.Ledger, all []ledger.PersonHold, restr
 		if h.Due {
 			review += " DUE"
 		}
-		fmt.Fprintf(c.App.Writer, "%s  %s  %s  %s  %s\n", h.ID, who, h.Compartment, strings.TrimPrefix(h.Ground, justification), review)
+		fmt.Fprintf(w, "%s  %s  %s  %s  %s\n", h.ID, who, h.Compartment, strings.TrimPrefix(h.Ground, justification), review)
 	}
-	return nil
+	for _, p := range missing {
+		fmt.Fprintf(w, "MISSING key page %s: who is on it may have more\n", p)
+	}
+	for _, u := range unread {
+		fmt.Fprintf(w, "FAILED %s (%s): it may be one of these, or the end of one\n", u.Why, strings.TrimSpace(u.Compartment+" "+u.Cohort))
+	}
 }

@@ -25,12 +25,13 @@ type PlanLine struct {
 	Review      string `json:"review,omitempty"` // YYYY-MM-DD, of the hold
 }
 
-// Unread is a damaged entry of somebody who is erased. Who received something may stand in it alone.
+// Unread is a damaged entry of somebody. Of somebody who is erased, who received something may stand in
+// it alone; in a list of holds it may be one of them, or the end of one.
 type Unread struct {
-	Index       uint64 `json:"index"`
-	Compartment string `json:"compartment"`
-	Cohort      string `json:"cohort,omitempty"`
-	Why         string `json:"why"`
+	Index       *uint64 `json:"index,omitempty"` // left out where it is not known
+	Compartment string  `json:"compartment"`
+	Cohort      string  `json:"cohort,omitempty"`
+	Why         string  `json:"why"`
 }
 
 // Recipient must be told about an erasure.

@@ -6,8 +6,10 @@ const HoldsVersion = "holds/v1"
 // Holds is what `lacuna hold list --json` prints, and `lacuna restrict list --json` of
 // restrictions.
 type Holds struct {
-	Version string `json:"lacuna"` // holds/v1
-	Holds   []Hold `json:"holds"`
+	Version string   `json:"lacuna"` // holds/v1
+	Holds   []Hold   `json:"holds"`
+	Unread  []Unread `json:"unread,omitempty"`
+	Missing []string `json:"missing,omitempty"` // key pages
 }
 
 // Hold is one of them.
