@@ -54,6 +54,18 @@ func BundleEntries(b []byte, width int) iter.Seq2[[]byte, error] {
 	}
 }
 
+// BundleHashes returns the leaf hashes of a bundle that must hold exactly width
+// entries, with no byte left over.
+func BundleHashes(b []byte, width int) ([]Hash, error) {
+	entries, err := SplitBundle(b, width)
+	if err != nil {
+		return nil, err
+	}
+	hashes := make([]Hash, len(entries))
+	leafHashes(hashes, entries)
+	return hashes, nil
+}
+
 // SplitBundle returns the entries of a bundle that must hold exactly width of
 // them, with no byte left over. The entries alias b.
 func SplitBundle(b []byte, width int) ([][]byte, error) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash"
 	"sync"
+
+	"github.com/lacunalog/lacuna/merkle/sha2"
 )
 
 // HashSize is the length of a [Hash] in bytes.
@@ -82,9 +84,18 @@ const (
 	nodePrefix = 0x01
 )
 
+// fast says whether short messages are hashed with package sha2, which goes without
+// the steps of crypto/sha256 around each of them. What is verified for a stranger is
+// followed a second time by golang.org/x/mod/sumdb/tlog (ledger/receipt), which hashes
+// with crypto/sha256.
+var fast = sha2.Fast
+
 // shortEntry is the longest entry that LeafHash hashes on the stack. Nearly all
 // entries are 34-byte commitments.
 const shortEntry = 255
+
+// leafRoom is what the longest short entry takes, with prefix and padding.
+const leafRoom = (1 + shortEntry + 9 + sha2.Block - 1) / sha2.Block * sha2.Block
 
 // LeafHash returns the hash of an entry as a leaf: SHA-256(0x00 || entry).
 // It does not allocate.
@@ -92,10 +103,15 @@ func LeafHash(entry []byte) Hash {
 	if len(entry) > shortEntry {
 		return longLeafHash(entry)
 	}
-	var b [1 + shortEntry]byte
+	var b [leafRoom]byte
 	b[0] = leafPrefix
-	n := copy(b[1:], entry)
-	return sha256.Sum256(b[:1+n])
+	n := 1 + copy(b[1:], entry)
+	if !fast {
+		return sha256.Sum256(b[:n])
+	}
+	s := sha2.IV
+	sha2.One(&s, sha2.Pad(b[:n], n))
+	return s.Digest()
 }
 
 // A longHasher keeps the result beside the state, because what is handed to an
@@ -119,14 +135,34 @@ func longLeafHash(entry []byte) Hash {
 	return sum
 }
 
+// nodeSize is what the hash of a node is the hash of.
+const nodeSize = 1 + 2*HashSize
+
+// A node is that, with its padding.
+type node [2 * sha2.Block]byte
+
+var emptyNode = func() (n node) {
+	n[0] = nodePrefix
+	sha2.Pad(n[:nodeSize], nodeSize)
+	return n
+}()
+
+func (n *node) set(left, right *Hash) {
+	copy(n[1:], left[:])
+	copy(n[1+HashSize:], right[:])
+}
+
 // NodeHash returns the hash of an inner node: SHA-256(0x01 || left || right).
 // It does not allocate.
 func NodeHash(left, right Hash) Hash {
-	var b [1 + 2*HashSize]byte
-	b[0] = nodePrefix
-	copy(b[1:], left[:])
-	copy(b[1+HashSize:], right[:])
-	return sha256.Sum256(b[:])
+	n := emptyNode
+	n.set(&left, &right)
+	if !fast {
+		return sha256.Sum256(n[:nodeSize])
+	}
+	s := sha2.IV
+	sha2.One(&s, n[:])
+	return s.Digest()
 }
 
 // EmptyRoot returns the root of a log without entries: SHA-256 of nothing.

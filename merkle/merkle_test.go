@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/lacunalog/lacuna/merkle"
@@ -74,6 +76,70 @@ func TestAllocations(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() { r.AppendEntries(entries, visit) }); n != 0 {
 		t.Errorf("AppendEntries allocates %v times", n)
 	}
+}
+
+// TestHashes holds leaves of every short length, nodes and tiles against
+// crypto/sha256, hashed with the processor's instructions and without.
+func TestHashes(t *testing.T) {
+	check := func(t *testing.T) {
+		rng := rand.NewChaCha8([32]byte{7})
+		entries := make([][]byte, 300)
+		want := make([]merkle.Hash, len(entries))
+		for n := range entries {
+			entries[n] = make([]byte, n)
+			rng.Read(entries[n])
+			want[n] = sha256.Sum256(append([]byte{0}, entries[n]...))
+			if got := merkle.LeafHash(entries[n]); got != want[n] {
+				t.Errorf("leaf hash of %d bytes is %v, want %v", n, got, want[n])
+			}
+		}
+		rand.New(rng).Shuffle(len(entries), func(i, j int) {
+			entries[i], entries[j] = entries[j], entries[i]
+			want[i], want[j] = want[j], want[i]
+		})
+		for _, n := range []int{1, 2, 3, 33, 256} {
+			var b []byte
+			for _, e := range entries[:n] {
+				var err error
+				if b, err = merkle.AppendBundleEntry(b, e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got, err := merkle.BundleHashes(b, n); err != nil || !slices.Equal(got, want[:n]) {
+				t.Errorf("leaf hashes of a bundle of %d differ (%v)", n, err)
+			}
+			if _, err := merkle.BundleHashes(b[:len(b)-1], n); err == nil {
+				t.Errorf("a bundle of %d that is cut has leaf hashes", n)
+			}
+		}
+		for width := merkle.TileWidth; width > 0; width /= 2 {
+			level := want[:width]
+			tile := merkle.HashTile(level)
+			for len(level) > 1 {
+				above := make([]merkle.Hash, len(level)/2)
+				for i := range above {
+					above[i] = sha256.Sum256(slices.Concat([]byte{1}, level[2*i][:], level[2*i+1][:]))
+					if got := merkle.NodeHash(level[2*i], level[2*i+1]); got != above[i] {
+						t.Errorf("node hash is %v, want %v", got, above[i])
+					}
+				}
+				level = above
+			}
+			if tile != level[0] {
+				t.Errorf("hash of a tile is %v, want %v", tile, level[0])
+			}
+		}
+	}
+	t.Run("fast", func(t *testing.T) {
+		if !merkle.Fast() {
+			t.Skip("no instructions for SHA-256, or they are not to be used")
+		}
+		check(t)
+	})
+	t.Run("slowly", func(t *testing.T) {
+		defer merkle.Slowly()()
+		check(t)
+	})
 }
 
 func BenchmarkAppend(b *testing.B) {

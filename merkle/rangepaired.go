@@ -6,15 +6,11 @@ import (
 	"github.com/lacunalog/lacuna/merkle/sha2"
 )
 
-// paired says whether AppendEntries hashes two messages at once. Everything is
-// verified with crypto/sha256.
-var paired = sha2.Fast
-
 // AppendEntries appends the leaves of some entries. It is [Range.Append] of each
 // leaf hash, but goes level by level: visit is called for all new nodes of a level,
 // from left to right, before the next.
 func (r *Range) AppendEntries(entries [][]byte, visit func(level uint, index uint64, h Hash)) {
-	if !paired {
+	if !fast {
 		for _, e := range entries {
 			r.Append(LeafHash(e), visit)
 		}
@@ -61,24 +57,26 @@ func (r *Range) AppendEntries(entries [][]byte, visit func(level uint, index uin
 	r.size += uint64(n)
 }
 
-// leafHashes hashes entries into to.
+// leafHashes hashes entries into to, two at a time where that is faster.
 func leafHashes(to []Hash, entries [][]byte) {
-	var a, b [320]byte // for the longest short entry, padded
 	i := 0
-	for ; i+1 < len(entries); i += 2 {
-		x, y := entries[i], entries[i+1]
-		if len(x) > shortEntry || len(y) > shortEntry {
-			to[i], to[i+1] = LeafHash(x), LeafHash(y)
-			continue
+	if fast {
+		var a, b [leafRoom]byte
+		for ; i+1 < len(entries); i += 2 {
+			x, y := entries[i], entries[i+1]
+			if len(x) > shortEntry || len(y) > shortEntry {
+				to[i], to[i+1] = LeafHash(x), LeafHash(y)
+				continue
+			}
+			p := sha2.Pad(append(append(a[:0], leafPrefix), x...), 1+len(x))
+			q := sha2.Pad(append(append(b[:0], leafPrefix), y...), 1+len(y))
+			s, t := sha2.IV, sha2.IV
+			sha2.Two(&s, &t, p, q)
+			s.Put((*[HashSize]byte)(&to[i]))
+			t.Put((*[HashSize]byte)(&to[i+1]))
 		}
-		p := sha2.Pad(append(append(a[:0], leafPrefix), x...), 1+len(x))
-		q := sha2.Pad(append(append(b[:0], leafPrefix), y...), 1+len(y))
-		s, t := sha2.IV, sha2.IV
-		sha2.Two(&s, &t, p, q)
-		s.Put((*[HashSize]byte)(&to[i]))
-		t.Put((*[HashSize]byte)(&to[i+1]))
 	}
-	if i < len(entries) {
+	for ; i < len(entries); i++ {
 		to[i] = LeafHash(entries[i])
 	}
 }
@@ -86,23 +84,19 @@ func leafHashes(to []Hash, entries [][]byte) {
 // nodeHashes hashes the nodes above pairs of children into to, which may begin one
 // place before them or behind.
 func nodeHashes(to, children []Hash) {
-	const size = 1 + 2*HashSize
-	var a, b [2 * sha2.Block]byte
-	a[0], b[0] = nodePrefix, nodePrefix
-	sha2.Pad(a[:size], size)
-	sha2.Pad(b[:size], size)
 	i := 0
-	for ; i+3 < len(children); i += 4 {
-		copy(a[1:], children[i][:])
-		copy(a[1+HashSize:], children[i+1][:])
-		copy(b[1:], children[i+2][:])
-		copy(b[1+HashSize:], children[i+3][:])
-		s, t := sha2.IV, sha2.IV
-		sha2.Two(&s, &t, a[:], b[:])
-		s.Put((*[HashSize]byte)(&to[i/2]))
-		t.Put((*[HashSize]byte)(&to[i/2+1]))
+	if fast {
+		a, b := emptyNode, emptyNode
+		for ; i+3 < len(children); i += 4 {
+			a.set(&children[i], &children[i+1])
+			b.set(&children[i+2], &children[i+3])
+			s, t := sha2.IV, sha2.IV
+			sha2.Two(&s, &t, a[:], b[:])
+			s.Put((*[HashSize]byte)(&to[i/2]))
+			t.Put((*[HashSize]byte)(&to[i/2+1]))
+		}
 	}
-	if i < len(children) {
+	for ; i < len(children); i += 2 {
 		to[i/2] = NodeHash(children[i], children[i+1])
 	}
 }

@@ -88,14 +88,9 @@ func HashTile(hashes []Hash) Hash {
 // allocating: proofs consist of little else.
 func hashPerfect(hashes []Hash) Hash {
 	var level [TileWidth / 2]Hash
-	n := len(hashes) / 2
-	for i := range n {
-		level[i] = NodeHash(hashes[2*i], hashes[2*i+1])
-	}
-	for n /= 2; n > 0; n /= 2 {
-		for i := range n {
-			level[i] = NodeHash(level[2*i], level[2*i+1])
-		}
+	nodeHashes(level[:], hashes)
+	for n := len(hashes) / 2; n > 1; n /= 2 {
+		nodeHashes(level[:], level[:n])
 	}
 	return level[0]
 }

@@ -94,7 +94,7 @@ func (r *Report) verify(file []byte, t *Trust) *Failure {
 	}
 	passed(&r.Checks, StageRoot, "from that leaf at place %d and %s follows the root of the head", p.Index, count(uint64(len(p.Hashes)), "hash", "hashes"))
 	// A second opinion by code that is not ours, over the same bytes.
-	if err := checkRecord(p, head.Checkpoint, leafHash); err != nil {
+	if err := checkRecord(p, head.Checkpoint, leaf); err != nil {
 		return fail(StageOpinion, err, "root: golang.org/x/mod/sumdb/tlog disagrees with our own check: %v", err)
 	}
 	passed(&r.Checks, StageOpinion, "golang.org/x/mod/sumdb/tlog, which is not our code, follows them to the same root")
@@ -114,12 +114,12 @@ func (r *Report) verify(file []byte, t *Trust) *Failure {
 	return nil
 }
 
-func checkRecord(p *merkle.Proof, head merkle.Checkpoint, leaf merkle.Hash) error {
+func checkRecord(p *merkle.Proof, head merkle.Checkpoint, leaf []byte) error {
 	proof := make(tlog.RecordProof, len(p.Hashes))
 	for i, h := range p.Hashes {
 		proof[i] = tlog.Hash(h)
 	}
-	return tlog.CheckRecord(proof, int64(head.Size), tlog.Hash(head.Root), int64(p.Index), tlog.Hash(leaf))
+	return tlog.CheckRecord(proof, int64(head.Size), tlog.Hash(head.Root), int64(p.Index), tlog.RecordHash(leaf))
 }
 
 // reason is the text of an error without the words that say what was being

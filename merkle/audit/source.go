@@ -157,7 +157,7 @@ func fetchBundle(ctx context.Context, src Source, index uint64, width int) ([]by
 	if full {
 		path, n = whole, merkle.TileWidth
 	}
-	leaves, err := bundleLeaves(b, n)
+	leaves, err := merkle.BundleHashes(b, n)
 	if err != nil {
 		return nil, nil, &MismatchError{Place: path, What: err.Error()}
 	}
@@ -169,17 +169,4 @@ func fetchBundle(ctx context.Context, src Source, index uint64, width int) ([]by
 		b, leaves = b[:size], leaves[:width]
 	}
 	return b, leaves, nil
-}
-
-// bundleLeaves returns the leaf hashes of a bundle that holds exactly width
-// entries.
-func bundleLeaves(b []byte, width int) ([]merkle.Hash, error) {
-	leaves := make([]merkle.Hash, 0, width)
-	for entry, err := range merkle.BundleEntries(b, width) {
-		if err != nil {
-			return nil, err
-		}
-		leaves = append(leaves, merkle.LeafHash(entry))
-	}
-	return leaves, nil
 }

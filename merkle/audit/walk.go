@@ -90,7 +90,7 @@ func obtainBundle(ctx context.Context, src Source, keep keeper, index uint64, ha
 	path := merkle.EntriesPath(index, width)
 	if keep != nil {
 		if b := keep.stored(path, maxBundle); b != nil {
-			if leaves, err := bundleLeaves(b, width); err == nil && differing(leaves, hashes) < 0 {
+			if leaves, err := merkle.BundleHashes(b, width); err == nil && differing(leaves, hashes) < 0 {
 				return leaves, nil
 			}
 		}

@@ -74,17 +74,17 @@ func (f *fsck) bundle(n uint64) error {
 }
 
 func (f *fsck) entries(b []byte, width int) ([]merkle.Hash, error) {
-	hashes := make([]merkle.Hash, 0, width)
+	i := 0
 	for e, err := range merkle.BundleEntries(b, width) {
 		if err != nil {
 			return nil, err
 		}
 		if len(e) == 0 {
-			return nil, fmt.Errorf("entry %d is empty", len(hashes))
+			return nil, fmt.Errorf("entry %d is empty", i)
 		}
-		hashes = append(hashes, merkle.LeafHash(e))
+		i++
 	}
-	return hashes, nil
+	return merkle.BundleHashes(b, width)
 }
 
 // tail reads the leaves behind the last full bundle.

@@ -178,7 +178,7 @@ func (d rowReader) edge(size uint64) (edge, error) {
 		if e.bundle, err = prefixOfBundle(b, w); err != nil {
 			return edge{}, fmt.Errorf("%w: the last leaves: %w", ErrCorrupt, err)
 		}
-		if e.tiles[0], err = leafHashes(e.bundle, w); err != nil {
+		if e.tiles[0], err = merkle.BundleHashes(e.bundle, w); err != nil {
 			return edge{}, fmt.Errorf("%w: the last leaves: %w", ErrCorrupt, err)
 		}
 	}
@@ -206,7 +206,7 @@ func (d rowReader) fullTile(level int, n uint64) (hashes []merkle.Hash, err erro
 		if level > 0 {
 			hashes, err = merkle.ParseTile(b, merkle.TileWidth)
 		} else {
-			hashes, err = leafHashes(b, merkle.TileWidth)
+			hashes, err = merkle.BundleHashes(b, merkle.TileWidth)
 		}
 		return err
 	})
@@ -232,7 +232,7 @@ func (d rowReader) partOfTile(level int, n uint64, part int) (hashes []merkle.Ha
 		if b, err = prefixOfBundle(b, partWidth); err != nil {
 			return err
 		}
-		hashes, err = leafHashes(b, partWidth)
+		hashes, err = merkle.BundleHashes(b, partWidth)
 		return err
 	})
 	return hashes, err
@@ -258,18 +258,6 @@ func (d rowReader) tileRow(level int, n uint64, parse func([]byte) error) error 
 		return fmt.Errorf("tile %d of level %d: %w", n, level, err)
 	}
 	return nil
-}
-
-// leafHashes returns the leaf hashes of a bundle of exactly width entries.
-func leafHashes(b []byte, width int) ([]merkle.Hash, error) {
-	hashes := make([]merkle.Hash, 0, merkle.TileWidth)
-	for e, err := range merkle.BundleEntries(b, width) {
-		if err != nil {
-			return nil, err
-		}
-		hashes = append(hashes, merkle.LeafHash(e))
-	}
-	return hashes, nil
 }
 
 // get returns a copy of a row.

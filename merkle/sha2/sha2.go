@@ -17,7 +17,8 @@
 // It compresses blocks and leaves the rest to its caller, who so need not hash the
 // pads of an HMAC key again for each message under it. Where [Fast] is false there
 // is nothing here that works: then use crypto/sha256, which is also what this
-// package is tested against, and what proofs and field openings are verified with.
+// package is tested against, what field openings are verified with, and what a
+// receipt's proof is followed with a second time.
 package sha2
 
 import "encoding/binary"
