@@ -1,9 +1,11 @@
 package ledger_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -378,5 +380,65 @@ func TestReadDamaged(t *testing.T) {
 	stateLoss(t, l)
 	if _, err := l.Get(t.Context(), flipped); !as[*ledger.EntryLostError](err) {
 		t.Errorf("stated as lost: %v", err)
+	}
+}
+
+// TestListRowAstray damages list rows of the living: one is cut, one points at another's event, one at an erased one,
+// one at none. Their keys still open the events, so nothing is lost, and a sweep writes the rows anew.
+func TestListRowAstray(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	rows := map[string][]string{}
+	at := map[string][]uint64{}
+	for i := range 3 {
+		for _, who := range []string{"p", "q", "r", "s", "erased"} {
+			rows[who] = append(rows[who], madeBy(t, l, 's', func() {
+				at[who] = append(at[who], must(t, l, `{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer %d"}`, who, i)[0].Index)
+			})...)
+		}
+	}
+	if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "erased"}); err != nil {
+		t.Fatal(err)
+	}
+	all := rowsOf(t, l, 's')
+	lead := func(who string, to uint64) {
+		row := all[rows[who][1]]
+		binary.BigEndian.PutUint64(row, binary.BigEndian.Uint64(row)^at[who][1]^to)
+		overwrite(t, l, rows[who][1], row)
+	}
+	overwrite(t, l, rows["p"][1], all[rows["p"][1]][:20])
+	lead("q", at["p"][0])
+	lead("r", at["erased"][2])
+	lead("s", 1<<40)
+	w.close(l)
+	l = w.open()
+	f, err := l.Fsck(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{"p", "q", "r", "s"} {
+		if want := fmt.Sprintf("entry %d: its key opens it, and no list row leads to it: the next sweep writes one", at[who][1]); !slices.Contains(f.Problems, want) {
+			t.Errorf("of %s fsck says %q", who, f.Problems)
+		}
+	}
+	for _, p := range f.Problems {
+		if strings.Contains(p, "_prev") || strings.Contains(p, "lost") || strings.Contains(p, "no erasure accounts") {
+			t.Errorf("fsck says %q", p)
+		}
+	}
+	if x := stateLoss(t, l); x.Entries != 0 {
+		t.Errorf("what can be read is stated as lost: %+v", x)
+	}
+	if done := sweepOnce(t, l); done.Record.Erased != 3 {
+		t.Errorf("the sweep counts %d erased entries", done.Record.Erased)
+	}
+	w.close(l)
+	l = w.open()
+	checkFsck(t, l)
+	for _, who := range []string{"p", "q", "r", "s"} {
+		if es, err := l.Timeline(t.Context(), who); err != nil || len(es) != 3 {
+			t.Errorf("%s has %d events, %v", who, len(es), err)
+		}
 	}
 }

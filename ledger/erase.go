@@ -480,7 +480,7 @@ func (e erasureLedger) Published(ctx context.Context, statement []byte) (at uint
 }
 
 // publicStatements calls f with the public statements, the newest first, until it
-// returns false.
+// returns false. Where their list is damaged, all leaves are looked at.
 func (l *Ledger) publicStatements(ctx context.Context, f func(index uint64, text []byte) bool) error {
 	lease, err := l.tree.Find(ctx, organisation, publicCompartment, 0)
 	if errors.Is(err, keystore.ErrNoKey) {
@@ -496,16 +496,39 @@ func (l *Ledger) publicStatements(ctx context.Context, f func(index uint64, text
 	if err != nil {
 		return err
 	}
+	seen := make(map[uint64]bool)
 	for seq := n; seq > 0; seq-- {
-		index, _, err := listIndex(ctx, v, lease, seq)
+		row, _, err := readListed(ctx, v, lease, seq)
 		if err != nil {
 			return err
 		}
-		leaf, err := v.Leaf(ctx, index)
+		if row.index >= v.Head().Size {
+			return l.publicLeaves(ctx, v, seen, f)
+		}
+		leaf, err := v.Leaf(ctx, row.index)
 		if err != nil {
 			return err
 		}
-		if text, ok := envelope.PublicStatement(leaf); ok && !f(index, text) {
+		text, ok := envelope.PublicStatement(leaf)
+		if !ok {
+			return l.publicLeaves(ctx, v, seen, f)
+		}
+		if seen[row.index] = true; !f(row.index, text) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// publicLeaves is publicStatements without the list, but for those that were seen.
+func (l *Ledger) publicLeaves(ctx context.Context, v *view, seen map[uint64]bool, f func(index uint64, text []byte) bool) error {
+	leaves := leafReader{v: v}
+	for i := v.Head().Size; i > 0; i-- {
+		leaf, err := leaves.at(ctx, i-1)
+		if err != nil {
+			return err
+		}
+		if text, ok := envelope.PublicStatement(leaf); ok && !seen[i-1] && !f(i-1, text) {
 			return nil
 		}
 	}

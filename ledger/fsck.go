@@ -24,6 +24,7 @@ type FsckReport struct {
 
 	opened []bool // by entry: a living key lists it and opens it
 	closed bitmap // sealed events that no living key lists
+	astray []astray
 	lost   []*loss
 }
 
@@ -91,6 +92,9 @@ func (l *Ledger) fsck(ctx context.Context, progress func(stage string, done, tot
 		return nil, err
 	}
 	if err := l.fsckEntries(ctx, r, snap, progress); err != nil {
+		return nil, err
+	}
+	if err := l.fsckAstray(ctx, r, snap, before.gone); err != nil {
 		return nil, err
 	}
 	if len(r.lost) > 0 {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"slices"
 
 	"github.com/lacunalog/lacuna/keystore"
@@ -67,6 +68,7 @@ type place struct{ key, seq, run uint32 }
 type chainCheck struct {
 	ref  keystore.Ref
 	prev merkle.Hash // leaf hash of the last event that opened
+	seq  uint32      // which that was
 	run  consent.Tally
 	gap  bool // of which run the last event is the end is not known: it did not open, or its row no longer says
 }
@@ -94,12 +96,23 @@ func (c *entryCheck) lists(ctx context.Context) error {
 	}
 	err := c.l.walkLiving(ctx, c.v, begin, func(k *keystore.Lease, seq uint64, row *listValue) error {
 		index := row.index
-		if index >= c.size {
+		switch {
+		case row.damage != nil:
+			c.r.problem("row %d of a list of compartment %s: %v", seq, k.Info().Compartment, row.damage)
+		case index >= c.size:
 			c.r.problem("a list row of compartment %s points at entry %d, beyond the end of the log", k.Info().Compartment, index)
+		}
+		if index >= c.size {
+			c.r.astray = append(c.r.astray, astray{k.Ref(), seq})
 			return ctx.Err()
 		}
-		if c.places[index].key != 0 {
+		if other := c.places[index]; other.key != 0 {
 			c.r.problem("entry %d is listed twice", index)
+			if at, err := c.l.numberOf(ctx, c.v, k, index); err != nil || at != seq {
+				c.r.astray = append(c.r.astray, astray{k.Ref(), seq})
+				return ctx.Err()
+			}
+			c.r.astray = append(c.r.astray, astray{c.chains[other.key].ref, uint64(other.seq)})
 		}
 		text, err := k.OpenListed(c.v.generation(), seq, &row.sealed)
 		if err != nil {
@@ -219,22 +232,29 @@ func (c *entryCheck) chain(ctx context.Context, k *chainCheck, events []checked)
 			return ctx.Err()
 		}
 		if err != nil {
-			if !isStated(c.r.lost, e.index) && c.listedBy(ctx, lease, e) {
-				c.r.problem("entry %d: %v", e.index, err)
+			if c.listedBy(ctx, lease, e) {
+				c.r.astray = append(c.r.astray, astray{k.ref, uint64(e.seq)})
+				if !isStated(c.r.lost, e.index) {
+					c.r.problem("entry %d: %v", e.index, err)
+				}
 			}
 			c.r.Erased++
-			k.prev, k.gap, err = merkle.LeafHash(leaf), true, nil
+			k.gap, err = true, nil // and whether it is the event before the next is not known
 			continue
 		}
 		c.r.opened[e.index] = true
 		c.r.Opened++
+		if e.seq != k.seq+1 { // the one before it did not open
+			_, k.prev = placeInChain(ev)
+			k.gap = true
+		}
 		if err := checkPlace(ev, leaf, gives, e.seq, k.prev); err != nil {
 			c.r.problem("entry %d: %v", e.index, err)
 		}
 		if !k.ends(ev, e.place.run) {
 			c.r.problem("entry %d: its list row says another run than its events are", e.index)
 		}
-		k.prev = merkle.LeafHash(leaf)
+		k.prev, k.seq = merkle.LeafHash(leaf), e.seq
 		if c.r.Opened%1024 == 0 {
 			c.progress("events", min(c.r.Opened+c.r.Erased+c.r.Public, c.size), c.size)
 		}
@@ -247,6 +267,28 @@ func (c *entryCheck) chain(ctx context.Context, k *chainCheck, events []checked)
 func (c *entryCheck) listedBy(ctx context.Context, lease *keystore.Lease, e *checked) bool {
 	index, ok, err := listIndex(ctx, c.v, lease, uint64(e.seq))
 	return err != nil || ok && index == e.index
+}
+
+// fsckAstray looks for the events of list rows that went astray, among entries that no row leads to.
+func (l *Ledger) fsckAstray(ctx context.Context, r *FsckReport, v *view, gone bitmap) error {
+	if len(r.astray) == 0 {
+		return nil
+	}
+	var alone []uint64
+	for i := range r.Size {
+		if r.closed.get(i) && !gone.get(i) && !isStated(r.lost, i) {
+			alone = append(alone, i)
+		}
+	}
+	found, err := l.reunite(ctx, v, r.astray, alone)
+	for _, i := range slices.Sorted(maps.Keys(found)) {
+		r.problem("entry %d: its key opens it, and no list row leads to it: the next sweep writes one", i)
+		r.opened[i] = true
+		r.closed.unset(i)
+		r.Opened++
+		r.Erased--
+	}
+	return err
 }
 
 // ends reports whether a list row says nothing of its run, or that its event goes on with

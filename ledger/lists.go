@@ -131,16 +131,13 @@ func (g *lengths) note(key keystore.Ref, n uint64) {
 	}
 }
 
-// eachListed calls f with what a key lists, in order. It reads a row for each, and
-// finds it somewhere else each time: this is for a few keys, see walkLists.
+// eachListed calls f with what a key lists, in order, damaged rows as well. It reads a row
+// for each, and finds it somewhere else each time: this is for a few keys, see walkLists.
 func eachListed(ctx context.Context, v *view, n namer, f func(seq uint64, l *listValue) error) error {
 	for seq := uint64(1); ; seq++ {
 		l, ok, err := readListed(ctx, v, n, seq)
 		if err != nil || !ok {
 			return err
-		}
-		if l.damage != nil {
-			return l.damage
 		}
 		if err := f(seq, &l); err != nil {
 			return err
@@ -148,7 +145,7 @@ func eachListed(ctx context.Context, v *view, n namer, f func(seq uint64, l *lis
 	}
 }
 
-// walkLists calls f with what many keys list, and which number it has there, in no
+// walkLists calls f with what many keys list, damaged rows as well, and which number it has there, in no
 // order that means anything. keys yields them, about as many as is said, and is called once for each lot.
 // f does not keep the row that it is given.
 func walkLists(ctx context.Context, v *view, about uint64, keys func(yield func(namer) error) error, f func(n namer, seq uint64, l *listValue) error) error {
@@ -166,7 +163,7 @@ func walkLists(ctx context.Context, v *view, about uint64, keys func(yield func(
 		}
 		err = keys(func(n namer) error {
 			return t.each(n, func(at int, seq, index uint64) error {
-				row.index, row.sealed = index, [keystore.SealedListedSize]byte(t.rows[at].value[8:])
+				row.index, row.sealed, row.damage = index, [keystore.SealedListedSize]byte(t.rows[at].value[8:]), t.damaged[at]
 				return f(n, seq, &row)
 			})
 		})
@@ -240,6 +237,8 @@ type listTable struct {
 	rows   []listed
 	starts []uint32 // where the rows begin whose next bits are these; and the end
 	bits   uint     // so many
+
+	damaged map[int]error // rows of another length: they are there, and what they said is not known
 }
 
 // readLot reads a lot of a view's generation. progress may be nil; it is told of every
@@ -259,12 +258,15 @@ func readLot(ctx context.Context, v *view, l lot, progress func(n int) error) (*
 	}
 	err := v.Scan(ctx, from, to, func(k, row []byte) error {
 		if len(k) != len(listKey{}) {
-			return fmt.Errorf("list row under a key of %d bytes, want %d", len(k), len(listKey{}))
+			return nil // no key ever asks for it
 		}
-		if len(row) != len(listBody{}) {
-			return badListRow(len(row))
+		r := listed{name: [16]byte(k[5:])}
+		if copy(r.value[:], row); len(row) != len(listBody{}) {
+			if t.damaged == nil {
+				t.damaged = make(map[int]error)
+			}
+			t.damaged[len(t.rows)] = badListRow(len(row))
 		}
-		r := listed{[16]byte(k[5:]), listBody(row)}
 		for at := t.bucket(r.first()); uint64(len(t.starts)) <= at; {
 			t.starts = append(t.starts, uint32(len(t.rows)))
 		}
@@ -299,8 +301,8 @@ func (t *listTable) find(first uint64, name []byte) (int, bool) {
 }
 
 // each calls f with what a key lists and this lot has: where the row is, which number
-// it has in the list, and what it says. A list has no gaps, so it ends before the first
-// number whose row would be in this lot and is not.
+// it has in the list, and what it says, unknownIndex where it is damaged. A list has no
+// gaps, so it ends before the first number whose row would be in this lot and is not.
 func (t *listTable) each(n namer, f func(at int, seq, index uint64) error) error {
 	for seq := uint64(1); ; seq++ {
 		name := n.RowName(t.g, seq)
@@ -313,6 +315,9 @@ func (t *listTable) each(n namer, f func(at int, seq, index uint64) error) error
 			return nil
 		}
 		index := binary.BigEndian.Uint64(t.rows[at].value[:]) ^ binary.BigEndian.Uint64(name[16:])
+		if t.damaged[at] != nil {
+			index = unknownIndex
+		}
 		if err := f(at, seq, index); err != nil {
 			return err
 		}

@@ -294,33 +294,27 @@ func (s *sweeper) GiveUp(ctx context.Context, keys []keystore.RowsKey) ([]string
 	}
 	v := l.view()
 	defer v.Close()
-	c := &cut{s: s, v: v, size: v.Head().Size}
-	known, err := c.expected(ctx, keys)
+	c := s.newCut(v)
+	c.lost = stated
+	expected, err := c.expected(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
 	err = l.walkLiving(ctx, v, nil, func(_ *keystore.Lease, _ uint64, row *listValue) error {
-		if row.index >= c.size {
-			return fmt.Errorf("a list row points at entry %d, beyond the end of the log", row.index)
-		}
-		known.set(row.index)
+		c.seen(row.index)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	_, differ, err := c.compareMended(ctx, expected)
+	if err != nil {
+		return nil, err
+	}
 	loss := new(LossError)
-	leaves := leafReader{v: v}
-	for i := range c.size {
-		if known.get(i) || isStated(stated, i) {
-			continue
-		}
-		leaf, err := leaves.at(ctx, i)
-		if err != nil {
-			return nil, err
-		}
-		if envelope.IsPublic(leaf) {
-			continue
+	for _, i := range differ {
+		if expected.get(i) {
+			continue // the cut has compared these
 		}
 		if loss.Lost++; loss.Lost == 1 {
 			loss.First = i

@@ -206,8 +206,13 @@ func (l *Ledger) keysOf(ctx context.Context, v *view, entries []uint64, progress
 	}
 	keys = make(map[uint64]keystore.Ref, len(entries))
 	var seen uint64
-	err = l.walkLiving(ctx, v, nil, func(k *keystore.Lease, _ uint64, row *listValue) error {
+	err = l.walkLiving(ctx, v, nil, func(k *keystore.Lease, seq uint64, row *listValue) error {
 		if wanted[row.index] {
+			if _, twice := keys[row.index]; twice {
+				if at, err := l.numberOf(ctx, v, k, row.index); err != nil || at != seq {
+					return ctx.Err() // a damaged row, and the other is right
+				}
+			}
 			keys[row.index] = k.Ref()
 		}
 		seen++

@@ -484,6 +484,9 @@ func (l *Ledger) leaseLiving(ctx context.Context, ref keystore.Ref) (*keystore.L
 // eventsUnder appends what a key lists.
 func (l *Ledger) eventsUnder(ctx context.Context, v *view, lease *keystore.Lease, k keystore.KeyInfo, out []Entry) ([]Entry, error) {
 	err := eachListed(ctx, v, lease, func(_ uint64, row *listValue) error {
+		if row.damage != nil {
+			return row.damage
+		}
 		e, err := l.open(ctx, v, lease, row.index)
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", row.index, err)

@@ -226,9 +226,15 @@ func (s *sweeper) Cut(ctx context.Context, id erasure.ID) (_ erasure.Cut, err er
 		return nil, err
 	}
 	v := s.l.view()
-	s.cut = &cut{s: s, id: id, v: v, size: v.Head().Size, next: s.next}
-	s.cut.living = newBitmap(s.cut.size)
+	s.cut = s.newCut(v)
+	s.cut.id, s.cut.lost = id, s.lost
 	return s.cut, nil
+}
+
+// newCut returns a cut of what a view shows.
+func (s *sweeper) newCut(v *view) *cut {
+	size := v.Head().Size
+	return &cut{s: s, v: v, size: size, next: s.next, living: newBitmap(size), twice: newBitmap(size)}
 }
 
 // keep makes a cut durable.

@@ -24,8 +24,10 @@ type cut struct {
 	v    *view  // under the old generation
 	size uint64 // entries
 	next keystore.Mask
+	lost []*loss // as it was stated
 
 	living bitmap
+	twice  bitmap         // of those, what two rows lead to
 	rows   []listed       // under the next generation, of the lot that is not written yet
 	again  []keystore.Ref // of which somebody had the key when the walk came by
 }
@@ -37,7 +39,7 @@ type cut struct {
 func (c *cut) Walk(ctx context.Context) error {
 	lots := lotsOf(c.size, c.s.lists)
 	for i, lot := range lots {
-		if err := c.flush(ctx); err != nil { // the last lot is written together with what Spare adds
+		if err := c.flush(ctx); err != nil { // the last lot is written together with what Spare and Keep add
 			return err
 		}
 		if err := c.list(ctx, lot, uint64(i), uint64(len(lots))); err != nil {
@@ -75,7 +77,8 @@ func (c *cut) list(ctx context.Context, l lot, i, lots uint64) error {
 		err = table.each(lease, func(at int, seq, index uint64) error {
 			seen++
 			listed.set(uint64(at))
-			return c.note(&table.rows[at], lease, seq, index)
+			c.note(&table.rows[at], lease, seq, index)
+			return nil
 		})
 		lease.Done()
 		if err != nil || seen == before {
@@ -100,12 +103,11 @@ func (c *cut) list(ctx context.Context, l lot, i, lots uint64) error {
 }
 
 // note notes an entry as alive and makes its row under the next generation of the row
-// that it has.
-func (c *cut) note(row *listed, n namer, seq, index uint64) error {
-	if index >= c.size {
-		return fmt.Errorf("a list row points at entry %d, beyond the end of the log", index)
+// that it has. One that leads nowhere stays, because a list has no gaps.
+func (c *cut) note(row *listed, n namer, seq, index uint64) {
+	if !c.seen(index) {
+		index = unknownIndex
 	}
-	c.living.set(index)
 	var key listKey
 	switch n := n.(type) {
 	case *keystore.Lease:
@@ -119,7 +121,19 @@ func (c *cut) note(row *listed, n namer, seq, index uint64) error {
 	}
 	row.name = [16]byte(key[5:])
 	binary.BigEndian.PutUint64(row.value[:8], binary.BigEndian.Uint64(row.value[:8])^index)
-	return nil
+}
+
+// seen notes that a living key lists an entry, and reports whether there is such an entry.
+func (c *cut) seen(index uint64) bool {
+	switch {
+	case index >= c.size:
+		return false
+	case c.living.get(index):
+		c.twice.set(index)
+	default:
+		c.living.set(index)
+	}
+	return true
 }
 
 // flush writes the rows under the next generation that are not there yet. An earlier try
@@ -169,7 +183,7 @@ func (c *cut) leaveOut(ctx context.Context) error {
 }
 
 // Spare lists what died since the cut, from what the erasures kept, and those keys
-// that were about to die and did not; and writes the last lot with them in it, so
+// that were about to die and did not; Keep writes the last lot with them in it, so
 // that they do not stand together in the write-ahead log.
 func (c *cut) Spare(ctx context.Context, keys []keystore.RowsKey) error {
 	for _, ref := range c.again {
@@ -191,7 +205,7 @@ func (c *cut) Spare(ctx context.Context, keys []keystore.RowsKey) error {
 			return err
 		}
 	}
-	return c.flush(ctx)
+	return nil
 }
 
 // spare lists what of a key the walk has not listed. A row that is written twice would
@@ -203,9 +217,7 @@ func (c *cut) spare(ctx context.Context, n namer) error {
 		}
 		var row listed
 		copy(row.value[8:], l.sealed[:])
-		if err := c.note(&row, n, seq, l.index); err != nil {
-			return err
-		}
+		c.note(&row, n, seq, l.index)
 		c.rows = append(c.rows, row)
 		return nil
 	})
@@ -231,41 +243,111 @@ func (c *cut) Keep(ctx context.Context, keys []keystore.RowsKey) (size, total ui
 	if err != nil {
 		return 0, 0, err
 	}
-	erased := newBitmap(c.size)
-	leaves := leafReader{v: c.v}
-	loss := new(LossError)
-	for i := range c.size {
-		leaf, err := leaves.at(ctx, i)
-		if err != nil {
-			return 0, 0, err
-		}
-		gone := !c.living.get(i) && !envelope.IsPublic(leaf)
-		if gone && !expected.get(i) && isStated(c.s.lost, i) {
-			continue
-		}
-		if gone {
-			erased.set(i)
-		}
-		if gone == expected.get(i) {
-			continue
-		}
-		if loss.Lost+loss.Alive == 0 {
-			loss.First = i
-		}
-		if gone {
-			loss.Lost++
-		} else {
-			loss.Alive++
-		}
+	erased, differ, err := c.compareMended(ctx, expected)
+	if err != nil {
+		return 0, 0, err
 	}
-	if loss.Lost+loss.Alive > 0 {
+	if len(differ) > 0 {
+		loss := &LossError{First: differ[0]}
+		for _, i := range differ {
+			if expected.get(i) {
+				loss.Alive++
+			} else {
+				loss.Lost++
+			}
+		}
 		return 0, 0, loss
+	}
+	if err := c.flush(ctx); err != nil {
+		return 0, 0, err
 	}
 	k := &keptCut{id: c.id, g: c.next.Generation(), size: c.size, total: erased.count(), erased: erased}
 	if err := c.s.keep(ctx, k); err != nil {
 		return 0, 0, err
 	}
 	return k.size, k.total, nil
+}
+
+// compareMended is compare, and mends first what is wrong with list rows alone.
+func (c *cut) compareMended(ctx context.Context, expected bitmap) (erased bitmap, differ []uint64, err error) {
+	erased, differ, err = c.compare(ctx, expected)
+	if err != nil || len(differ) == 0 {
+		return erased, differ, err
+	}
+	if err := c.mend(ctx, expected, differ); err != nil {
+		return nil, nil, err
+	}
+	return c.compare(ctx, expected)
+}
+
+// compare returns what is erased: neither alive nor public, nor stated as lost; and where that is not what is
+// expected.
+func (c *cut) compare(ctx context.Context, expected bitmap) (erased bitmap, differ []uint64, err error) {
+	erased = newBitmap(c.size)
+	leaves := leafReader{v: c.v}
+	for i := range c.size {
+		leaf, err := leaves.at(ctx, i)
+		if err != nil {
+			return nil, nil, err
+		}
+		gone := !c.living.get(i) && !envelope.IsPublic(leaf)
+		if gone && !expected.get(i) && isStated(c.lost, i) {
+			continue
+		}
+		if gone {
+			erased.set(i)
+		}
+		if gone != expected.get(i) {
+			differ = append(differ, i)
+		}
+	}
+	return erased, differ, nil
+}
+
+// mend finds list rows of living keys that do not lead to their events. What only they say is alive is not, and
+// what they should lead to is, and gets its row under the next generation.
+func (c *cut) mend(ctx context.Context, expected bitmap, differ []uint64) error {
+	doubtful := slices.Clone(c.twice)
+	for _, i := range differ {
+		if expected.get(i) {
+			doubtful.set(i)
+		}
+	}
+	for i := range doubtful {
+		c.living[i] &^= doubtful[i]
+	}
+	rows, err := c.s.l.astrayRows(ctx, c.v, doubtful, c.living)
+	if err != nil {
+		return err
+	}
+	var alone []uint64
+	for _, i := range differ {
+		if !expected.get(i) {
+			alone = append(alone, i)
+		}
+	}
+	found, err := c.s.l.reunite(ctx, c.v, rows, alone)
+	if err != nil {
+		return err
+	}
+	for i, at := range found {
+		lease, err := c.s.l.leaseLiving(ctx, at.ref)
+		if err != nil {
+			return err
+		}
+		if lease == nil {
+			continue // erased meanwhile; the next try is told
+		}
+		var row listed
+		c.note(&row, lease, at.seq, i)
+		lease.Done()
+		if k := slices.IndexFunc(c.rows, func(r listed) bool { return r.name == row.name }); k >= 0 {
+			c.rows[k] = row
+		} else {
+			c.rows = append(c.rows, row)
+		}
+	}
+	return nil
 }
 
 // expected is what was erased before the last sweep, and what keys list.
@@ -290,10 +372,9 @@ func (c *cut) expected(ctx context.Context, keys []keystore.RowsKey) (bitmap, er
 		return nil
 	}
 	err = walkLists(ctx, c.v, uint64(len(keys)), all, func(_ namer, _ uint64, row *listValue) error {
-		if row.index >= c.size {
-			return fmt.Errorf("a list row of an erased key points at entry %d, beyond the end of the log", row.index)
+		if row.index < c.size {
+			expected.set(row.index)
 		}
-		expected.set(row.index)
 		return nil
 	})
 	return expected, err

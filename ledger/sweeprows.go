@@ -52,6 +52,7 @@ type bitmap []uint64
 func newBitmap(size uint64) bitmap { return make(bitmap, (size+63)/64) }
 func (b bitmap) get(i uint64) bool { return i/64 < uint64(len(b)) && b[i/64]>>(i%64)&1 == 1 }
 func (b bitmap) set(i uint64)      { b[i/64] |= 1 << (i % 64) }
+func (b bitmap) unset(i uint64)    { b[i/64] &^= 1 << (i % 64) }
 
 // trim returns the bitmap up to the last bit that is set.
 func (b bitmap) trim() bitmap {

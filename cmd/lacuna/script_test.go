@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -27,7 +28,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PATH", bin+":"+env.Getenv("PATH"))
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"code": code, "lose": lose},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"code": code, "lose": lose, "listed": listed, "shorten": shorten},
 	})
 }
 
@@ -47,6 +48,52 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	if fmt.Sprint(got) != args[0] {
 		ts.Fatalf("exit code %d, want %s", got, args[0])
 	}
+}
+
+// rowsOf returns the rows of a space of the store.
+func rowsOf(ts *testscript.TestScript, dir string, space byte) map[string][]byte {
+	l, err := ledger.Open(context.Background(), ledger.Options{Dir: ts.MkAbs(dir)})
+	ts.Check(err)
+	rows := map[string][]byte{}
+	ts.Check(l.Log().Scan(context.Background(), []byte{space}, []byte{space + 1}, func(k, v []byte) error {
+		rows[string(k)] = bytes.Clone(v)
+		return nil
+	}))
+	ts.Check(l.Close())
+	return rows
+}
+
+// listed runs a command and remembers which list row it made: listed LEDGER command args…
+func listed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: listed ledger command args…")
+	}
+	before := rowsOf(ts, args[0], 's')
+	ts.Check(ts.Exec(args[1], args[2:]...))
+	made := 0
+	for k := range rowsOf(ts, args[0], 's') {
+		if before[k] == nil {
+			ts.Setenv("LISTED", hex.EncodeToString([]byte(k)))
+			made++
+		}
+	}
+	if made != 1 {
+		ts.Fatalf("%d list rows were made", made)
+	}
+}
+
+// shorten takes a byte from the list row that listed remembers: shorten LEDGER
+func shorten(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: shorten ledger")
+	}
+	key, err := hex.DecodeString(ts.Getenv("LISTED"))
+	ts.Check(err)
+	row := rowsOf(ts, args[0], 's')[string(key)]
+	l, err := ledger.Open(context.Background(), ledger.Options{Dir: ts.MkAbs(args[0])})
+	ts.Check(err)
+	ts.Check(l.Log().Apply(context.Background(), log.Change{Set: []log.Row{{Key: key, Value: row[1:]}}}))
+	ts.Check(l.Close())
 }
 
 // lose removes a sealed event from the store, as a damaged disk might: lose LEDGER INDEX
