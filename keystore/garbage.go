@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -25,21 +26,11 @@ type debris struct {
 	epoch  uint64 // of both
 }
 
-// add notes ranges that are dead, of which none lies in another. Those of a page in one
-// epoch after the other do, and the store would cut them all at all their ends: the widest
-// is kept. An epoch may leave ten thousand, so they are noted together: each that is there
-// already is looked for among them, once.
+// add notes ranges that are dead. It is called while nobody else may queue anything, so
+// whether some lie in others is found out when they are taken.
 func (g *garbage) add(dead ...[2][]byte) {
-	slices.SortFunc(dead, func(a, b [2][]byte) int { return bytes.Compare(a[0], b[0]) })
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.list = slices.DeleteFunc(g.list, func(d *debris) bool {
-		i, found := slices.BinarySearchFunc(dead, d.rows[0], func(r [2][]byte, from []byte) int { return bytes.Compare(r[0], from) })
-		if !found {
-			i-- // the last that begins before it
-		}
-		return i >= 0 && bytes.Compare(d.rows[1], dead[i][1]) <= 0
-	})
 	for _, rows := range dead {
 		g.list = append(g.list, &debris{rows: rows})
 	}
@@ -75,17 +66,45 @@ func (g *garbage) forget(epoch uint64) {
 	g.list = slices.DeleteFunc(g.list, func(d *debris) bool { return d.behind != nil && d.epoch == epoch })
 }
 
-// dead takes all ranges that wait for nothing.
-func (g *garbage) dead() (out [][2][]byte) {
+// dead takes all ranges that wait for nothing, and with them whatever lies in one of them:
+// the image that such a range waits for may lie there too, and then never be shown.
+func (g *garbage) dead() [][2][]byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.list = slices.DeleteFunc(g.list, func(d *debris) bool {
+	var dead []*debris
+	for _, d := range g.list {
 		if d.behind == nil {
+			dead = append(dead, d)
+		}
+	}
+	out := widest(dead)
+	g.list = slices.DeleteFunc(g.list, func(d *debris) bool { return d.behind == nil || covered(out, d.rows) })
+	return out
+}
+
+// widest returns ranges without those that lie in others, in the order of their keys. Two
+// ranges have no row in common, or one lies in the other. Those of a page that is written
+// again in one epoch after the other do, and the store would cut them all at all their ends.
+func widest(list []*debris) (out [][2][]byte) {
+	sorted := slices.SortedFunc(slices.Values(list), func(a, b *debris) int {
+		return cmp.Or(bytes.Compare(a.rows[0], b.rows[0]), bytes.Compare(b.rows[1], a.rows[1]))
+	})
+	for _, d := range sorted {
+		if n := len(out); n == 0 || bytes.Compare(d.rows[1], out[n-1][1]) > 0 {
 			out = append(out, d.rows)
 		}
-		return d.behind == nil
-	})
+	}
 	return out
+}
+
+// covered reports whether a range lies in one of others, which are in order and of which
+// none lies in another.
+func covered(others [][2][]byte, r [2][]byte) bool {
+	i, found := slices.BinarySearchFunc(others, r[0], func(o [2][]byte, from []byte) int { return bytes.Compare(o[0], from) })
+	if !found {
+		i-- // the last that begins before it
+	}
+	return i >= 0 && bytes.Compare(r[1], others[i][1]) <= 0
 }
 
 // One write removes at least ripeLeast ranges, and at most ripeMost. Epochs and changes
@@ -143,9 +162,7 @@ func (t *Tree) ripe(ctx context.Context) (out [][2][]byte) {
 		if !t.shown(ctx, g.list[:n]) {
 			continue
 		}
-		for _, d := range g.list[:n] {
-			out = append(out, d.rows)
-		}
+		out = widest(g.list[:n])
 		g.list = slices.Delete(g.list, 0, n)
 		return out
 	}

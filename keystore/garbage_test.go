@@ -2,7 +2,6 @@ package keystore
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"testing"
 )
@@ -56,9 +55,9 @@ func TestRipe(t *testing.T) {
 	if len(got) != n-ripeLeast {
 		t.Fatalf("%d ranges are removed, want %d of the epoch that went on", len(got), n-ripeLeast)
 	}
-	for i, r := range got {
-		if rows, _ := debrisAt(ripeLeast+i, 1); string(rows[0]) != string(r[0]) {
-			t.Fatalf("range %d is not the one that was noted", i)
+	for i := range got { // in the order of their keys, in which starts fall
+		if rows, _ := debrisAt(n-1-i, 1); string(rows[0]) != string(got[i][0]) {
+			t.Fatalf("range %d is not one that was noted", i)
 		}
 	}
 	rows, image := debrisAt(0, 2)
@@ -69,46 +68,61 @@ func TestRipe(t *testing.T) {
 	}
 }
 
-// TestGarbageCovers: of ranges that lie in one of those that are added, none stays, and
-// all others do, in their order.
+// TestGarbageCovers: of ranges that lie in one that is dead, none is removed beside it or
+// stays, and all others are, or stay.
 func TestGarbageCovers(t *testing.T) {
-	var g garbage
-	const n = 100
-	for i := range n {
-		rows, image := debrisAt(i, 2)
-		g.addBehind(rows, image, 2)
-		g.add(rowsOfEpoch(1, addr{1, uint64(i) << 20}, 1))
-		part := part{1, addr{1, uint64(i) << 20}}
-		g.add(part.forget())
-	}
-	var dead [][2][]byte
-	for i := n - 1; i >= 0; i -= 3 {
-		dead = append(dead, rowsOf(1, addr{1, uint64(i) << 20}, 2))
-	}
-	var want [][]byte
-	for i := range n {
-		rows, _ := debrisAt(i, 2)
-		part := part{1, addr{1, uint64(i) << 20}}
-		if i%3 != 0 {
-			want = append(want, rows[0], rowsOfEpoch(1, addr{1, uint64(i) << 20}, 1)[0])
+	const n = 2 * ripeLeast
+	fill := func(g *garbage) (dead, alone int) {
+		for i := range n {
+			at := addr{1, uint64(i) << 20}
+			rows, image := debrisAt(i, 2)
+			g.addBehind(rows, image, 2)
+			g.add(rowsOfEpoch(1, at, 1))
+			if i%3 == 0 {
+				g.add(rowsOf(1, at, 2)) // both of them lie in it
+				dead++
+			} else {
+				dead, alone = dead+1, alone+1
+			}
 		}
-		want = append(want, part.forget()[0])
+		return dead, alone
 	}
-	for _, r := range dead { // in the order of their keys
-		want = append(want, r[0])
+	disjoint := func(out [][2][]byte) {
+		t.Helper()
+		for i := range out[1:] {
+			if string(out[i][1]) > string(out[i+1][0]) {
+				t.Fatal("a range that is removed lies in another")
+			}
+		}
 	}
-	g.add(slices.Clone(dead)...)
-	if len(g.list) != len(want) {
-		t.Fatalf("%d ranges are left, want %d", len(g.list), len(want))
+	var g garbage
+	dead, alone := fill(&g)
+	out := g.dead()
+	disjoint(out)
+	if len(out) != dead || len(g.list) != alone {
+		t.Fatalf("%d ranges are removed and %d stay, want %d and %d", len(out), len(g.list), dead, alone)
 	}
-	for i, d := range g.list {
-		if string(d.rows[0]) != string(want[i]) {
-			t.Fatalf("range %d is not the one that was noted", i)
+	for _, d := range g.list {
+		if d.behind == nil || covered(out, d.rows) {
+			t.Fatal("a range stays that was removed")
 		}
 	}
 	g.add(rowsOfGeneration(1))
-	if got := g.dead(); len(got) != n+1 {
-		t.Fatalf("%d ranges are left beside that of the generation, want the %d of parts", len(got)-1, n)
+	if out := g.dead(); len(out) != 1 || len(g.list) != 0 {
+		t.Fatalf("%d ranges are removed and %d stay where one covers all", len(out), len(g.list))
+	}
+
+	store := shownRows{shown: make(map[string]bool)}
+	for i := range n {
+		_, image := debrisAt(i, 2)
+		store.shown[string(image)] = true
+	}
+	tree := &Tree{rows: store}
+	dead, alone = fill(&tree.garbage)
+	out = tree.ripe(t.Context())
+	disjoint(out)
+	if len(out) != dead+alone || len(tree.garbage.list) != 0 {
+		t.Fatalf("%d ranges are removed and %d stay, want %d and none", len(out), len(tree.garbage.list), dead+alone)
 	}
 }
 
