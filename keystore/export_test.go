@@ -3,6 +3,7 @@ package keystore
 import (
 	"context"
 	"encoding/binary"
+	"testing"
 
 	"github.com/lacunalog/lacuna/merkle/sha2"
 )
@@ -143,6 +144,21 @@ func (t *Tree) Resident() (all, pinned int) {
 		}
 	})
 	return all, pinned
+}
+
+// Unsettled counts the pages of the running epoch of which memory does not know that the
+// rows have them, and fails where one of the others differs from its newest row.
+func (t *Tree) Unsettled(tb testing.TB) (n int) {
+	t.table.each(func(p *page) {
+		switch {
+		case p.epoch != t.next.epoch:
+		case p.wrote:
+			n++
+		case p.dirty() || !t.table.settled(p):
+			tb.Errorf("page %s is not in the rows as it is", p.path())
+		}
+	})
+	return n
 }
 
 // Held is how many pages are held because somebody is about to come back to them.

@@ -51,7 +51,13 @@ type page struct {
 	n       uint32 // deltas after it
 	last    [32]byte
 	wrote   bool   // its newest row may not be durable yet
-	birth   []byte // the image that an epoch made it with
+	birth   *birth // what an epoch made it with
+}
+
+// A birth is the first image of a page that an epoch has made, and its SHA-256.
+type birth struct {
+	row KV
+	sum [32]byte
 }
 
 // newTop makes a top page that has no image yet.

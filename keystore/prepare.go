@@ -2,7 +2,6 @@ package keystore
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -75,6 +74,13 @@ func (e *Epoch) settle(ctx context.Context) error {
 	t := e.t
 	if err := e.wait(ctx); err != nil {
 		return err
+	}
+	for _, p := range e.pages {
+		p.mu.Lock()
+		if p.version == 0 && p.n == 0 {
+			p.wrote = false // that was its newest row
+		}
+		p.mu.Unlock()
 	}
 	if err := t.opts.step("written"); err != nil {
 		return err
@@ -325,10 +331,12 @@ func (e *Epoch) write() error {
 			return err
 		}
 	}
-	for _, p := range e.pages {
-		e.images = append(e.images, KV{rowKey{gen: p.gen, at: p.at, epoch: p.epoch}.bytes(), p.birth})
+	e.images = make([]KV, len(e.pages))
+	hashes := make([][32]byte, len(e.pages))
+	for i, p := range e.pages {
+		e.images[i], hashes[i] = p.birth.row, p.birth.sum
 	}
-	e.commitTo()
+	e.commitTo(hashes)
 	return nil
 }
 
@@ -346,7 +354,7 @@ func (e *Epoch) writeSome(pages []*page, left int) (err error) {
 		if p.birth == nil {
 			kv := &kvs[len(kvs)-1-i]
 			guarded(func() { *kv = p.image(t.id) })
-			p.birth, p.force, p.pend = kv.Value, false, p.pend[:0]
+			p.birth, p.force, p.pend = &birth{*kv, p.last}, false, p.pend[:0]
 		}
 		return nil
 	})
@@ -359,14 +367,9 @@ func (e *Epoch) writeSome(pages []*page, left int) (err error) {
 	return err
 }
 
-// commitTo computes the tree hash over the images, which are in the order of
-// their paths.
-func (e *Epoch) commitTo() {
-	hashes := make([][32]byte, len(e.images))
-	_ = spread(len(hashes), spreadLeast, func(i int) error {
-		hashes[i] = sha256.Sum256(e.images[i].Value)
-		return nil
-	})
+// commitTo computes the tree hash over the hashes of the images, which are in the order
+// of their paths.
+func (e *Epoch) commitTo(hashes [][32]byte) {
 	e.record.Pages = len(hashes)
 	e.record.PagesRoot = merkleRoot(hashes)
 }

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 )
@@ -187,7 +188,12 @@ func (e *Epoch) rebuild(ctx context.Context) error {
 	}
 	e.wait = b.wait
 	slices.SortFunc(e.images, func(a, b KV) int { return comparePaths(addrOf(a.Key), addrOf(b.Key)) })
-	e.commitTo()
+	hashes := make([][32]byte, len(e.images))
+	_ = spread(len(hashes), spreadLeast, func(i int) error {
+		hashes[i] = sha256.Sum256(e.images[i].Value)
+		return nil
+	})
+	e.commitTo(hashes)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e.v.top, e.v.sys = top, sys

@@ -137,7 +137,7 @@ func (k *taking) seal(p *page) {
 		if p.version > 0 {
 			u.old = t.garbage.addBehind(rowsUpTo(p.gen, p.at, p.epoch, uint32(p.version-1)), kv.Key, p.epoch)
 		} else if p.epoch > t.cur.epoch {
-			p.birth = kv.Value
+			p.birth = &birth{kv, p.last}
 		}
 		k.add(kv)
 	} else {
