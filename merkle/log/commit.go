@@ -46,7 +46,7 @@ func newSequencer(l *Log, e edge, h Head, stored uint64) (*sequencer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.edge.parts = l.nodes.put
+	s.edge.remember = l.nodes.put
 	s.edge.fullTile = func(level int, index uint64, hashes []merkle.Hash) {
 		s.full = append(s.full, fullTile{level: level, index: index, hashes: hashes})
 	}

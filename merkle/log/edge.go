@@ -19,6 +19,8 @@ type edge struct {
 	size uint64
 	// tiles[l] has the hashes of level l from the last multiple of 256 on.
 	tiles [maxLevels][]merkle.Hash
+	// parts[l] has the nodes above the parts of tiles[l] that are complete.
+	parts [maxLevels][]merkle.Hash
 	// bundle has the leaves size&^255 to size-1 in the form of a bundle.
 	bundle []byte
 }
@@ -32,10 +34,8 @@ type edgeWriter struct {
 	fullTile   func(level int, index uint64, hashes []merkle.Hash)
 	fullBundle func(index uint64, bundle []byte)
 	visit      func(level uint, index uint64, h merkle.Hash)
-	// parts is called with what is worth remembering of a tile that is full. Of a
-	// tile that was begun before the writer was, it is not.
-	parts  func(*remembered)
-	partly [maxLevels]*remembered
+	// remember is called with the nodes above the parts of a tile that is full.
+	remember func(*remembered)
 }
 
 func newEdgeWriter(e edge) (*edgeWriter, error) {
@@ -94,22 +94,21 @@ func (w *edgeWriter) node(level uint, index uint64, h merkle.Hash) {
 	w.fullTile(l, index/merkle.TileWidth, t)
 }
 
-// part notes the node above a part of a tile.
+// part takes the node above a part of a tile. That of the last comes when the tile
+// has become full.
 func (w *edgeWriter) part(level int, index uint64, h merkle.Hash) {
-	at := index % parts
-	if at == 0 {
-		w.partly[level] = &remembered{level: level, index: index / parts}
+	p := w.parts[level]
+	if p == nil {
+		p = make([]merkle.Hash, 0, parts)
 	}
-	r := w.partly[level]
-	if r == nil {
+	p = append(p, h)
+	if len(p) < parts {
+		w.parts[level] = p
 		return
 	}
-	r.part[at] = h
-	if at == parts-1 {
-		w.partly[level] = nil
-		if w.parts != nil {
-			w.parts(r)
-		}
+	w.parts[level] = nil
+	if w.remember != nil {
+		w.remember(&remembered{level, index / parts, [parts]merkle.Hash(p)})
 	}
 }
 

@@ -16,9 +16,9 @@ import (
 // which computes every node once, remembers them as tiles become full; those of
 // before it was opened are found when a proof first goes through.
 //
-// What is remembered never changes, because only full tiles are. A tile has one
-// place, which the newest one with the same place takes: bundles that stand
-// beside each other never share one.
+// What is remembered never changes, because only full tiles are; the edge has the same
+// of those that are not. A tile has one place, which the newest one with the same place
+// takes: bundles that stand beside each other never share one.
 const (
 	partHeight = 5
 	partWidth  = 1 << partHeight
@@ -78,6 +78,9 @@ func (p *prover) node(ctx context.Context, n merkle.TileNode) (merkle.Hash, erro
 	if have := merkle.TileWidthAt(t.Level, t.Index, p.v.edge.size); have < merkle.TileWidth {
 		if n.At+width > have {
 			return merkle.Hash{}, fmt.Errorf("%s: %w", t, ErrNotFound)
+		}
+		if n.Height >= partHeight {
+			return merkle.HashTile(p.v.edge.parts[t.Level][n.At/partWidth : (n.At+width)/partWidth]), nil
 		}
 		return merkle.HashTile(p.v.edge.tiles[t.Level][n.At : n.At+width]), nil
 	}

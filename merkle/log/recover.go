@@ -197,6 +197,11 @@ func (d rowReader) edge(size uint64) (edge, error) {
 			e.tiles[l] = append(e.tiles[l], merkle.HashTile(below))
 		}
 	}
+	for l, t := range e.tiles {
+		for ; len(t) >= partWidth; t = t[partWidth:] {
+			e.parts[l] = append(e.parts[l], merkle.HashTile(t[:partWidth]))
+		}
+	}
 	return e, nil
 }
 
