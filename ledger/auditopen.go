@@ -53,7 +53,7 @@ func (l *Ledger) AuditOpen(ctx context.Context, entries []uint64, reason string,
 	}
 	v := l.view()
 	defer v.Close()
-	keys, _, err := l.keysOf(ctx, v, entries, func(string, uint64, uint64) {})
+	keys, err := l.keysOf(ctx, v, entries, func(string, uint64, uint64) {})
 	if err != nil {
 		return nil, err
 	}

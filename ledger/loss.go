@@ -134,7 +134,7 @@ func (l *Ledger) findLost(ctx context.Context, stated []*loss, progress func(str
 			suspect = append(suspect, i)
 		}
 	}
-	keys, _, err := l.keysOf(ctx, v, suspect, progress)
+	keys, err := l.keysOf(ctx, v, suspect, progress)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -159,7 +159,9 @@ func (l *Ledger) findLost(ctx context.Context, stated []*loss, progress func(str
 var errErasingMeanwhile = &BusyError{What: "an erasure is under way, and what it erases looks as if it were lost"}
 
 // isDamage reports whether an entry does not open although its key is there.
-func isDamage(err error) bool { return errors.Is(err, log.ErrNotFound) || errors.Is(err, errDamaged) }
+func isDamage(err error) bool {
+	return errors.Is(err, log.ErrNotFound) || errors.Is(err, errDamaged) || errors.Is(err, envelope.ErrCorrupt)
+}
 
 // A loss is one statement, and what it is about.
 type loss struct {
@@ -363,6 +365,13 @@ func (l *Ledger) whyClosed(ctx context.Context, index uint64, closed error) erro
 	if opens {
 		return errErasing
 	}
+	account, err := l.erasure.Account(ctx)
+	switch {
+	case err != nil:
+		return err
+	case account.Open > 0: // something stopped it, and its keys are fenced
+		return errErasingMeanwhile
+	}
 	if why := l.accountedFor(ctx, index); why != nil {
 		return why
 	}
@@ -376,21 +385,33 @@ var (
 
 // accountedFor returns an *ErasedError where an erasure accounts for an entry, nil where none does.
 func (l *Ledger) accountedFor(ctx context.Context, index uint64) error {
+	gone, err := l.goneNow(ctx)
+	switch {
+	case errors.Is(err, errSweepEnds):
+		return err
+	case err != nil:
+		return &UnreadableError{Index: index, Why: err}
+	case gone.get(index):
+		return &ErasedError{Index: index}
+	}
+	return nil
+}
+
+// goneNow is which entries erasures account for. It is errSweepEnds where that is compared just now.
+func (l *Ledger) goneNow(ctx context.Context) (bitmap, error) {
 	for try := 0; ; try++ {
 		v := l.view()
 		gone, err := l.gone(ctx, v)
 		swept := l.tree.Generation() != v.generation()
 		v.Close()
 		switch {
-		case gone.get(index):
-			return &ErasedError{Index: index}
 		case swept && try < 3: // and the keys of these erasures went with it
 		case err != nil:
-			return &UnreadableError{Index: index, Why: fmt.Errorf("whether an erasure accounts for it is not known: %w", err)}
+			return nil, fmt.Errorf("whether an erasure accounts for it is not known: %w", err)
 		case gone == nil:
-			return errSweepEnds
+			return nil, errSweepEnds
 		default:
-			return nil
+			return gone, nil
 		}
 	}
 }

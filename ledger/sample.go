@@ -72,7 +72,7 @@ func (l *Ledger) AuditSample(ctx context.Context, o SampleOptions) (*certificate
 	}
 	v := l.view()
 	defer v.Close()
-	keys, missing, err := l.keysOf(ctx, v, leaves, o.Progress)
+	keys, err := l.keysOf(ctx, v, leaves, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +80,7 @@ func (l *Ledger) AuditSample(ctx context.Context, o SampleOptions) (*certificate
 	if err != nil {
 		return nil, err
 	}
+	var closed []int // places of leaves that no key opens
 	for i, index := range leaves {
 		o.Progress("entries", uint64(i), uint64(len(leaves)))
 		leaf := certificate.SampleLeaf{Index: index}
@@ -97,10 +98,16 @@ func (l *Ledger) AuditSample(ctx context.Context, o SampleOptions) (*certificate
 			continue
 		}
 		ref, lives := keys[index]
-		if err := l.claim(ctx, v, &leaf, head, ref, lives, missing, o); err != nil {
+		if err := l.claim(ctx, v, &leaf, head, ref, lives, o); err != nil {
 			return nil, fmt.Errorf("entry %d: %w", index, err)
 		}
+		if leaf.Claim == "" {
+			closed = append(closed, i)
+		}
 		s.Leaves = append(s.Leaves, leaf)
+	}
+	if err := l.claimClosed(ctx, s.Leaves, closed); err != nil {
+		return nil, err
 	}
 	for _, b := range blocks {
 		p, err := set.ProveBlock(b)
@@ -112,8 +119,9 @@ func (l *Ledger) AuditSample(ctx context.Context, o SampleOptions) (*certificate
 	return s, nil
 }
 
-// claim says what there is to say of one entry, and shows what may be shown.
-func (l *Ledger) claim(ctx context.Context, v *view, leaf *certificate.SampleLeaf, head log.Head, ref keystore.Ref, lives, missing bool, o SampleOptions) error {
+// claim says what there is to say of one entry, and shows what may be shown. Of one that no key opens it says
+// nothing.
+func (l *Ledger) claim(ctx context.Context, v *view, leaf *certificate.SampleLeaf, head log.Head, ref keystore.Ref, lives bool, o SampleOptions) error {
 	text, err := v.Leaf(ctx, leaf.Index)
 	if err != nil {
 		return err
@@ -127,15 +135,7 @@ func (l *Ledger) claim(ctx context.Context, v *view, leaf *certificate.SampleLea
 	case leaf.Bit != nil && leaf.Bit.Erased:
 		leaf.Claim = certificate.ClaimErased
 		return nil
-	case !lives && missing:
-		// What lies on a key page that is missing does not open, and nobody erased it.
-		leaf.Claim = certificate.ClaimLost
-		return nil
 	case !lives:
-		leaf.Claim = certificate.ClaimErased
-		return nil
-	case !o.Open:
-		leaf.Claim = certificate.ClaimLiving
 		return nil
 	default:
 		reveal := o.Reveal
@@ -145,13 +145,15 @@ func (l *Ledger) claim(ctx context.Context, v *view, leaf *certificate.SampleLea
 		opening, err = l.openLeaf(ctx, v, leaf.Index, ref, named(reveal))
 		switch {
 		case errors.Is(err, keystore.ErrNoKey), errors.Is(err, keystore.ErrErasing):
-			leaf.Claim = certificate.ClaimErased // meanwhile
-			return nil
+			return nil // meanwhile
 		case isDamage(err):
 			leaf.Claim = certificate.ClaimLost
 			return nil
 		case err != nil:
 			return err
+		case !o.Open:
+			leaf.Claim = certificate.ClaimLiving
+			return nil
 		}
 	}
 	file, err := l.proofUnder(ctx, leaf.Index, opening, head)
@@ -160,6 +162,63 @@ func (l *Ledger) claim(ctx context.Context, v *view, leaf *certificate.SampleLea
 	}
 	receipt := string(file)
 	leaf.Claim, leaf.Receipt = certificate.ClaimOpened, &receipt
+	return nil
+}
+
+// claimClosed says of the leaves at some places, which no key opens, what they are: erased where an erasure
+// accounts for that, and otherwise lost.
+func (l *Ledger) claimClosed(ctx context.Context, leaves []certificate.SampleLeaf, at []int) error {
+	if len(at) == 0 {
+		return nil
+	}
+	take := func() error {
+		gone, err := l.goneNow(ctx)
+		if err != nil {
+			return err
+		}
+		at = slices.DeleteFunc(at, func(i int) bool {
+			if gone.get(leaves[i].Index) {
+				leaves[i].Claim = certificate.ClaimErased
+			}
+			return leaves[i].Claim != ""
+		})
+		return nil
+	}
+	if err := take(); err != nil || len(at) == 0 {
+		return err
+	}
+	if l.outdated() != nil {
+		return fmt.Errorf("entry %d: %w", leaves[at[0]].Index, errNoKeyOutdated)
+	}
+	// A key may have been under an erasure that was given up, or that has ended since.
+	rest := make([]uint64, len(at))
+	for n, i := range at {
+		rest[n] = leaves[i].Index
+	}
+	if err := l.erasure.Exclusive(func() error {
+		v := l.view()
+		defer v.Close()
+		keys, err := l.keysOf(ctx, v, rest, func(string, uint64, uint64) {})
+		if err == nil && len(keys) > 0 {
+			err = errErasing
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	account, err := l.erasure.Account(ctx)
+	if err != nil {
+		return err
+	}
+	if account.Open > 0 {
+		return errErasingMeanwhile
+	}
+	if err := take(); err != nil {
+		return err
+	}
+	for _, i := range at {
+		leaves[i].Claim = certificate.ClaimLost
+	}
 	return nil
 }
 
@@ -197,16 +256,15 @@ func named(names []string) func(string) bool {
 	return func(name string) bool { return slices.Contains(names, name) }
 }
 
-// keysOf says which living key lists each of some entries, in order. missing reports whether there are key
-// pages that nobody can read.
-func (l *Ledger) keysOf(ctx context.Context, v *view, entries []uint64, progress func(string, uint64, uint64)) (keys map[uint64]keystore.Ref, missing bool, err error) {
+// keysOf says which living key lists each of some entries, in order.
+func (l *Ledger) keysOf(ctx context.Context, v *view, entries []uint64, progress func(string, uint64, uint64)) (map[uint64]keystore.Ref, error) {
 	wanted := make(map[uint64]bool, len(entries))
 	for _, i := range entries {
 		wanted[i] = true
 	}
-	keys = make(map[uint64]keystore.Ref, len(entries))
+	keys := make(map[uint64]keystore.Ref, len(entries))
 	var seen uint64
-	err = l.walkLiving(ctx, v, nil, func(k *keystore.Lease, seq uint64, row *listValue) error {
+	err := l.walkLiving(ctx, v, nil, func(k *keystore.Lease, seq uint64, row *listValue) error {
 		if wanted[row.index] {
 			if _, twice := keys[row.index]; twice {
 				if at, err := l.numberOf(ctx, v, k, row.index); err != nil || at != seq {
@@ -220,16 +278,9 @@ func (l *Ledger) keysOf(ctx context.Context, v *view, entries []uint64, progress
 		return nil
 	})
 	if err != nil {
-		return nil, false, fmt.Errorf("looking for the keys of the entries: %w", err)
+		return nil, fmt.Errorf("looking for the keys of the entries: %w", err)
 	}
-	if len(keys) < len(wanted) {
-		pages, err := l.tree.MissingPages(ctx)
-		if err != nil {
-			return nil, false, err
-		}
-		missing = len(pages) > 0
-	}
-	return keys, missing, nil
+	return keys, nil
 }
 
 // sampleHead returns the head that chooses the entries: one that the auditor has, if it is this log's.

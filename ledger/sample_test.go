@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/ledger"
 	"github.com/lacunalog/lacuna/ledger/receipt"
 )
@@ -237,5 +238,66 @@ func TestPairedSweeps(t *testing.T) {
 	records, err := l.SweepRecords(t.Context())
 	if err != nil || len(records) != 2 || records[0].Index != second.Index || records[1].Index != first.Index {
 		t.Errorf("%d sweep records, %v", len(records), err)
+	}
+}
+
+// TestAuditSampleDamaged: an entry is shown as erased where an erasure accounts for it, swept or not, and as lost
+// where it cannot be read for another reason: its sealed event is missing or does not open, or its row is gone from
+// the list of its key.
+func TestAuditSampleDamaged(t *testing.T) {
+	w, l, trust := audited(t)
+	sweepOnce(t, l)
+	eraseThird(t, l, "a", 1)
+	recordAs := func(who string) (index uint64, list, envelope string) {
+		e := madeBy(t, l, 'e', func() {
+			s := madeBy(t, l, 's', func() {
+				index = must(t, l, `{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer"}`, who)[0].Index
+			})
+			list = s[0]
+		})
+		return index, list, e[0]
+	}
+	want := map[uint64]string{}
+	i, _, row := recordAs("x-1")
+	remove(t, l, row)
+	want[i] = certificate.ClaimLost
+	i, _, row = recordAs("x-2")
+	v := rowsOf(t, l, 'e')[row]
+	v[len(v)-1] ^= 1
+	overwrite(t, l, row, v)
+	want[i] = certificate.ClaimLost
+	i, row, _ = recordAs("x-3")
+	remove(t, l, row)
+	want[i] = certificate.ClaimLost
+	i, _, _ = recordAs("x-4")
+	want[i] = certificate.ClaimLiving
+	i, _, row = recordAs("x-5")
+	if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "x-5"}); err != nil {
+		t.Fatal(err)
+	}
+	remove(t, l, row)
+	want[i] = certificate.ClaimErased
+	w.close(l)
+	l = w.open()
+	for _, open := range []bool{false, true} {
+		_, file := sampleOf(t, l, trust, ledger.SampleOptions{Leaves: 1000, Open: open})
+		s, err := certificate.ParseSample(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := map[string]int{}
+		for _, leaf := range s.Leaves {
+			n[leaf.Claim]++
+			is := want[leaf.Index]
+			if open && is == certificate.ClaimLiving {
+				is = certificate.ClaimOpened
+			}
+			if is != "" && leaf.Claim != is {
+				t.Errorf("opening %v: entry %d is %s, want %s", open, leaf.Index, leaf.Claim, is)
+			}
+		}
+		if n[certificate.ClaimErased] != 21 || n[certificate.ClaimLost] != 3 {
+			t.Errorf("opening %v: %v, want 21 erased and 3 lost", open, n)
+		}
 	}
 }

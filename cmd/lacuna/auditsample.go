@@ -105,8 +105,16 @@ func writeSample(c *cli.Context, s *certificates.Sample) error {
 		return err
 	}
 	claims := map[string]int{}
+	unstated := 0
 	for _, l := range s.Leaves {
 		claims[l.Claim]++
+		if l.Claim == certificates.ClaimLost && l.Lost == nil {
+			unstated++
+		}
+	}
+	if unstated > 0 {
+		fmt.Fprintf(c.App.ErrWriter, "lacuna: %d of them cannot be read, no erasure accounts for that, and nobody has stated it\n", unstated)
+		fmt.Fprintln(c.App.ErrWriter, "hint: lacuna fsck says what is damaged; lacuna lost states it in public")
 	}
 	out := jsonv1.AuditSample{
 		Version: jsonv1.AuditSampleVersion, File: name, Leaves: len(s.Leaves), Blocks: len(s.Blocks),
