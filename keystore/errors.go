@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"crypto/fips140"
 	"errors"
 	"fmt"
 )
@@ -38,7 +39,18 @@ var (
 	ErrSwept = errors.New("the key tree was swept meanwhile")
 	// ErrClosed says that the tree was closed.
 	ErrClosed = errors.New("the key tree is closed")
+	// ErrFIPS says that this process may use nothing but what FIPS 140-3 knows.
+	ErrFIPS = errors.New("key pages are sealed with ChaCha20-Poly1305, which GODEBUG=fips140=only refuses, whatever suite events are sealed with")
 )
+
+// Usable returns [ErrFIPS] where Go's crypto refuses what a key tree is made of. Trees say
+// so themselves; this is for who would write something before.
+func Usable() error {
+	if fips140.Enforced() {
+		return ErrFIPS
+	}
+	return nil
+}
 
 // A HintError adds to an error one line that says what to do about it.
 type HintError struct {

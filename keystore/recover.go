@@ -33,6 +33,9 @@ func (t *Tree) Recovery() Recovery { return t.recovery }
 // new ones all have a root that opens, and back if the old ones have. A holder that
 // is only in one of the two may be away.
 func Open(ctx context.Context, rows Rows, hs []Holder, o Options) (*Tree, error) {
+	if err := Usable(); err != nil {
+		return nil, err
+	}
 	o.defaults()
 	if len(hs) == 0 {
 		return nil, Hinted("name the file that keeps the root", "opening a key tree without a root holder: %w", ErrHolderMissing)

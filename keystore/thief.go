@@ -69,6 +69,9 @@ func (k *StolenKey) RowsKey() RowsKey { return RowsKey{k.d.kRows, k.d.rows} }
 // Steal takes rows of any number of copies of a store, in any order, and what the
 // holders keep now.
 func Steal(ctx context.Context, rows []KV, hs []Holder) (*Thief, error) {
+	if err := Usable(); err != nil {
+		return nil, err
+	}
 	return steal(ctx, rows, hs, everywhere)
 }
 

@@ -218,6 +218,9 @@ func (t *Tree) Blind(g uint32, i uint64) (out [32]byte, err error) {
 // If it stops before the last holder has its share, there is no tree: the rows
 // and the holders that were made for it are to be thrown away.
 func Create(ctx context.Context, rows Rows, hs []Holder, o Options) (*Tree, error) {
+	if err := Usable(); err != nil {
+		return nil, err
+	}
 	o.defaults()
 	if len(hs) == 0 {
 		return nil, Hinted("give a file outside the data directory", "creating a key tree without a root holder: %w", ErrHolderMissing)

@@ -190,6 +190,9 @@ type InitOptions struct {
 // Init creates a ledger. It fails where one is already, and leaves nothing that
 // would stop a second try.
 func Init(ctx context.Context, o InitOptions) (err error) {
+	if err := keystore.Usable(); err != nil {
+		return err
+	}
 	if err := checkOrigin(o.Origin); err != nil {
 		return badConfig("origin: %w", err)
 	}
@@ -371,6 +374,9 @@ func checkSuite(n int) error {
 // Open opens a ledger and finishes what a crash interrupted: the log's last
 // group, an epoch of the key tree, an erasure.
 func Open(ctx context.Context, o Options) (_ *Ledger, err error) {
+	if err := keystore.Usable(); err != nil {
+		return nil, err
+	}
 	c, err := ReadConfig(o.Dir)
 	if err != nil {
 		return nil, err

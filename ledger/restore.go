@@ -51,6 +51,9 @@ type Restored struct {
 // gone on since the backup the restored ledger is for reading only, because what
 // it would sign next contradicts what was shown to others.
 func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
+	if err := keystore.Usable(); err != nil {
+		return nil, err
+	}
 	if o.From, err = NewestBackup(o.From); err != nil {
 		return nil, err
 	}

@@ -190,6 +190,8 @@ func classify(err error) (code int, hint string) {
 		return exitNotAllowed, "give the passphrase with which the root was made"
 	case errors.Is(err, keystore.ErrHolderMissing):
 		return exitFailure, "without its root nobody's data can be read: mount it, or name it with --root"
+	case errors.Is(err, keystore.ErrFIPS):
+		return exitUsage, "GODEBUG=fips140=on lets it run: docs/reference/configuration.md says what the FIPS module then does, and what not"
 	case errors.Is(err, keystore.ErrWrongTree):
 		return exitFailure, "this root belongs to another ledger; name the right one with --root"
 	case errors.Is(err, keystore.ErrNoCompleteEpoch):
