@@ -263,6 +263,9 @@ func (s *subject) settle() {
 	if rest == 0 {
 		// Both say the same, except that this one knows the indexes.
 		s.speculative = s.committed
+		// What held more than one held it in memory of its own, and the first was left behind here.
+		s.one.inflight[0] = nil
+		s.inflight = s.one.inflight[:0]
 	}
 }
 

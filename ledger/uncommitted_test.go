@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"runtime"
 	"testing"
+	"time"
+	"weak"
 
 	"github.com/lacunalog/lacuna/ledger"
 	"github.com/lacunalog/lacuna/ledger/consent"
@@ -118,4 +120,49 @@ func TestConfirmRightAway(t *testing.T) {
 		t.Errorf("%v, %v", a.Decision, err)
 	}
 	checkFsck(t, l)
+}
+
+// TestNothingOfRequestsStays: what is remembered of somebody holds on to none of the
+// requests about them, of which several were on their way at once.
+func TestNothingOfRequestsStays(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	var gone []weak.Pointer[ledger.Submission]
+	func() {
+		reached, release := w.disk.HoldSyncs(".log")
+		defer release()
+		var last *ledger.Submission
+		for i := range 3 {
+			var err error
+			if last, err = l.Submit(t.Context(), mustParse(`{"type":"consent.given","subject":"p","form":"web-partner","contact":"mailto:p%d@shop.example"}`, i)); err != nil {
+				t.Fatal(explain(err))
+			}
+			gone = append(gone, weak.Make(last))
+		}
+		<-reached
+		release()
+		if _, err := last.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	if _, _, ok := ledger.CachedState(l, "p"); !ok {
+		t.Fatal("nobody is remembered")
+	}
+	// Who settles them holds them for a moment longer.
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		runtime.GC()
+		stays := 0
+		for _, g := range gone {
+			if g.Value() != nil {
+				stays++
+			}
+		}
+		if stays == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d requests that are durable are held on to", stays, len(gone))
+		}
+	}
 }
