@@ -107,6 +107,38 @@ func FuzzAddSignatures(f *testing.F) {
 	})
 }
 
+// FuzzCutNote holds what takes a note apart against note.Open.
+func FuzzCutNote(f *testing.F) {
+	const line = "— a AAAAAAA=\n"
+	for _, s := range []string{
+		specNote, "", "\n\n", "\n\n" + line, "text\n\n" + line, "text\n\n\n" + line, "text\n\n" + line + "\n" + line,
+		"text\n\n" + line[:len(line)-1], "text\n\n" + line + line, "text\n\n" + line + "b", "text\n" + line, "text\r\n\n" + line,
+		"t\xffext\n\n" + line, "t\u00a0ext\n\n" + line, "text\n\n— a AAAA\n", "text\n\n— a AAAAAA=\n", "text\n\n— a AAAAAAB=\n",
+		"text\n\n— a  AAAAAAA=\n", "text\n\n— a AAAAAAA= \n", "text\n\n—  AAAAAAA=\n", "text\n\n— a+b AAAAAAA=\n", "text\n\n— a\u00a0b AAAAAAA=\n",
+		"text\n\n— aAAAAAAA=\n", "text\n\n- a AAAAAAA=\n", "text\n\n— a AAAAAAA=\x7f\n", "text\n\n— a " + strings.Repeat("AAAA", 900) + "\n",
+		"text\n\n" + strings.Repeat(line, 100), "text\n\n" + strings.Repeat(line, 101),
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		want, sigs, err1 := openAny(b)
+		text, lines, err2 := merkle.CutNote(b)
+		if (err1 == nil) != (err2 == nil) || err1 != nil && err1.Error() != err2.Error() {
+			t.Fatalf("%q: %v, note.Open says %v", b, err2, err1)
+		}
+		if err1 != nil {
+			return
+		}
+		if string(text) != want || !bytes.Equal(b, slices.Concat(text, []byte("\n"), lines)) {
+			t.Fatalf("%q is cut into %q and %q, want the text %q", b, text, lines, want)
+		}
+		// note.Open leaves out a line that stands there twice.
+		if n := bytes.Count(lines, []byte("\n")); n < len(sigs) || len(sigs) == 0 {
+			t.Fatalf("%q has %d lines and %d signatures", b, n, len(sigs))
+		}
+	})
+}
+
 // openAny reads text and signatures of a note without looking at the latter.
 func openAny(signed []byte) (string, []note.Signature, error) {
 	_, err := note.Open(signed, nil)
