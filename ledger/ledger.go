@@ -110,6 +110,10 @@ type Options struct {
 	// Warn is told, in one line each, what an operator should know: a holder on a
 	// file system that copies on write, say. Nil: not told.
 	Warn func(string)
+	// KeyPages is how many pages of the key tree are kept in memory, about 6 KiB each;
+	// a page has the keys of some forty people. 0: 1,536. Who brings many new people at
+	// once, and has the memory, spares reading each page again for nearly each of them.
+	KeyPages int
 	// Erasing is told of every state that an erasure reaches, for somebody who
 	// waits for it. It must return soon. Nil: not told.
 	Erasing func(erasure.ID, erasure.State)
@@ -474,7 +478,7 @@ func (l *Ledger) start(ctx context.Context, roots []string, warn func(string), o
 			}
 		}
 	}
-	to := keystore.Options{Order: &l.order, Now: o.Now, Next: next}
+	to := keystore.Options{Order: &l.order, Now: o.Now, Next: next, CachePages: o.KeyPages}
 	switch {
 	case o.pages != "":
 		to.PageTarget = holder.PageDir(o.pages)
