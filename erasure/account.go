@@ -2,7 +2,6 @@ package erasure
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/lacunalog/lacuna/keystore"
@@ -11,6 +10,7 @@ import (
 // An Account is what the epochs account for that a ledger went through.
 type Account struct {
 	Epochs  int    // since the last sweep
+	Unread  int    // more of them, whose rows cannot be read
 	Entries uint64 // of the log, that became unreadable
 	Swept   uint64 // of those, replaced by the last sweep
 	// Open is how many erasures have begun and are not recorded yet. What they
@@ -33,32 +33,27 @@ func (e *Engine) Account(ctx context.Context) (Account, error) {
 	return d, nil
 }
 
+// LostEpochs returns the epochs since the last sweep of which it is lost what they erased, all or a part: the key of a
+// job is on a page that is missing, or a row is damaged. Such entries look as if they were lost.
+func (e *Engine) LostEpochs(ctx context.Context) ([]uint64, error) {
+	e.epochs.Lock()
+	defer e.epochs.Unlock()
+	left, err := e.backlog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return left.lost, nil
+}
+
 // Erased returns the names of the rows of everything that the epochs since the last sweep made unreadable.
 func (e *Engine) Erased(ctx context.Context) (keys []keystore.RowsKey, err error) {
 	e.epochs.Lock()
 	defer e.epochs.Unlock()
-	closed, err := e.closedJobs(ctx)
+	left, err := e.backlog(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return rowsKeys(closed)
-}
-
-// rowsKeys are the keys that closed jobs have destroyed.
-func rowsKeys(closed []closedJob) (keys []keystore.RowsKey, err error) {
-	for _, j := range closed {
-		if j.state != Recorded {
-			continue
-		}
-		for _, raw := range j.what.RowsKeys {
-			k, err := keystore.ParseRowsKey(raw)
-			if err != nil {
-				return nil, err
-			}
-			keys = append(keys, k)
-		}
-	}
-	return keys, nil
+	return left.rowsKeys()
 }
 
 func (e *Engine) account(ctx context.Context) (d Account, err error) {
@@ -78,36 +73,23 @@ func (e *Engine) account(ctx context.Context) (d Account, err error) {
 	if err != nil {
 		return d, err
 	}
-	last := make(map[ID]rowName) // of every epoch, by the job that leads it
 	jobs := make(map[ID]State)
 	for _, n := range names {
-		switch n.kind {
-		case kindEpoch:
-			if n.state > last[n.id].state {
-				last[n.id] = n
-			}
-		case kindJob:
+		if n.kind == kindJob {
 			jobs[n.id] = max(jobs[n.id], n.state)
 		}
 	}
-	for _, s := range jobs {
-		if s > Requested && s.open() { // nothing is fenced before CHECKED is in the queue
+	for id, s := range jobs {
+		if s > Requested && s.open() && !e.abandoned[id] { // nothing is fenced before CHECKED is in the queue
 			d.Open++
 		}
 	}
-	for _, n := range last {
-		if n.state < Recorded {
-			continue
-		}
-		var what epochRow
-		err := unseal(ctx, e, n, &what)
-		if errors.Is(err, keystore.ErrNoKey) {
-			continue // swept
-		}
-		if err != nil {
-			return d, err
-		}
-		d.Epochs++
+	epochs, unread, err := e.recordedEpochs(ctx, names)
+	if err != nil {
+		return d, err
+	}
+	d.Epochs, d.Unread = len(epochs), len(unread)
+	for _, what := range epochs {
 		for _, entries := range what.Entries {
 			d.Entries += entries
 		}

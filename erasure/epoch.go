@@ -127,6 +127,8 @@ func (e *Engine) checkAll(ctx context.Context, jobs []*job) ([]*job, error) {
 			// It waits on: what is held today can be erased when the hold is released, and what another
 			// job leaves of it when that is done.
 			e.release([]*job{j}, fmt.Errorf("checking an erasure request: %w", err))
+		case errors.Is(err, keystore.ErrPageMissing):
+			e.release([]*job{j}, fmt.Errorf("checking an erasure request: %w", err)) // the others can go on
 		case errors.Is(err, keystore.ErrNoKey), errors.Is(err, keystore.ErrErasing), errors.Is(err, ErrHeld):
 			why := fmt.Errorf("checking an erasure request: %w", err)
 			if err := e.close(ctx, j, why); err != nil {

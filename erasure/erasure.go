@@ -99,6 +99,8 @@ type Ledger interface {
 	// Published looks for a statement among the newest public statements of the log. It is asked only
 	// after a crash, about a statement that would be the newest of its type.
 	Published(ctx context.Context, statement []byte) (index uint64, found bool, err error)
+	// Statement returns the public statement that an entry of the log is.
+	Statement(ctx context.Context, index uint64) ([]byte, error)
 	// Forget drops what caches hold of a subject; keystore.Subject("") stands for everybody, where
 	// nobody can say whose keys were destroyed.
 	Forget(s keystore.Subject)
@@ -192,9 +194,11 @@ type Engine struct {
 	sweeping   sync.Mutex  // one sweep at a time; before epochs
 	sweepUnder *sweepUnder // a sweep that this process could not bring to its end
 
-	epochs  sync.Mutex                  // held by whoever changes key pages: one epoch at a time
-	last    *recorded                   // the newest epoch record; guarded by epochs
-	checked func(context.Context) error // waits for the rows of CHECKED that were queued last; guarded by epochs
+	epochs sync.Mutex // held by whoever changes key pages: one epoch at a time
+	last   *recorded  // the newest epoch record; guarded by epochs
+	// Open jobs that nobody can read, as the last Resume found them; guarded by epochs.
+	abandoned map[ID]bool
+	checked   func(context.Context) error // waits for the rows of CHECKED that were queued last; guarded by epochs
 }
 
 // Open returns an engine over rows whose keys begin with 'j', in the same store and queue as those of the

@@ -35,8 +35,8 @@ func (e *Engine) certificates(ctx context.Context, to uint64) ([]*Certificate, e
 			continue
 		}
 		certs, err := e.filed(ctx, n, last)
-		if errors.Is(err, keystore.ErrNoKey) {
-			continue // swept
+		if errors.Is(err, keystore.ErrNoKey) || unreadable(err) {
+			continue // swept, or nobody can write them again
 		}
 		if err != nil {
 			return all, fmt.Errorf("reading erasure certificates: %w", err)

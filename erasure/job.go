@@ -148,7 +148,7 @@ type rowName struct {
 	key   []byte
 }
 
-var errRow = errors.New("a job row is malformed")
+var errRow = errors.New("a job row is damaged")
 
 func parseRowKey(k []byte) (n rowName, err error) {
 	if len(k) < 2 || k[0] != space {
@@ -265,10 +265,13 @@ func unseal[T any](ctx context.Context, e *Engine, n rowName, v *T) error {
 	}
 	text, err := l.OpenRow(n.key, sealed)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errRow, err)
 	}
 	defer clear(text)
-	return certificate.ParseCanonical(bytes.TrimRight(text, " "), v)
+	if err := certificate.ParseCanonical(bytes.TrimRight(text, " "), v); err != nil {
+		return fmt.Errorf("%w: %w", errRow, err)
+	}
+	return nil
 }
 
 // advance writes the rows of jobs in a state, all in one write.

@@ -58,12 +58,11 @@ func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
 	if err != nil {
 		return certs, err
 	}
+	e.abandoned = left.abandoned
 	if b := left.epoch; b != nil {
 		jobs := make([]*job, len(b.what.Jobs))
 		for i, id := range b.what.Jobs {
-			if jobs[i] = left.jobs[id]; jobs[i] == nil {
-				return certs, errors.New("an interrupted epoch names a job that is not there")
-			}
+			jobs[i] = left.jobs[id]
 			delete(left.jobs, id)
 		}
 		cs, err := e.conclude(ctx, b, jobs, e.tree.Recovery().Statements)
@@ -89,7 +88,7 @@ func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
 	}
 	e.mu.Unlock()
 	slices.SortFunc(on, func(a, b *job) int { return slices.Compare(a.id[:], b.id[:]) })
-	silent, why := 0, error(nil) // jobs whose dependents did not report
+	silent, why := 0, error(nil) // jobs whose dependents did not report, or whose key pages are missing
 	for len(on) > 0 {
 		n := e.share(on)
 		if err := e.run(ctx, on[:n]); err != nil {
@@ -98,7 +97,7 @@ func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
 		for _, j := range on[:n] {
 			if j.cert != nil {
 				certs = append(certs, j.cert)
-			} else if errors.Is(j.err, ErrDependent) {
+			} else if errors.Is(j.err, ErrDependent) || errors.Is(j.err, keystore.ErrPageMissing) {
 				silent++
 				why = j.err
 			}
@@ -127,6 +126,8 @@ func (e *PendingError) Unwrap() error { return e.Err }
 type leftover struct {
 	jobs  map[ID]*job
 	epoch *epoch // the one that was interrupted after its root had changed, or nil
+
+	abandoned map[ID]bool // jobs that nobody can read
 }
 
 // names reads the names of all rows of jobs and epochs.
@@ -171,12 +172,15 @@ func (e *Engine) load(ctx context.Context) (*leftover, error) {
 			latest[n.id] = append(latest[n.id], n)
 		}
 	}
-	left := &leftover{jobs: make(map[ID]*job)}
+	left := &leftover{jobs: make(map[ID]*job), abandoned: make(map[ID]bool)}
 	for id, rows := range epochs {
 		if of := latest[id]; len(of) > 0 && !of[0].state.open() {
 			continue
 		}
 		b, err := e.interrupted(ctx, rows)
+		if unreadable(err) {
+			continue // its record was not published, and nobody can word it any more
+		}
 		if err != nil {
 			return nil, fmt.Errorf("reading an epoch: %w", err)
 		}
@@ -189,11 +193,16 @@ func (e *Engine) load(ctx context.Context) (*leftover, error) {
 			continue
 		}
 		j := &job{id: id, state: rows[0].state, resumed: true, unawaited: true, done: make(chan struct{})}
-		if err := e.latest(ctx, j, rows, left.epoch); err != nil {
-			return nil, fmt.Errorf("reading an erasure job: %w", err)
+		err := e.latest(ctx, j, rows, left.epoch)
+		if err == nil {
+			j.who, err = e.identify(ctx, identity[id])
 		}
-		if j.who, err = e.identify(ctx, identity[id]); err != nil {
-			return nil, fmt.Errorf("reading whose an erasure job is: %w", err)
+		if unreadable(err) {
+			left.abandoned[id] = true
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading an erasure job: %w", err)
 		}
 		if b := left.epoch; b != nil && slices.Contains(b.what.Jobs, id) {
 			approvals[id] = nil // those that counted when it began stand in its row
@@ -207,7 +216,25 @@ func (e *Engine) load(ctx context.Context) (*leftover, error) {
 		}
 		left.jobs[id] = j
 	}
+	left.abandon()
 	return left, nil
+}
+
+// abandon gives up what cannot go on, because a row that it needs cannot be read: an epoch whose root has changed and
+// that nobody can word the record of, and jobs that went through one. What they erased is erased all the same.
+func (l *leftover) abandon() {
+	var of []ID
+	if l.epoch != nil {
+		of = l.epoch.what.Jobs
+		if slices.ContainsFunc(of, func(id ID) bool { return l.jobs[id] == nil }) {
+			l.epoch, of = nil, nil
+		}
+	}
+	for id, j := range l.jobs {
+		if j.who == nil && !slices.Contains(of, id) {
+			l.abandoned[id] = true
+		}
+	}
 }
 
 // latest reads the rows of a job's newest state. Several attempts at an epoch leave a row each, and they differ: a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/keystore"
@@ -66,8 +67,8 @@ type Cut interface {
 	// Spare does that for keys that died since the cut. No epoch is running.
 	Spare(ctx context.Context, keys []keystore.RowsKey) error
 	// Keep checks that what no key lists is what was erased before the last sweep, and what these keys list;
-	// and keeps it.
-	Keep(ctx context.Context, erased []keystore.RowsKey) (size, total uint64, err error)
+	// and keeps it. listed is how many entries each of them still lists.
+	Keep(ctx context.Context, erased []keystore.RowsKey) (size, total uint64, listed []uint64, err error)
 }
 
 // ErrSweeping says that a sweep is running.
@@ -159,9 +160,11 @@ func (e *Engine) cut(ctx context.Context) (*sweepRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	if w.Size, w.Erased, err = c.Keep(ctx, covered); err != nil {
+	var listed []uint64
+	if w.Size, w.Erased, listed, err = c.Keep(ctx, covered.keys); err != nil {
 		return nil, err
 	}
+	w.EpochsLost = covered.note(listed)
 	// If we stop here, the next sweep makes a new cut, which covers the same epochs.
 	return w, e.advanceSweep(ctx, w, sweepCut)
 }
@@ -217,19 +220,33 @@ func (e *Engine) beginCut(ctx context.Context, w *sweepRow) (Cut, error) {
 	return keystore.Elsewhere(func() (Cut, error) { return s.Cut(ctx, w.Cut) }, func() { w.Cut = newID() })
 }
 
+// covered is what a sweep accounts for.
+type covered struct {
+	keys    []keystore.RowsKey
+	epochs  []uint64          // of each key; 0 for one that a cancelled erasure left
+	entries map[uint64]uint64 // as in backlog
+	lost    []uint64          // as in backlog
+}
+
 // spare tells a cut of the keys that died since it was made, and returns those that had died before.
-func (e *Engine) spare(ctx context.Context, c Cut, to uint64) (covered []keystore.RowsKey, err error) {
+func (e *Engine) spare(ctx context.Context, c Cut, to uint64) (*covered, error) {
 	e.epochs.Lock()
 	defer e.epochs.Unlock()
 	if err := e.usable(); err != nil {
 		return nil, err
 	}
-	closed, err := e.closedJobs(ctx)
+	left, err := e.backlog(ctx)
 	if err != nil {
 		return nil, err
 	}
+	out := &covered{entries: left.entries}
+	for _, n := range left.lost {
+		if n <= to {
+			out.lost = append(out.lost, n)
+		}
+	}
 	var since []keystore.RowsKey
-	for _, j := range closed {
+	for _, j := range left.jobs {
 		for _, raw := range j.what.RowsKeys {
 			k, err := keystore.ParseRowsKey(raw)
 			switch {
@@ -238,65 +255,27 @@ func (e *Engine) spare(ctx context.Context, c Cut, to uint64) (covered []keystor
 			case j.epoch > to:
 				since = append(since, k)
 			default:
-				covered = append(covered, k)
+				out.keys, out.epochs = append(out.keys, k), append(out.epochs, j.epoch)
 			}
 		}
 	}
-	return covered, c.Spare(ctx, since)
+	return out, c.Spare(ctx, since)
 }
 
-// A closedJob is one that is recorded or was cancelled; the latter went through epoch 0.
-type closedJob struct {
-	*job
-	epoch uint64
-}
-
-// closedJobs reads the jobs that are closed and not yet swept.
-func (e *Engine) closedJobs(ctx context.Context) ([]closedJob, error) {
-	names, err := e.names(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading closed erasure jobs: %w", err)
+// note says what of the covered epochs is lost, by how many entries their keys list.
+func (c *covered) note(listed []uint64) []uint64 {
+	found := make(map[uint64]uint64)
+	for i, n := range c.epochs {
+		found[n] += listed[i]
 	}
-	last := make(map[ID]rowName)
-	epochs := make(map[ID]uint64) // by the job that leads them
-	for _, n := range names {
-		switch {
-		case n.kind == kindJob && n.state > last[n.id].state:
-			last[n.id] = n
-		case n.kind == kindEpoch && n.state == Recorded:
-			var what epochRow
-			err := unseal(ctx, e, n, &what)
-			if errors.Is(err, keystore.ErrNoKey) {
-				continue // swept
-			}
-			if err != nil {
-				return nil, fmt.Errorf("reading a recorded epoch: %w", err)
-			}
-			epochs[n.id] = what.Epoch
+	lost := c.lost
+	for n, entries := range found {
+		if n > 0 && entries != c.entries[n] && !slices.Contains(lost, n) {
+			lost = append(lost, n)
 		}
 	}
-	var closed []closedJob
-	for id, n := range last {
-		if n.state.open() {
-			continue
-		}
-		j := closedJob{job: &job{id: id, state: n.state}}
-		err := unseal(ctx, e, n, &j.what)
-		if errors.Is(err, keystore.ErrNoKey) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading a closed erasure job: %w", err)
-		}
-		if n.state == Recorded {
-			if j.what.Epoch == nil || epochs[*j.what.Epoch] == 0 {
-				return nil, errors.New("a recorded erasure job names no epoch that is recorded")
-			}
-			j.epoch = epochs[*j.what.Epoch]
-		}
-		closed = append(closed, j)
-	}
-	return closed, nil
+	slices.Sort(lost)
+	return lost
 }
 
 // sweepUnder is a sweep that this process has prepared and that can only go forward.
@@ -307,7 +286,7 @@ type sweepUnder struct {
 
 // prepareSweep brings a sweep from COPIED to PREPARED. The caller holds epochs.
 func (e *Engine) prepareSweep(ctx context.Context, w *sweepRow, o SweepOptions) (*sweepUnder, error) {
-	closed, err := e.closedJobs(ctx)
+	left, err := e.backlog(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -315,11 +294,14 @@ func (e *Engine) prepareSweep(ctx context.Context, w *sweepRow, o SweepOptions) 
 	if err != nil {
 		return nil, err
 	}
-	for _, j := range closed {
-		if j.epoch > w.EpochsTo {
+	for id, epoch := range left.ids() {
+		if epoch > w.EpochsTo {
 			continue // the next sweep's
 		}
-		own, err := e.tree.Keys(ctx, subjectOf(j.id))
+		own, err := e.tree.Keys(ctx, subjectOf(id))
+		if errors.Is(err, keystore.ErrPageMissing) {
+			continue // they go with their page
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -345,7 +327,7 @@ func (e *Engine) prepareSweep(ctx context.Context, w *sweepRow, o SweepOptions) 
 	}
 	next, err := e.tree.PrepareSweep(ctx, refs, keep)
 	if errors.Is(err, keystore.ErrPageMissing) {
-		next, err = e.prepareWithout(ctx, closed, refs, keep)
+		next, err = e.prepareWithout(ctx, left, refs, keep)
 	}
 	if err != nil {
 		return nil, err
@@ -359,8 +341,8 @@ func (e *Engine) prepareSweep(ctx context.Context, w *sweepRow, o SweepOptions) 
 }
 
 // prepareWithout prepares a sweep of a tree that lacks pages.
-func (e *Engine) prepareWithout(ctx context.Context, closed []closedJob, refs []keystore.Ref, keep uint32) (*keystore.Epoch, error) {
-	keys, err := rowsKeys(closed)
+func (e *Engine) prepareWithout(ctx context.Context, left *backlog, refs []keystore.Ref, keep uint32) (*keystore.Epoch, error) {
+	keys, err := left.rowsKeys()
 	if err != nil {
 		return nil, err
 	}

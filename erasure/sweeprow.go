@@ -40,6 +40,9 @@ type sweepRow struct {
 	EpochsTo      uint64  `json:"epochs_to"` // what a later one erased is left to the next sweep
 	PreviousSweep *Digest `json:"previous_sweep"`
 
+	// From CUT on.
+	EpochsLost []uint64 `json:"epochs_lost,omitzero"`
+
 	// From PREPARED on.
 	ErasedRoot Digest  `json:"erased_root"`
 	Paired     *Digest `json:"paired"`
@@ -74,7 +77,7 @@ func (w *sweepRow) record() *certificate.SweepRecord {
 	return &certificate.SweepRecord{
 		Type: certificate.SweepType, Schema: certificate.SweepSchema,
 		Tree: w.Tree, Epoch: w.Epoch, Attempt: w.Attempt, PreviousSweep: w.PreviousSweep, PagesRoot: w.PagesRoot,
-		Generation: w.Generation, EpochsFrom: w.EpochsFrom, EpochsTo: w.EpochsTo,
+		Generation: w.Generation, EpochsFrom: w.EpochsFrom, EpochsTo: w.EpochsTo, EpochsLost: w.EpochsLost,
 		Size: w.Size, Erased: w.Erased, ErasedRoot: w.ErasedRoot, Paired: w.Paired,
 		TracesSweptAt: w.TracesSweptAt, Level: w.Level, Holders: w.Holders,
 	}

@@ -3,8 +3,11 @@ package erasure
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/lacunalog/lacuna/keystore"
 )
 
 // dropBatch is of how many jobs the rows are removed at once.
@@ -45,6 +48,9 @@ func (e *Engine) dropSwept(ctx context.Context) error {
 			continue
 		}
 		own, err := e.tree.Keys(ctx, subjectOf(id))
+		if errors.Is(err, keystore.ErrPageMissing) {
+			continue // whose keys were on it is not known
+		}
 		if err != nil {
 			return err
 		}

@@ -2,11 +2,8 @@ package erasure
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/lacunalog/lacuna/keystore"
 )
 
 // Unswept says how many erasures the next sweep covers, and when the keys of the first of them were destroyed.
@@ -15,24 +12,25 @@ func (e *Engine) Unswept(ctx context.Context) (jobs int, first time.Time, err er
 	if err != nil {
 		return 0, first, fmt.Errorf("looking for what is not swept: %w", err)
 	}
-	for _, n := range names {
-		if n.kind != kindEpoch || n.state != Recorded {
-			continue
+	epochs, unread, err := e.recordedEpochs(ctx, names)
+	if err != nil {
+		return 0, first, fmt.Errorf("looking for what is not swept: %w", err)
+	}
+	note := func(n int, when string) error {
+		at, err := time.Parse(time.RFC3339, when)
+		if jobs += n; first.IsZero() || at.Before(first) {
+			first = at
 		}
-		var what epochRow
-		err := unseal(ctx, e, n, &what)
-		if errors.Is(err, keystore.ErrNoKey) || errors.Is(err, keystore.ErrErasing) {
-			continue // swept, or just now
-		}
-		if err != nil {
-			return 0, first, fmt.Errorf("looking for what is not swept: %w", err)
-		}
-		at, err := time.Parse(time.RFC3339, what.KeysDestroyedAt)
-		if err != nil {
+		return err
+	}
+	for _, what := range epochs {
+		if err := note(len(what.Jobs), what.KeysDestroyedAt); err != nil {
 			return 0, first, err
 		}
-		if jobs += len(what.Jobs); first.IsZero() || at.Before(first) {
-			first = at
+	}
+	for _, r := range unread { // how many erasures it had is not known
+		if err := note(1, r.KeysDestroyedAt); err != nil {
+			return 0, first, err
 		}
 	}
 	return jobs, first, nil

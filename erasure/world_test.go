@@ -512,6 +512,12 @@ func (l worldLedger) Published(_ context.Context, statement []byte) (uint64, boo
 	return 0, false, nil
 }
 
+func (l worldLedger) Statement(_ context.Context, index uint64) ([]byte, error) {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	return l.w.log[index][2:], nil
+}
+
 func (l worldLedger) Forget(keystore.Subject) {}
 
 // keys returns a person's keys in some compartments; in all, if none is named.

@@ -16,8 +16,8 @@ type astray struct {
 }
 
 // astrayRows finds rows that went astray: they lead nowhere, or to one of some doubtful entries and are not right
-// there. An entry to which a row leads rightly is noted as alive.
-func (l *Ledger) astrayRows(ctx context.Context, v *view, doubtful, living bitmap) (rows []astray, err error) {
+// there. right is told of those that are.
+func (l *Ledger) astrayRows(ctx context.Context, v *view, doubtful bitmap, right func(k *keystore.Lease, index uint64)) (rows []astray, err error) {
 	size := v.Head().Size
 	err = l.walkLiving(ctx, v, nil, func(k *keystore.Lease, seq uint64, row *listValue) error {
 		if row.index < size {
@@ -25,7 +25,7 @@ func (l *Ledger) astrayRows(ctx context.Context, v *view, doubtful, living bitma
 				return nil
 			}
 			if at, err := l.numberOf(ctx, v, k, row.index); err == nil && at == seq {
-				living.set(row.index)
+				right(k, row.index)
 				return nil
 			}
 		}

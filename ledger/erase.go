@@ -479,6 +479,19 @@ func (e erasureLedger) Published(ctx context.Context, statement []byte) (at uint
 	return at, found, err
 }
 
+// Statement returns the public statement that an entry is.
+func (e erasureLedger) Statement(ctx context.Context, index uint64) ([]byte, error) {
+	leaf, err := e.l.log.Leaf(ctx, index)
+	if err != nil {
+		return nil, err
+	}
+	text, ok := envelope.PublicStatement(leaf)
+	if !ok {
+		return nil, fmt.Errorf("entry %d is no public statement", index)
+	}
+	return text, nil
+}
+
 // publicStatements calls f with the public statements, the newest first, until it
 // returns false. Where their list is damaged, all leaves are looked at.
 func (l *Ledger) publicStatements(ctx context.Context, f func(index uint64, text []byte) bool) error {

@@ -108,7 +108,7 @@ func TestFsckFinds(t *testing.T) {
 					remove(t, l, k)
 				}
 			}
-		}, "the others are lost"},
+		}, "of epoch 2 it is lost what it erased"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

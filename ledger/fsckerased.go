@@ -24,6 +24,13 @@ func (l *Ledger) fsckErased(ctx context.Context, r *FsckReport, v *view, before 
 		return err
 	}
 	r.Claimed = account.Entries
+	lost, err := l.erasure.LostEpochs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range lost {
+		r.problem("of epoch %d it is lost what it erased, all or a part: that looks like entries that are lost", n)
+	}
 	l.fsckSums(r, before.Account, account)
 	if before.gone == nil {
 		return nil
@@ -34,10 +41,10 @@ func (l *Ledger) fsckErased(ctx context.Context, r *FsckReport, v *view, before 
 // fsckSums compares by number.
 func (l *Ledger) fsckSums(r *FsckReport, before, after erasure.Account) {
 	switch {
-	case len(r.Missing) > 0, l.outdated() != nil:
+	case len(r.Missing) > 0, l.outdated() != nil, after.Unread > 0:
 		// What lies on a missing page does not open either, and is named. An older
 		// copy of the ledger does not know what was erased since.
-	case r.Erased < before.Entries:
+	case r.Erased+r.Lost < before.Entries:
 		r.problem("erasures account for %d entries that do not open, but only %d do not: something erased can be read", before.Entries, r.Erased)
 	case r.Erased > after.Entries && after.Open == 0:
 		r.problem("%d entries do not open, and erasures account for %d of them: the others are lost", r.Erased, after.Entries)
@@ -52,7 +59,7 @@ func (l *Ledger) gone(ctx context.Context, v *view) (bitmap, error) {
 	if err != nil {
 		return nil, err
 	}
-	gone, err := (&cut{s: l.sweeper, v: v, size: v.Head().Size}).expected(ctx, keys)
+	gone, _, err := (&cut{s: l.sweeper, v: v, size: v.Head().Size}).expected(ctx, keys)
 	if errors.Is(err, keystore.ErrErasing) || errors.Is(err, keystore.ErrNoKey) {
 		return nil, nil
 	}

@@ -30,6 +30,7 @@ type Loss struct {
 	Entries uint64   // that no key opens, and no erasure accounts for
 	Size    uint64   // entries that were looked at
 	Missing []string // key pages that are missing
+	Epochs  []uint64 // of which it is lost what they erased, all or a part: such entries are among those that are lost
 	Index   uint64   // entry of the log that states it, once that is done
 }
 
@@ -58,6 +59,9 @@ func (l *Ledger) StateLoss(ctx context.Context, o LossOptions) (*Loss, error) {
 	}
 	found := new(Loss)
 	if found.Missing, err = l.tree.MissingPages(ctx); err != nil {
+		return nil, err
+	}
+	if found.Epochs, err = l.erasure.LostEpochs(ctx); err != nil {
 		return nil, err
 	}
 	stated, err := l.losses(ctx)
@@ -298,10 +302,6 @@ func (s *sweeper) GiveUp(ctx context.Context, keys []keystore.RowsKey) ([]string
 	defer v.Close()
 	c := s.newCut(v)
 	c.lost = stated
-	expected, err := c.expected(ctx, keys)
-	if err != nil {
-		return nil, err
-	}
 	err = l.walkLiving(ctx, v, nil, func(_ *keystore.Lease, _ uint64, row *listValue) error {
 		c.seen(row.index)
 		return nil
@@ -309,7 +309,7 @@ func (s *sweeper) GiveUp(ctx context.Context, keys []keystore.RowsKey) ([]string
 	if err != nil {
 		return nil, err
 	}
-	_, differ, err := c.compareMended(ctx, expected)
+	expected, _, _, differ, err := c.agree(ctx, keys)
 	if err != nil {
 		return nil, err
 	}

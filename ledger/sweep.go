@@ -370,6 +370,9 @@ func (s *sweeper) Outdated(ctx context.Context) (refs []keystore.Ref, err error)
 		for _, k := range keys {
 			refs = append(refs, k.Ref)
 		}
+		if errors.Is(err, keystore.ErrPageMissing) {
+			return nil // they go with their page
+		}
 		return err
 	})
 	return refs, err

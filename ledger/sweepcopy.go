@@ -224,7 +224,7 @@ func (s *sweeper) copyRows(ctx context.Context, from, to uint64) error {
 }
 
 // copyEntries copies envelopes under the new mask, and puts random bytes in the place
-// of those that are erased. Only the suite stays.
+// of those that are erased, or lost. Only the suite stays.
 func (s *sweeper) copyEntries(ctx context.Context, v *view, w *writer, from, to uint64) error {
 	leaves := leafReader{v: v}
 	index := from
@@ -255,7 +255,7 @@ func (s *sweeper) copyEntries(ctx context.Context, v *view, w *writer, from, to 
 		}
 		env := w.bytes(masked)
 		v.mask.Envelope(leaf, env)
-		if s.kept.erased.get(at) {
+		if s.fills(at) {
 			s.fill(env[1:], at, fillEnvelope)
 		}
 		s.next.Envelope(leaf, env)
@@ -265,6 +265,12 @@ func (s *sweeper) copyEntries(ctx context.Context, v *view, w *writer, from, to 
 		return err
 	}
 	return skip(to)
+}
+
+// fills reports whether an entry is replaced. What was stated as lost may have been erased, and nobody knows any
+// more that it was.
+func (s *sweeper) fills(index uint64) bool {
+	return s.kept.erased.get(index) || isStated(s.lost, index)
 }
 
 // What fill is for.
@@ -299,7 +305,7 @@ func (s *sweeper) copyTags(ctx context.Context, v *view, w *writer, from, to uin
 				return err
 			}
 			both := [32]byte(masked)
-			if s.kept.erased.get(index) {
+			if s.fills(index) {
 				s.fill(both[:], index, fillTag)
 			} else {
 				v.mask.Tag(leaf, &both)

@@ -28,6 +28,8 @@ type cut struct {
 
 	living bitmap
 	twice  bitmap         // of those, what two rows lead to
+	swept  bitmap         // what was erased before the last sweep
+	others bitmap         // alive, and rows of erased keys lead there all the same; nil where there are none
 	rows   []listed       // under the next generation, of the lot that is not written yet
 	again  []keystore.Ref // of which somebody had the key when the walk came by
 }
@@ -238,14 +240,10 @@ func (e *LossError) Error() string {
 	return fmt.Sprintf("%d entries are neither alive nor accounted for by an erasure, the first is entry %d; nothing was swept, because sweeping would make their loss final: run fsck, and restore key pages that are missing; what is lost for good can be stated as lost", e.Lost, e.First)
 }
 
-func (c *cut) Keep(ctx context.Context, keys []keystore.RowsKey) (size, total uint64, err error) {
-	expected, err := c.expected(ctx, keys)
+func (c *cut) Keep(ctx context.Context, keys []keystore.RowsKey) (size, total uint64, listed []uint64, err error) {
+	expected, listed, erased, differ, err := c.agree(ctx, keys)
 	if err != nil {
-		return 0, 0, err
-	}
-	erased, differ, err := c.compareMended(ctx, expected)
-	if err != nil {
-		return 0, 0, err
+		return 0, 0, nil, err
 	}
 	if len(differ) > 0 {
 		loss := &LossError{First: differ[0]}
@@ -256,28 +254,31 @@ func (c *cut) Keep(ctx context.Context, keys []keystore.RowsKey) (size, total ui
 				loss.Lost++
 			}
 		}
-		return 0, 0, loss
+		return 0, 0, nil, loss
 	}
 	if err := c.flush(ctx); err != nil {
-		return 0, 0, err
+		return 0, 0, nil, err
 	}
 	k := &keptCut{id: c.id, g: c.next.Generation(), size: c.size, total: erased.count(), erased: erased}
 	if err := c.s.keep(ctx, k); err != nil {
-		return 0, 0, err
+		return 0, 0, nil, err
 	}
-	return k.size, k.total, nil
+	return k.size, k.total, listed, nil
 }
 
-// compareMended is compare, and mends first what is wrong with list rows alone.
-func (c *cut) compareMended(ctx context.Context, expected bitmap) (erased bitmap, differ []uint64, err error) {
-	erased, differ, err = c.compare(ctx, expected)
-	if err != nil || len(differ) == 0 {
-		return erased, differ, err
+// agree compares what is erased with what is expected, and mends first what is wrong with list rows alone.
+func (c *cut) agree(ctx context.Context, keys []keystore.RowsKey) (expected bitmap, listed []uint64, erased bitmap, differ []uint64, err error) {
+	for mended := false; ; mended = true {
+		if expected, listed, err = c.expected(ctx, keys); err != nil {
+			return nil, nil, nil, nil, err
+		}
+		if erased, differ, err = c.compare(ctx, expected); err != nil || len(differ) == 0 || mended {
+			return expected, listed, erased, differ, err
+		}
+		if err := c.mend(ctx, expected, keys, differ); err != nil {
+			return nil, nil, nil, nil, err
+		}
 	}
-	if err := c.mend(ctx, expected, differ); err != nil {
-		return nil, nil, err
-	}
-	return c.compare(ctx, expected)
 }
 
 // compare returns what is erased: neither alive nor public, nor stated as lost; and where that is not what is
@@ -304,9 +305,10 @@ func (c *cut) compare(ctx context.Context, expected bitmap) (erased bitmap, diff
 	return erased, differ, nil
 }
 
-// mend finds list rows of living keys that do not lead to their events. What only they say is alive is not, and
-// what they should lead to is, and gets its row under the next generation.
-func (c *cut) mend(ctx context.Context, expected bitmap, differ []uint64) error {
+// mend finds list rows that do not lead to their events. What only such rows of living keys say is alive is not; what
+// such rows of erased keys say is erased is not, either. What the former should lead to is alive, and gets its row
+// under the next generation.
+func (c *cut) mend(ctx context.Context, expected bitmap, keys []keystore.RowsKey, differ []uint64) error {
 	doubtful := slices.Clone(c.twice)
 	for _, i := range differ {
 		if expected.get(i) {
@@ -316,7 +318,20 @@ func (c *cut) mend(ctx context.Context, expected bitmap, differ []uint64) error 
 	for i := range doubtful {
 		c.living[i] &^= doubtful[i]
 	}
-	rows, err := c.s.l.astrayRows(ctx, c.v, doubtful, c.living)
+	dead := make(keyMarks)
+	for _, k := range keys {
+		dead[markOf(k)] = true
+	}
+	right := func(k *keystore.Lease, i uint64) {
+		c.living.set(i)
+		if expected.get(i) && !c.swept.get(i) && !dead[markOf(k.RowsKey())] {
+			if c.others == nil {
+				c.others = newBitmap(c.size)
+			}
+			c.others.set(i)
+		}
+	}
+	rows, err := c.s.l.astrayRows(ctx, c.v, doubtful, right)
 	if err != nil {
 		return err
 	}
@@ -350,32 +365,36 @@ func (c *cut) mend(ctx context.Context, expected bitmap, differ []uint64) error 
 	return nil
 }
 
-// expected is what was erased before the last sweep, and what keys list.
-func (c *cut) expected(ctx context.Context, keys []keystore.RowsKey) (bitmap, error) {
-	expected := newBitmap(c.size)
+// expected is what was erased before the last sweep, and what keys list; listed is how many entries each of them does.
+func (c *cut) expected(ctx context.Context, keys []keystore.RowsKey) (expected bitmap, listed []uint64, err error) {
+	expected = newBitmap(c.size)
 	last, err := c.s.l.readCut(ctx, c.v, c.v.generation())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if last != nil {
 		if last.size > c.size {
-			return nil, fmt.Errorf("the last sweep saw %d entries, the log has %d", last.size, c.size)
+			return nil, nil, fmt.Errorf("the last sweep saw %d entries, the log has %d", last.size, c.size)
 		}
+		c.swept = last.erased
 		copy(expected, last.erased)
 	}
+	listed = make([]uint64, len(keys))
+	at := 0
 	all := func(yield func(namer) error) error {
-		for _, k := range keys {
-			if err := yield(k); err != nil {
+		for at = range keys {
+			if err := yield(keys[at]); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	err = walkLists(ctx, c.v, uint64(len(keys)), all, func(_ namer, _ uint64, row *listValue) error {
-		if row.index < c.size {
+		if row.index < c.size && !expected.get(row.index) && !c.others.get(row.index) {
 			expected.set(row.index)
+			listed[at]++
 		}
 		return nil
 	})
-	return expected, err
+	return expected, listed, err
 }

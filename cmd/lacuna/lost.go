@@ -61,7 +61,7 @@ var errOnlyLooked = errors.New("nothing is stated: it was only looked for")
 func printLoss(c *cli.Context, x *ledger.Loss, stated bool) error {
 	w := c.App.Writer
 	if c.Bool("json") {
-		j := jsonv1.Lost{Version: jsonv1.LostVersion, Entries: x.Entries, Size: x.Size, Missing: append([]string{}, x.Missing...)}
+		j := jsonv1.Lost{Version: jsonv1.LostVersion, Entries: x.Entries, Size: x.Size, Missing: append([]string{}, x.Missing...), Epochs: x.Epochs}
 		if stated {
 			j.Statement = &x.Index
 		}
@@ -77,6 +77,9 @@ func printLoss(c *cli.Context, x *ledger.Loss, stated bool) error {
 func printLossText(w io.Writer, x *ledger.Loss) {
 	for _, p := range x.Missing {
 		fmt.Fprintf(w, "MISSING key page %s\n", p)
+	}
+	for _, n := range x.Epochs {
+		fmt.Fprintf(w, "of epoch %d it is lost what it erased, all or a part: such entries count as lost\n", n)
 	}
 	switch {
 	case x.Entries == 0:

@@ -7,8 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"os/exec"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -28,7 +32,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PATH", bin+":"+env.Getenv("PATH"))
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"code": code, "lose": lose, "listed": listed, "shorten": shorten},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"code": code, "lose": lose, "listed": listed, "shorten": shorten, "losepage": losePage},
 	})
 }
 
@@ -94,6 +98,40 @@ func shorten(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(l.Log().Apply(context.Background(), log.Change{Set: []log.Row{{Key: key, Value: row[1:]}}}))
 	ts.Check(l.Close())
+}
+
+// losePage loses a key page, such that lacuna lost --dry-run then says something: losepage LEDGER TEXT
+func losePage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: losepage ledger text")
+	}
+	dir := ts.MkAbs(args[0])
+	try := dir + ".try"
+	pages := map[string][]string{}
+	for k := range rowsOf(ts, args[0], 'k') {
+		if k[5] == 1 { // a leaf page, by where it starts
+			pages[k[5:14]] = append(pages[k[5:14]], k)
+		}
+	}
+	for _, page := range slices.Sorted(maps.Keys(pages)) {
+		ts.Check(os.CopyFS(try, os.DirFS(dir)))
+		l, err := ledger.Open(context.Background(), ledger.Options{Dir: try})
+		ts.Check(err)
+		var c log.Change
+		for _, k := range pages[page] {
+			c.DeleteRange = append(c.DeleteRange, [2][]byte{[]byte(k), []byte(k + "\x00")})
+		}
+		ts.Check(l.Log().Apply(context.Background(), c))
+		ts.Check(l.Close())
+		err = ts.Exec("lacuna", "lost", "--ledger", try, "--dry-run")
+		if found := err == nil && strings.Contains(ts.ReadFile("stdout"), args[1]); found {
+			ts.Check(os.RemoveAll(dir))
+			ts.Check(os.Rename(try, dir))
+			return
+		}
+		ts.Check(os.RemoveAll(try))
+	}
+	ts.Fatalf("no page whose loss makes lost say %q", args[1])
 }
 
 // lose removes a sealed event from the store, as a damaged disk might: lose LEDGER INDEX

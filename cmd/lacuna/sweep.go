@@ -56,7 +56,7 @@ func runSweep(c *cli.Context, l *ledger.Ledger) error {
 			return err
 		}
 		out.Swept, out.Generation, out.Size, out.Erased = true, r.Record.Generation, r.Record.Size, r.Record.Erased
-		out.EpochsFrom, out.EpochsTo, out.TracesSweptAt = r.Record.EpochsFrom, r.Record.EpochsTo, r.Record.TracesSweptAt
+		out.EpochsFrom, out.EpochsTo, out.EpochsLost, out.TracesSweptAt = r.Record.EpochsFrom, r.Record.EpochsTo, r.Record.EpochsLost, r.Record.TracesSweptAt
 		out.Record, out.Statement = r.Index, string(r.Statement)
 	} else if out.Unswept = due.Unswept; due.Unswept > 0 {
 		out.Due = due.By.UTC().Format(time.RFC3339)
@@ -148,6 +148,9 @@ func printSwept(c *cli.Context, out *jsonv1.Swept) error {
 	case out.Swept:
 		_, err = fmt.Fprintf(c.App.Writer, "swept: generation %d, %d of %d entries are erased. Traces of epochs %d to %d were swept at %s; the record is entry %d.\n",
 			out.Generation, out.Erased, out.Size, out.EpochsFrom, out.EpochsTo, out.TracesSweptAt, out.Record)
+		for _, n := range out.EpochsLost {
+			fmt.Fprintf(c.App.Writer, "Of epoch %d it is lost what it erased, all or a part; the record says so.\n", n)
+		}
 	case out.Verified != nil:
 	case out.Unswept == 0:
 		_, err = fmt.Fprintln(c.App.Writer, "nothing to sweep: nothing was erased since the last sweep.")

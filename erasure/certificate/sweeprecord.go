@@ -3,6 +3,7 @@ package certificate
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // The members of a sweep record that are fixed.
@@ -32,7 +33,10 @@ type SweepRecord struct {
 	// sweep copied is in the next; where there is nothing to sweep, EpochsFrom is EpochsTo+1.
 	EpochsFrom uint64 `json:"epochs_from"`
 	EpochsTo   uint64 `json:"epochs_to"`
-	Size       uint64 `json:"size"` // of the log at the cut
+	// EpochsLost are those epochs of the range of which the operator has lost what they erased, all or a part. Such
+	// entries are not in the set, and count as lost. Left out where there are none.
+	EpochsLost []uint64 `json:"epochs_lost,omitzero"`
+	Size       uint64   `json:"size"` // of the log at the cut
 	// Erased is how many of the leaves below Size are erased, over all sweeps, and ErasedRoot the root of
 	// the set that they are.
 	Erased     uint64 `json:"erased"`
@@ -69,8 +73,18 @@ func (r *SweepRecord) Covers(tree ID, epoch uint64) bool {
 	return tree == r.Tree && r.EpochsFrom <= epoch && epoch <= r.EpochsTo
 }
 
+// Lost reports whether something of what an epoch erased is lost.
+func (r *SweepRecord) Lost(epoch uint64) bool { return slices.Contains(r.EpochsLost, epoch) }
+
 func (r *SweepRecord) check() error {
+	for i, n := range r.EpochsLost {
+		if n < r.EpochsFrom || n > r.EpochsTo || i > 0 && n <= r.EpochsLost[i-1] {
+			return errors.New("the epochs of which something is lost are not some of the range, in order")
+		}
+	}
 	switch {
+	case r.EpochsLost != nil && len(r.EpochsLost) == 0:
+		return errors.New("a member that says that nothing is lost")
 	case r.Type != SweepType || r.Schema != SweepSchema:
 		return fmt.Errorf("not type %s, schema %d", SweepType, SweepSchema)
 	case r.Epoch > maxExact || r.Size > maxExact:

@@ -183,10 +183,21 @@ func makeSweepVectors(t *testing.T) (v sweepVectors) {
 		}
 		v.Records = append(v.Records, sweepVector{map[bool]string{true: "the first", false: "the second"}[r == s.before], true, string(statement), LeafHash(statement)})
 	}
+	some := *s.before
+	some.EpochsLost = []uint64{1, 5, 8}
+	statement, err := some.Statement()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Records = append(v.Records, sweepVector{"of some epochs it is lost what they erased", true, string(statement), LeafHash(statement)})
 	for _, c := range []struct {
 		name   string
 		change func(r *SweepRecord)
 	}{
+		{"lost, of an epoch that is not in the range", func(r *SweepRecord) { r.EpochsLost = []uint64{r.EpochsFrom - 1} }},
+		{"lost, of an epoch to come", func(r *SweepRecord) { r.EpochsLost = []uint64{r.EpochsTo + 1} }},
+		{"lost, of an epoch twice", func(r *SweepRecord) { r.EpochsLost = []uint64{r.EpochsTo, r.EpochsTo} }},
+		{"lost, of none", func(r *SweepRecord) { r.EpochsLost = []uint64{} }},
 		{"another schema", func(r *SweepRecord) { r.Schema = 2 }},
 		{"more erased than leaves", func(r *SweepRecord) { r.Erased = r.Size + 1 }},
 		{"an epoch to come", func(r *SweepRecord) { r.EpochsTo = r.Epoch }},
@@ -204,7 +215,7 @@ func makeSweepVectors(t *testing.T) (v sweepVectors) {
 		}
 		v.Records = append(v.Records, sweepVector{Name: c.name, Record: string(text)})
 	}
-	statement, _ := s.after.Statement()
+	statement, _ = s.after.Statement()
 	v.Records = append(v.Records,
 		sweepVector{Name: "a line behind", Record: string(statement) + "\n"},
 		sweepVector{Name: "a member more", Record: string(bytes.Replace(statement, []byte(`{"attempt"`), []byte(`{"and":1,"attempt"`), 1))})

@@ -163,6 +163,9 @@ func (r *Report) describeCertificate(sweep *Report) {
 	if sweep != nil {
 		not = not[1:] // that its traces are not yet swept
 		r.say(OK, Proven, "entry %d of the log says that its traces are swept", sweep.Index)
+		if sweep.Sweep.Lost(r.Epoch.Epoch) {
+			r.say(Note, Asserted, "what its epoch erased is lost, all or a part: such entries are not in the erased set of the sweep, and count as lost")
+		}
 		r.say(Detail, Asserted, "traces swept: %s, generation %d, level %s", printable(sweep.Sweep.TracesSweptAt), sweep.Sweep.Generation, printable(sweep.Sweep.Level))
 		sweep.Head.attest(r.say, "that head", "this was said")
 	}

@@ -20,6 +20,9 @@ func (r *Report) describeSweep() {
 	}
 	r.say(Note, Asserted, "traces swept %s, %s, generation %d, level %s", printable(s.TracesSweptAt), epochs, s.Generation, printable(s.Level))
 	r.say(Note, Asserted, "of the %s that the log had then, %s", count(s.Size, "entry", "entries"), erasedOf(s.Erased))
+	for _, n := range s.EpochsLost {
+		r.say(Note, Asserted, "of epoch %d it is lost what it erased, all or a part: such entries count as lost", n)
+	}
 	r.say(Note, Asserted, "%s", holders(s.Holders))
 }
 
@@ -96,6 +99,7 @@ func checkTotals(reports []*Report, i, j int) []Finding {
 	}
 	var (
 		sum    uint64
+		most   uint64 // of epochs of which something is lost
 		from   = []int{j}
 		totals = map[uint64]bool{} // epochs whose total is known
 	)
@@ -113,7 +117,11 @@ func checkTotals(reports []*Report, i, j int) []Finding {
 			continue
 		}
 		totals[r.Epoch.Epoch] = true
-		sum += root.Count // of at most 2^53-1 each, and as many as there are files
+		if s.Lost(r.Epoch.Epoch) {
+			most += root.Count
+		} else {
+			sum += root.Count // of at most 2^53-1 each, and as many as there are files
+		}
 		from = append(from, n)
 	}
 	switch {
@@ -124,9 +132,12 @@ func checkTotals(reports []*Report, i, j int) []Finding {
 			count(sum, "entry", "entries"), reports[j].Index, made)}
 	case !coversAll(reports, j, totals):
 		return nil
-	case sum < made:
+	case sum+most < made:
 		return []Finding{found(Failed, Proven, from, "the sweep in entry %d says that %s became unreadable, and the certificates of all its epochs that it was %d: the others were erased without a record, or lost; keep the files",
-			reports[j].Index, count(made, "entry", "entries"), sum)}
+			reports[j].Index, count(made, "entry", "entries"), sum+most)}
+	case len(s.EpochsLost) > 0:
+		return []Finding{found(OK, Proven, from, "the sweep in entry %d and the certificates of all its epochs do not contradict each other: %d to %s became unreadable, and the sweep, of which something is lost, knows %d",
+			reports[j].Index, sum, count(sum+most, "entry", "entries"), made)}
 	}
 	return []Finding{found(OK, Proven, from, "the sweep in entry %d and the certificates of all its epochs agree: %s became unreadable", reports[j].Index, count(made, "entry", "entries"))}
 }

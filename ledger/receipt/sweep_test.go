@@ -156,6 +156,27 @@ func TestTotals(t *testing.T) {
 	}
 }
 
+// TestTotalsLost: of an epoch that a sweep names as lost, the set may have any part of what the certificates say.
+func TestTotalsLost(t *testing.T) {
+	l, records, certs, sweeps := sweeping(t)
+	r := reportsOf(t, l, records[0], records[1], sweeps[0].Index, sweeps[1].Index)
+	made := sweeps[1].Record.Erased - sweeps[0].Record.Erased
+	all := []*receipt.Report{certified(t, certs[1], r[1]), r[0], r[1], r[2]}
+	for _, erased := range []int{3, 4, 5, 6, 7} {
+		fork := l.Cut(sweeps[1].Index)
+		s := fork.Sweep([]uint64{1, 2, 3, 7, 8, 510, 11}[:erased], &records[1], sweeps[0], func(r *certificate.SweepRecord) {
+			r.Epoch, r.EpochsTo, r.EpochsLost = 4, 3, []uint64{3}
+		})
+		f := receipt.CheckErasures(append(all[:4:4], reportsOf(t, fork, s.Index)[0]))
+		switch lies := uint64(erased-3) > made; {
+		case lies:
+			expect(t, f, receipt.Failed, "erased without a record, or lost")
+		case len(f) != 1 || f[0].Mark != receipt.OK || !strings.Contains(f[0].Text, "of which something is lost"):
+			t.Errorf("%d more are erased: %+v", erased-3, f)
+		}
+	}
+}
+
 func TestVerifyPaired(t *testing.T) {
 	l, _, _, sweeps := sweeping(t)
 	trusted, err := receipt.NewTrust([]string{l.VKey}, nil)

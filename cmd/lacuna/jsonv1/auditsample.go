@@ -27,11 +27,12 @@ type AuditOpened struct {
 
 // Lost is what `lacuna lost --json` prints.
 type Lost struct {
-	Version   string   `json:"lacuna"`              // lost/v1
-	Entries   uint64   `json:"entries"`             // lost, and not stated before
-	Size      uint64   `json:"size"`                // entries that were looked at
-	Missing   []string `json:"missing_pages"`       // key pages
-	Statement *uint64  `json:"statement,omitempty"` // entry that states it, once that is done
+	Version   string   `json:"lacuna"`                // lost/v1
+	Entries   uint64   `json:"entries"`               // lost, and not stated before
+	Size      uint64   `json:"size"`                  // entries that were looked at
+	Missing   []string `json:"missing_pages"`         // key pages
+	Epochs    []uint64 `json:"epochs_lost,omitempty"` // of which it is lost what they erased, all or a part
+	Statement *uint64  `json:"statement,omitempty"`   // entry that states it, once that is done
 }
 
 // AuditEntry is one entry; either it has a file or an error.

@@ -10,14 +10,15 @@ type Swept struct {
 	Swept bool `json:"swept"`
 
 	// Of a sweep.
-	Generation    uint32 `json:"generation,omitempty"`
-	Size          uint64 `json:"size,omitempty"`   // of the log, as the sweep saw it
-	Erased        uint64 `json:"erased,omitempty"` // entries of that
-	EpochsFrom    uint64 `json:"epochs_from,omitempty"`
-	EpochsTo      uint64 `json:"epochs_to,omitempty"`
-	TracesSweptAt string `json:"traces_swept_at,omitempty"`
-	Record        uint64 `json:"record,omitempty"` // entry of the log that says so
-	Statement     string `json:"statement,omitempty"`
+	Generation    uint32   `json:"generation,omitempty"`
+	Size          uint64   `json:"size,omitempty"`   // of the log, as the sweep saw it
+	Erased        uint64   `json:"erased,omitempty"` // entries of that
+	EpochsFrom    uint64   `json:"epochs_from,omitempty"`
+	EpochsTo      uint64   `json:"epochs_to,omitempty"`
+	EpochsLost    []uint64 `json:"epochs_lost,omitempty"` // of those, of which it is lost what they erased, all or a part
+	TracesSweptAt string   `json:"traces_swept_at,omitempty"`
+	Record        uint64   `json:"record,omitempty"` // entry of the log that says so
+	Statement     string   `json:"statement,omitempty"`
 
 	// Unswept is how many erasures wait for a sweep, where nothing was due, and Due when
 	// it is due, if any do.

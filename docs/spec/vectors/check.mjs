@@ -807,7 +807,7 @@ function checkHolders (level, holders) {
 function parseSweepRecord (text) {
   const r = canonical(Buffer.from(text))
   exactly(r, ['type', 'schema', 'tree', 'epoch', 'attempt', 'previous', 'previous_sweep', 'pages_root', 'generation', 'epochs_from',
-    'epochs_to', 'size', 'erased', 'erased_root', 'paired', 'traces_swept_at', 'level', 'holders'])
+    'epochs_to', 'size', 'erased', 'erased_root', 'paired', 'traces_swept_at', 'level', 'holders', ...('epochs_lost' in r ? ['epochs_lost'] : [])])
   need(r.type === 'erasure.sweep' && r.schema === 1, 'type')
   for (const n of ['epoch', 'generation', 'epochs_from', 'epochs_to', 'size', 'erased']) need(whole(r[n]), n)
   for (const n of ['tree', 'attempt']) need(/^[0-9a-f]{32}$/.test(r[n]), n)
@@ -815,6 +815,10 @@ function parseSweepRecord (text) {
   for (const n of ['previous', 'previous_sweep', 'paired']) if (r[n] !== null) b32(r[n])
   need(r.generation > 0 && r.generation < 2 ** 32, 'generation')
   need(r.epochs_to < r.epoch && r.epochs_from > 0 && r.epochs_from <= r.epochs_to + 1, 'epochs')
+  if ('epochs_lost' in r) {
+    const lost = r.epochs_lost
+    need(Array.isArray(lost) && lost.length > 0 && lost.every((n, i) => whole(n) && n >= r.epochs_from && n <= r.epochs_to && (i === 0 || n > lost[i - 1])), 'epochs lost')
+  }
   need(r.erased <= r.size, 'erased')
   need(r.previous_sweep !== null || r.paired === null, 'paired')
   need(r.previous_sweep === null || r.previous !== null, 'previous')
