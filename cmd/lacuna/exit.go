@@ -80,9 +80,9 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 		return quiet.code
 	}
 	code, hint := classify(err)
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		fmt.Fprintln(stderr, "lacuna: interrupted")
-		return exitInterrupted
+	interrupted := ctx.Err() != nil && errors.Is(err, context.Canceled)
+	if interrupted {
+		code, hint = exitInterrupted, ""
 	}
 	var exact *keystore.HintError
 	if errors.As(err, &exact) {
@@ -92,7 +92,11 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 	if errors.As(err, &h) {
 		hint = h.hint
 	}
-	fmt.Fprintf(stderr, "lacuna: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	what := strings.ReplaceAll(err.Error(), "\n", "; ")
+	if interrupted {
+		what = "interrupted"
+	}
+	fmt.Fprintf(stderr, "lacuna: %s\n", what)
 	if hint != "" {
 		fmt.Fprintf(stderr, "hint: %s\n", hint)
 	}

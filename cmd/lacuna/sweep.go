@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -27,7 +29,7 @@ func sweepCommand() *cli.Command {
 			&cli.BoolFlag{Name: "now", Usage: "sweep although none is due"},
 			&cli.Float64Flag{Name: "rate", Usage: "write at most so many `MB` in a second; 0 for as fast as it can"},
 			&cli.BoolFlag{Name: "deep", Usage: "afterwards look for traces in every row; without --now, only look"},
-			&cli.StringFlag{Name: "certificates", Usage: "write the officer's copies of the certificates that cannot be written again afterwards to this `FOLDER`"},
+			&cli.StringFlag{Name: "certificates", Usage: "`FOLDER` for the officer's copies of the certificates that cannot be written again afterwards (default: that of lacuna.json, or LEDGER.certificates)"},
 		),
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
@@ -93,23 +95,27 @@ func sweepOn(c *cli.Context, l *ledger.Ledger, due ledger.SweepDue, now bool, on
 	}
 }
 
-// sweepOnce sweeps, and keeps the certificates where that was asked for.
+// sweepOnce sweeps, and keeps the certificates that cannot be written again afterwards.
 func sweepOnce(c *cli.Context, l *ledger.Ledger) (*ledger.SweepResult, error) {
+	folder := cmp.Or(c.String("certificates"), l.CertificatesDir())
 	o := ledger.SweepOptions{Rate: int64(c.Float64("rate") * 1e6)}
-	if folder := c.String("certificates"); folder != "" {
-		o.Officer = func(certs []*erasure.Certificate) error { return writeCertificates(c, l, certs, folder) }
+	o.Officer = func(certs []*erasure.Certificate) error {
+		if len(certs) > 0 && !c.IsSet("certificates") {
+			fmt.Fprintf(c.App.ErrWriter, "lacuna: the officer's copies of certificates, which cannot be written again, go into %s\n", folder)
+		}
+		return writeCertificates(c, l, certs, folder)
 	}
 	step, end := stages(c.App.ErrWriter, "sweeping")
 	o.Progress = step
 	r, err := l.Sweep(c.Context, o)
 	end()
+	if errors.Is(err, context.Canceled) {
+		return nil, withHint(err, "nothing is lost: the next lacuna sweep goes on where this one stopped")
+	}
 	if err != nil {
 		return nil, err
 	}
-	if folder := c.String("certificates"); folder != "" {
-		return r, proveSweep(c, l, r, folder)
-	}
-	return r, nil
+	return r, proveSweep(c, l, r, folder)
 }
 
 // proveSweep writes the proof of a sweep record beside the certificates that it
