@@ -319,36 +319,38 @@ func (l *Ledger) ShipPages(ctx context.Context) error {
 }
 
 // Reenrol uses an invitation of a custodian that the ledger has already, because the
-// custodian no longer knows the ledger's key, or has moved. Where it is not one of
-// the ledger's, known is false. The ledger must not be open; it could not be opened.
-func Reenrol(ctx context.Context, dir, invitation string) (known bool, err error) {
+// custodian no longer knows the ledger's key, or has moved, and returns what it is called.
+// Where it is not one of the ledger's, that is empty. The ledger must not be open; it could
+// not be opened.
+func Reenrol(ctx context.Context, dir, invitation string) (name string, err error) {
 	i, err := custodian.ParseInvitation(invitation)
 	if err != nil {
-		return false, badConfig("%w", err)
+		return "", badConfig("%w", err)
 	}
 	c, err := ReadConfig(dir)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	at := slices.IndexFunc(c.Custodians, func(m Custodian) bool { return m.Key == custodian.KeyText(i.Custodian.Key) })
 	if at < 0 {
-		return false, nil
+		return "", nil
 	}
+	name = c.Custodians[at].Name
 	skey, err := os.ReadFile(filepath.Join(dir, skeyFile))
 	if err != nil {
-		return true, fmt.Errorf("reading the log's signing key: %w", err)
+		return name, fmt.Errorf("reading the log's signing key: %w", err)
 	}
 	moved := c.Custodians[at].Address != i.Custodian.Host
 	c.Custodians[at].Address = i.Custodian.Host
 	all, err := newCustody(c.Custodians, skey)
 	if err != nil {
-		return true, err
+		return name, err
 	}
 	defer all.close()
 	if err := all.members[at].remote.Enrol(ctx, i.Secret); err != nil || !moved {
-		return true, err
+		return name, err
 	}
-	return true, c.write(dir)
+	return name, c.write(dir)
 }
 
 // RemoveCustodian takes a custodian's share out of the root, in an epoch of its own.

@@ -360,7 +360,7 @@ func (l *Ledger) examinePublishing(add func(s Severity, hint, text string, args 
 		}
 	}
 	if l.policy == nil {
-		add(Remark, "lacuna init --policy FILE, see docs/howto/get-witnessed.md", "nobody but the operator vouches for times: no witness countersigns this log's heads")
+		add(Remark, "write a policy into the ledger: docs/howto/get-witnessed.md", "nobody but the operator vouches for times: no witness countersigns this log's heads")
 		return
 	}
 	for _, w := range l.policy.Witnesses() {

@@ -43,7 +43,8 @@ func custodianAddCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if known {
+			if known != "" {
+				fmt.Fprintf(c.App.ErrWriter, "lacuna: the ledger has this custodian already, as %s: it was enrolled anew, and nothing else has changed\n", known)
 				return withLedger(c, func(l *ledger.Ledger) error { return shipAndPrint(c, l) })
 			}
 			if !c.Bool("yes") {

@@ -24,7 +24,7 @@ func publishCommand() *cli.Command {
 			}
 			return withLedger(c, func(l *ledger.Ledger) error {
 				if !l.Publishes() {
-					return &usageError{err: fmt.Errorf("there is no policy in %s that says who countersigns", c.String("ledger")), hint: "lacuna init --policy FILE, see docs/howto/get-witnessed.md"}
+					return &usageError{err: fmt.Errorf("there is no policy in %s that says who countersigns", c.String("ledger")), hint: "write a policy into the ledger: docs/howto/get-witnessed.md"}
 				}
 				h, err := l.Publish(c.Context)
 				if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lacunalog/lacuna/cmd/lacuna/jsonv1"
+	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger"
 )
 
@@ -63,6 +64,9 @@ func restoreCommand() *cli.Command {
 			end()
 			if errors.As(err, new(*ledger.SweptError)) {
 				return withHint(err, "restore a backup that was made since the sweep")
+			}
+			if errors.Is(err, keystore.ErrNoCompleteEpoch) && c.String("pages") == "" {
+				return withHint(err, "give every root of the ledger; and for a backup from before an erasure --pages, the folder that receives its key pages (docs/howto/backup-and-restore.md)")
 			}
 			if err != nil {
 				return err
