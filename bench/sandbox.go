@@ -23,6 +23,9 @@ type Sandbox struct {
 	Ledger *ledger.Ledger
 	Dir    string // of the ledger; the root lies beside it
 	People int
+	// Making is told how many people of so many are made, which takes long where they are
+	// millions. Nil: not told.
+	Making func(done, total uint64)
 
 	appended atomic.Int64 // events
 	progress atomic.Pointer[func(erasure.State)]
@@ -131,6 +134,9 @@ func (s *Sandbox) about(ctx context.Context, name string, from, people, each int
 			return nil, err
 		}
 		took = append(took, one)
+		if s.Making != nil {
+			s.Making(uint64(made), uint64(total))
+		}
 	}
 	u := m.Stop()
 	return perEvent(fmt.Sprintf("%s/size=%d/callers=1/window=%d", name, Small, populateWindow), total, u, took), nil

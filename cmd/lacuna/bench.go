@@ -359,7 +359,12 @@ func benchErase(m *measurement) error {
 	}
 	defer s.Close()
 	for _, people := range sizes {
-		if err := s.Grow(m.Context.Context, people); err != nil {
+		step, end := progress(m.App.ErrWriter, "making people")
+		s.Making = step
+		err := s.Grow(m.Context.Context, people)
+		s.Making = nil
+		end()
+		if err != nil {
 			return err
 		}
 		m.start()
