@@ -13,10 +13,11 @@ const gcPercent = 400
 
 // TuneMemory is for programs whose business is a ledger: it lets garbage gather
 // until the heap is five times what is alive, or Go's part of the memory is at its
-// limit, which is higher only while more than that is alive. A ledger makes about 4 KB of garbage with each event, and full caches of
-// people keep 70 to 90 MB alive (a million people). Less would be
-// collected all the time, more would make the collector a little rarer: GOGC and
-// GOMEMLIMIT in the environment are obeyed, see docs/explanation/performance.md.
+// limit, which is higher only while so much is alive that the collector would have
+// little room. A ledger makes 4 to 5 KB of garbage with each event, and full caches
+// keep 60 to 70 MB alive (ten million events, a million people). With less room it
+// would be collected all the time, with more a little more rarely: GOGC and GOMEMLIMIT
+// in the environment are obeyed, see docs/explanation/performance.md.
 //
 // Where there is a C compiler, blocks and memtables of the storage engine are C
 // memory, beside Go's; without one they are part of it, and the limit is higher.

@@ -25,10 +25,10 @@ import "time"
 
 // memoryLimit is Go's part of the memory. The engine has up to 88 MiB beside it, and
 // the program itself 25.
-const memoryLimit = 112 << 20
+const memoryLimit = 120 << 20
 
 // cachesLive is what is alive of it when the caches of people and keys are full.
-const cachesLive = 88 << 20
+const cachesLive = 76 << 20
 
 // trimEvery is how often C's allocator gives back what is free.
 const trimEvery = 5 * time.Second

@@ -8,6 +8,6 @@ const memoryLimit = 320 << 20
 
 // cachesLive is what is alive of it when the caches of people and keys, and those of
 // the engine, are full.
-const cachesLive = (88 + 88) << 20
+const cachesLive = (76 + 88) << 20
 
 func tuneAllocator() {}
