@@ -2,7 +2,6 @@ package keystore
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -119,7 +118,7 @@ func sealImage(m *mac, h header, plaintext []byte) []byte {
 
 func sealImageSalted(m *mac, h header, plaintext []byte) []byte {
 	b := h.append(make([]byte, 0, imageOver+len(plaintext)))
-	sum := sha256.Sum256(b)
+	sum := sum256(b)
 	var k [64]byte
 	m.expand(k[:], labelImage, sum[:])
 	b = append(b, k[32:]...)
@@ -138,7 +137,7 @@ func openImageInto(dst []byte, m *mac, raw []byte) ([]byte, error) {
 	if len(raw) < imageOver {
 		return nil, errCorrupt
 	}
-	sum := sha256.Sum256(raw[:headerLen])
+	sum := sum256(raw[:headerLen])
 	var k [64]byte
 	m.expand(k[:], labelImage, sum[:])
 	defer clear(k[:])

@@ -3,7 +3,6 @@ package keystore
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -178,7 +177,7 @@ func (p *page) open(h header, raw []byte) error {
 		p.children, err = parseChildren(text)
 	}
 	p.version, p.force = int64(h.version), false
-	p.last = sha256.Sum256(raw)
+	p.last = sum256(raw)
 	return err
 }
 
@@ -194,6 +193,6 @@ func (p *page) follow(tree TreeID, n uint32, raw []byte) error {
 	p.upsert(&e)
 	e.dek.Zero()
 	p.n = n
-	p.last = sha256.Sum256(raw)
+	p.last = sum256(raw)
 	return nil
 }

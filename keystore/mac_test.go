@@ -36,6 +36,9 @@ func TestMAC(t *testing.T) {
 			if !bytes.Equal(got[:], h.Sum(nil)) {
 				t.Fatalf("fast %t: HMAC of %d and %d bytes under %d differs", fast, len(a), len(b), len(key))
 			}
+			if text := random(n); sum256(text) != sha256.Sum256(text) {
+				t.Fatalf("fast %t: SHA-256 of %d bytes differs", fast, n)
+			}
 			prk := random(32)
 			m = newMAC(prk)
 			for _, size := range []int{32, 64} {

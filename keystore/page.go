@@ -1,7 +1,6 @@
 package keystore
 
 import (
-	"crypto/sha256"
 	"sync"
 	"sync/atomic"
 )
@@ -251,7 +250,7 @@ func (p *page) delta(tree TreeID, e *entry) KV {
 }
 
 func (p *page) advance(v []byte) KV {
-	p.last = sha256.Sum256(v)
+	p.last = sum256(v)
 	p.wrote = true
 	return KV{rowKey{p.gen, p.at, p.epoch, uint32(p.version), p.n}.bytes(), v}
 }

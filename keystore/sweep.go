@@ -2,7 +2,6 @@ package keystore
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 )
@@ -190,7 +189,7 @@ func (e *Epoch) rebuild(ctx context.Context) error {
 	slices.SortFunc(e.images, func(a, b KV) int { return comparePaths(addrOf(a.Key), addrOf(b.Key)) })
 	hashes := make([][32]byte, len(e.images))
 	_ = spread(len(hashes), spreadLeast, func(i int) error {
-		hashes[i] = sha256.Sum256(e.images[i].Value)
+		hashes[i] = sum256(e.images[i].Value)
 		return nil
 	})
 	e.commitTo(hashes)

@@ -2,7 +2,6 @@ package keystore
 
 import (
 	"context"
-	"crypto/sha256"
 	"math"
 	"slices"
 	"sync"
@@ -320,7 +319,7 @@ func (t *table) written(p *page) bool {
 // there before, where a taking was taken back of which a part had been queued.
 func (t *table) settled(p *page) bool {
 	v, err := t.rows.Get(context.Background(), rowKey{p.gen, p.at, p.epoch, uint32(p.version), p.n}.bytes())
-	p.wrote = err != nil || sha256.Sum256(v) != p.last
+	p.wrote = err != nil || sum256(v) != p.last
 	return !p.wrote
 }
 
