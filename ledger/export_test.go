@@ -174,7 +174,7 @@ func Evict(l *Ledger, person string) {
 	if sub := st.byID[person]; sub != nil {
 		if sub.settle(); len(sub.inflight) == 0 {
 			l.remember(sub)
-			delete(st.byID, person)
+			st.drop(sub)
 		}
 	}
 }

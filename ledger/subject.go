@@ -76,8 +76,9 @@ type subject struct {
 	committed   *consent.State // nil knows nothing
 	speculative *consent.State
 	inflight    []*Submission // queued, in the order of the queue
-	used        uint64
-	partial     bool // a key could not be read, because it is being erased
+	used        bool          // since the hand of the stripe came by
+	pos         int           // in its ring
+	partial     bool          // a key could not be read, because it is being erased
 	unread      []Unread
 	blind       []string // holds and restrictions that were ended and are not among what can be read
 
@@ -100,19 +101,23 @@ func newSubject(key keystore.Subject, order uint64) *subject {
 // orders the requests of one person; it is never held across a sync.
 type subjects struct {
 	seed    maphash.Seed
-	stripes [256]stripe
+	stripes [stripes]stripe
 }
 
 type stripe struct {
 	mu   sync.Mutex
 	byID map[string]*subject
-	tick uint64
-	_    [40]byte // who works on the next stripe does not wait for this one's memory
+	ring []*subject // all of them, in the order of a clock's hand
+	hand int
+	_    [16]byte // who works on the next stripe does not wait for this one's memory
 }
 
 // subjectsMost bounds the cache; an entry is about 700 bytes for a person with one
 // purpose, and as much again for each loaded key and consent.
 const subjectsMost = 16 << 10
+
+// stripes is how many the cache is divided into.
+const stripes = 256
 
 // id is the person's identifier, in the memory that the key has: what a request
 // brought along is part of its text, which would stay with it.
@@ -142,7 +147,7 @@ func (l *Ledger) subject(ctx context.Context, st *stripe, id string) (*subject, 
 	s, err := l.readableSubject(ctx, st, id)
 	if err == nil && len(s.unread) > 0 {
 		if len(s.inflight) == 0 {
-			delete(st.byID, id) // it is looked at again each time: it may have come back
+			st.drop(s) // it is looked at again each time: it may have come back
 		}
 		return nil, s.unread[0].Why
 	}
@@ -151,9 +156,8 @@ func (l *Ledger) subject(ctx context.Context, st *stripe, id string) (*subject, 
 
 // readableSubject is subject, but for what cannot be read of it.
 func (l *Ledger) readableSubject(ctx context.Context, st *stripe, id string) (*subject, error) {
-	st.tick++
 	if s, ok := st.byID[id]; ok {
-		s.used = st.tick
+		s.used = true
 		s.settle() // a reader must see what somebody was told is durable
 		return s, nil
 	}
@@ -161,31 +165,59 @@ func (l *Ledger) readableSubject(ctx context.Context, st *stripe, id string) (*s
 	if err != nil {
 		return nil, err
 	}
-	s.used = st.tick
-	if len(st.byID) >= subjectsMost/len(l.subjects.stripes) {
-		l.remember(st.evict()) // before s is there, who has nothing queued yet and is about to
-	}
-	st.byID[s.id()] = s
+	l.remember(st.put(s))
 	return s, nil
 }
 
-// evict drops the subject that was used longest ago among a few, and returns it; one with
-// queued events stays, because only memory knows of them.
-func (st *stripe) evict() *subject {
-	var oldest string
-	var age uint64
-	n := 0
-	for id, s := range st.byID {
-		if len(s.inflight) == 0 && (oldest == "" || s.used < age) {
-			oldest, age = id, s.used
-		}
-		if n++; n == 8 {
-			break
-		}
+// evictLooks bounds how many subjects are looked at for one that may leave.
+const evictLooks = 8
+
+// put adds a subject, in the place of one that leaves where the stripe has as many as it
+// may have, and returns that one.
+func (st *stripe) put(s *subject) (evicted *subject) {
+	if len(st.ring) >= subjectsMost/stripes {
+		evicted = st.oldest()
 	}
-	s := st.byID[oldest]
-	delete(st.byID, oldest)
-	return s
+	if evicted != nil {
+		delete(st.byID, evicted.id())
+		s.pos = evicted.pos
+		st.ring[s.pos] = s
+	} else {
+		s.pos = len(st.ring)
+		st.ring = append(st.ring, s)
+	}
+	st.byID[s.id()] = s
+	return evicted
+}
+
+// oldest returns somebody who was not asked for since the hand came by last, or else one
+// of those whom it came by just now; nil where all of them have queued events: they stay,
+// because only memory knows of those.
+func (st *stripe) oldest() (oldest *subject) {
+	for range evictLooks {
+		if st.hand++; st.hand >= len(st.ring) {
+			st.hand = 0
+		}
+		s := st.ring[st.hand]
+		if len(s.inflight) > 0 {
+			continue
+		}
+		if !s.used {
+			return s
+		}
+		s.used, oldest = false, s
+	}
+	return oldest
+}
+
+// drop takes a subject out.
+func (st *stripe) drop(s *subject) {
+	end := len(st.ring) - 1
+	last := st.ring[end]
+	st.ring[s.pos], last.pos = last, s.pos
+	st.ring[end] = nil
+	st.ring = st.ring[:end]
+	delete(st.byID, s.id())
 }
 
 // remember keeps what makes it cheap to fold somebody again who leaves the cache, if anybody.
@@ -242,7 +274,7 @@ func (st *stripe) forget(id string) {
 	for _, q := range sub.inflight {
 		_ = q.ticket.Wait(context.Background()) // where the log is broken, nothing is queued any more
 	}
-	delete(st.byID, id)
+	st.drop(sub)
 }
 
 // settle moves what has become durable from speculative to committed.
