@@ -7,8 +7,12 @@ import "context"
 // out in the same row as the key, and costs nothing. It reports false, and
 // changes nothing, for a key that was queued before; use [Tree.SetExpiry] there.
 func (l *Lease) Expire(day uint16) bool {
-	if !l.Pending() {
-		return false
+	s := l.t.keys.shard(l.k.id)
+	s.mu.Lock()
+	pending, was := l.k.untaken, l.k.facts.expiry
+	s.mu.Unlock()
+	if !pending || was == day {
+		return pending
 	}
 	err := l.t.changeOne(context.Background(), l.k.id, false, func(e *entry) error {
 		e.expiry = day

@@ -43,7 +43,7 @@ func (k Key) Lease(ctx context.Context) (*Lease, error) {
 	if q, ok, err := t.keys.again(k.k); ok {
 		return t.lease(q), err
 	}
-	return t.acquireSlow(ctx, k.k.id, false, false)
+	return t.acquireSlow(ctx, k.k.id, false, false, 0)
 }
 
 // Ref names the key.
@@ -62,7 +62,7 @@ func (t *Tree) LeaseOf(ctx context.Context, r Ref) (*Lease, error) {
 	if k, ok, err := t.keys.lease(r.id, true); ok {
 		return t.lease(k), err
 	}
-	return t.acquireSlow(ctx, r.id, false, true)
+	return t.acquireSlow(ctx, r.id, false, true, 0)
 }
 
 // Ref names the key.

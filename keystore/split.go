@@ -74,6 +74,7 @@ func (t *Tree) halve(p *page, sys *system) *page {
 		return nil // no route leads there
 	}
 	r := t.sibling(kindLeaf, p, at, p.bits, p.parent)
+	r.entries = make([]entry, 0, 3*len(p.entries)/4) // about half of them, and those to come
 	keep := p.entries[:0]
 	for _, e := range p.entries {
 		if sys.routeOf(&e.tag) >= mid {

@@ -65,7 +65,7 @@ func (t *Tree) takeUpTo(most int, ids []keyID) (kvs []KV, left []keyID) {
 type taking struct {
 	t    *Tree
 	ids  []keyID // whose pages are written
-	also []keyID // that these pages had
+	also []keyID // that these pages had, while an epoch runs
 	most int     // bytes
 	kvs  []KV
 	size int
@@ -146,7 +146,9 @@ func (k *taking) seal(p *page) {
 		}
 	}
 	if t.inCurrent(p) {
-		k.also = append(k.also, p.pend...)
+		if t.next != nil {
+			k.also = append(k.also, p.pend...)
+		}
 		for _, id := range p.pend {
 			t.keys.with(id, func(q *key) {
 				if q.untaken {

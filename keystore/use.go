@@ -11,15 +11,21 @@ import (
 // whose erasure has begun. Who calls it does not hold [Options].Order: now and then it
 // clears up what earlier keys have left behind.
 func (t *Tree) Use(ctx context.Context, s Subject, compartment string, cohort Cohort) (*Lease, error) {
-	return t.acquire(ctx, s, compartment, cohort, true)
+	return t.acquire(ctx, s, compartment, cohort, true, 0)
+}
+
+// UseDue is Use, and a key that it makes is due to be erased on a day, as by
+// [Lease.Expire]: the day goes out in the same row as the key.
+func (t *Tree) UseDue(ctx context.Context, s Subject, compartment string, cohort Cohort, day uint16) (*Lease, error) {
+	return t.acquire(ctx, s, compartment, cohort, true, day)
 }
 
 // Find is Use without making a key: where there is none it returns [ErrNoKey].
 func (t *Tree) Find(ctx context.Context, s Subject, compartment string, cohort Cohort) (*Lease, error) {
-	return t.acquire(ctx, s, compartment, cohort, false)
+	return t.acquire(ctx, s, compartment, cohort, false, 0)
 }
 
-func (t *Tree) acquire(ctx context.Context, s Subject, compartment string, cohort Cohort, create bool) (*Lease, error) {
+func (t *Tree) acquire(ctx context.Context, s Subject, compartment string, cohort Cohort, create bool, due uint16) (*Lease, error) {
 	sys := t.sys.Load()
 	if sys == nil {
 		return nil, ErrClosed
@@ -38,11 +44,11 @@ func (t *Tree) acquire(ctx context.Context, s Subject, compartment string, cohor
 	if k, ok, err := t.keys.lease(id, false); ok {
 		return t.lease(k), err
 	}
-	return t.acquireSlow(ctx, id, create, false)
+	return t.acquireSlow(ctx, id, create, false, due)
 }
 
 // acquireSlow goes through the key's page.
-func (t *Tree) acquireSlow(ctx context.Context, id keyID, create, fenced bool) (*Lease, error) {
+func (t *Tree) acquireSlow(ctx context.Context, id keyID, create, fenced bool, due uint16) (*Lease, error) {
 	t.wipeLeft()
 	if create {
 		if err := t.relieve(ctx); err != nil {
@@ -69,7 +75,7 @@ func (t *Tree) acquireSlow(ctx context.Context, id keyID, create, fenced bool) (
 	case made && !create:
 		return nil, ErrNoKey
 	case made:
-		e, err = t.make(ctx, p, id)
+		e, err = t.make(ctx, p, id, due)
 		if err != nil {
 			return nil, err
 		}
@@ -130,10 +136,10 @@ func (t *Tree) lockShell(ctx context.Context, v *view, route uint64) (*page, err
 
 // make adds a key to its page, and to the page that a running epoch is about to
 // put in its place: creation never waits for an epoch to end.
-func (t *Tree) make(ctx context.Context, p *page, id keyID) (*entry, error) {
+func (t *Tree) make(ctx context.Context, p *page, id keyID, due uint16) (*entry, error) {
 	e := entry{
 		tag: id.tag, comp: id.comp, cohort: id.cohort, dek: newSecret(),
-		state: Active, created: t.today(),
+		state: Active, created: t.today(), expiry: due,
 	}
 	defer e.dek.Zero()
 	if err := t.alsoNext(ctx, p, id, func(q *page) {
@@ -144,7 +150,7 @@ func (t *Tree) make(ctx context.Context, p *page, id keyID) (*entry, error) {
 	}
 	p.add(&e)
 	p.changed(id)
-	return p.find(id), nil
+	return &p.entries[len(p.entries)-1], nil
 }
 
 // alsoNext runs f on the page that holds an id in the view that a running epoch

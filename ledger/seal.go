@@ -46,11 +46,15 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		if known && end.head == (merkle.Hash{}) {
 			return fmt.Errorf("recording %s: %w", ev.Type(), errEndUnread)
 		}
-		var lease *keystore.Lease
+		var (
+			lease *keystore.Lease
+			day   uint16 // of a key that is made
+		)
 		if known {
 			lease, err = end.key.Lease(ctx)
 		} else {
-			lease, err = l.tree.Use(ctx, sub.key, chain.compartment, chain.cohort)
+			day = l.dayFor(reg, chain, after)
+			lease, err = l.tree.UseDue(ctx, sub.key, chain.compartment, chain.cohort, day)
 		}
 		switch {
 		case errors.Is(err, keystore.ErrErasing):
@@ -94,9 +98,10 @@ func (l *Ledger) seal(ctx context.Context, s *Submission, sub *subject, full []*
 		entries = append(entries, entry.entry(sub.order))
 		end.seq, end.head, end.run, end.key = end.seq+1, leaf, run, lease.Key()
 		if fresh {
-			// Where an epoch of the key tree has just made the key durable, it is not
-			// pending any more, and keepDays writes the day.
-			if day := l.dayFor(reg, chain, after); lease.Expire(day) {
+			// It has the day, unless an earlier try made it on another. Where an epoch of
+			// the key tree has just made the key durable, it is not pending any more, and
+			// keepDays writes the day.
+			if lease.Expire(day) {
 				end.day = day
 			}
 			if holds := after.Holds(); len(holds) > 0 {
