@@ -91,8 +91,8 @@ func (p *ErasePolicy) check() (approvers []merkle.Verifier, coolingOff event.Per
 	return approvers, coolingOff, nil
 }
 
-// need is how many approvals an erasure of a person needs.
-func (p *ErasePolicy) need(everything bool) int {
+// Need is how many approvals an erasure of a person needs.
+func (p *ErasePolicy) Need(everything bool) int {
 	switch {
 	case p == nil:
 		return 0
@@ -108,7 +108,7 @@ func (p *ErasePolicy) options(o *erasure.Options) error {
 	if err != nil || p == nil {
 		return err
 	}
-	o.Approvers, o.Approvals, o.MaxSubjects = approvers, p.need, p.SubjectsPerEpoch
+	o.Approvers, o.Approvals, o.MaxSubjects = approvers, p.Need, p.SubjectsPerEpoch
 	o.Pause = time.Duration(p.EpochPause) * time.Millisecond
 	if !coolingOff.IsZero() {
 		o.NotBefore = coolingOff.After

@@ -19,7 +19,7 @@ func (l *Ledger) waits(r EraseRequest) (need int, notBefore time.Time) {
 	if r.NotBefore.After(now) && r.NotBefore.After(notBefore) {
 		notBefore = r.NotBefore
 	}
-	return policy.need(r.Everything), notBefore
+	return policy.Need(r.Everything), notBefore
 }
 
 // WaitingErasures lists the requests that are written down and have not begun.

@@ -4,7 +4,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -118,7 +120,7 @@ func approvePolicyCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "policy",
 		Usage: "say what erasures of this ledger have to wait for",
-		Description: "Replaces the policy in lacuna.json; without flags it is taken away. Dependents and epoch_pause that stand there stay. The ledger must not be open.\n" +
+		Description: "Shows the policy in lacuna.json, or replaces all of it by what the flags say. Dependents and epoch_pause that stand there stay. The ledger must not be open.\n" +
 			"The policy is as strong as that file: whoever can write it can erase. Certificates show who approved, to whoever knows the keys.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "ledger", Usage: "folder of the ledger", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
@@ -127,6 +129,7 @@ func approvePolicyCommand() *cli.Command {
 			&cli.IntFlag{Name: "everything", Usage: "approvals that --everything needs; at least one where there are approvers"},
 			&cli.StringFlag{Name: "cooling-off", Usage: "how long a request waits, ISO 8601: P3D"},
 			&cli.IntFlag{Name: "subjects-per-epoch", Usage: "how many people one epoch erases at most"},
+			&cli.BoolFlag{Name: "none", Usage: "take the policy away: erasures begin at once"},
 		},
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
@@ -141,7 +144,42 @@ func approvePolicyCommand() *cli.Command {
 			if config.Erasing != nil {
 				p.Dependents, p.EpochPause = config.Erasing.Dependents, config.Erasing.EpochPause
 			}
-			return ledger.SetErasePolicy(c.String("ledger"), p)
+			says := slices.ContainsFunc([]string{"approver", "approvals", "everything", "cooling-off", "subjects-per-epoch"}, c.IsSet)
+			switch {
+			case says && c.Bool("none"):
+				return usage(errors.New("--none takes the policy away, and the other flags say what it is"))
+			case says || c.Bool("none"):
+				if err := ledger.SetErasePolicy(c.String("ledger"), p); err != nil {
+					return err
+				}
+			case config.Erasing != nil:
+				p = *config.Erasing
+			}
+			printErasePolicy(c.App.Writer, &p)
+			return nil
 		},
+	}
+}
+
+// printErasePolicy says in words what erasures have to wait for.
+func printErasePolicy(w io.Writer, p *ledger.ErasePolicy) {
+	for _, a := range p.Approvers {
+		fmt.Fprintln(w, "approver   "+a)
+	}
+	if every, all := p.Need(false), p.Need(true); all > 0 {
+		fmt.Fprintf(w, "approvals  %d for an erasure of a person, %d with --everything\n", every, all)
+	} else {
+		fmt.Fprintln(w, "approvals  none")
+	}
+	if p.CoolingOff != "" {
+		fmt.Fprintln(w, "waits      "+p.CoolingOff)
+	} else {
+		fmt.Fprintln(w, "waits      no time")
+	}
+	if n := p.SubjectsPerEpoch; n > 0 {
+		fmt.Fprintf(w, "one epoch  erases at most %d %s\n", n, map[bool]string{true: "person", false: "people"}[n == 1])
+	}
+	for _, d := range p.Dependents {
+		fmt.Fprintln(w, "dependent  "+d.Name)
 	}
 }

@@ -42,8 +42,10 @@ func eraseCommand() *cli.Command {
 			if err := noArguments(c); err != nil {
 				return err
 			}
-			if c.String("ledger") == "" || c.String("subject") == "" {
-				return &usageError{err: errors.New("--ledger and --subject say what to erase"), hint: "lacuna erase --help"}
+			for _, flag := range []string{"ledger", "subject"} {
+				if c.String(flag) == "" {
+					return &usageError{err: fmt.Errorf("--%s is missing", flag), hint: "lacuna erase --help"}
+				}
 			}
 			r := ledger.EraseRequest{Subject: c.String("subject"), Everything: c.Bool("everything"), Suppress: c.Bool("suppress")}
 			after, err := day(c, "after")

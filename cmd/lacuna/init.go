@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -59,8 +60,7 @@ func initCommand() *cli.Command {
 			}
 			w := c.App.ErrWriter
 			if len(roots) == 1 {
-				fmt.Fprintf(w, "lacuna: THERE IS NO SECOND PLACE FOR THE ROOT. WHOEVER LOSES %s HAS ERASED EVERYBODY.\n", roots[0])
-				fmt.Fprintln(w, "hint: lacuna root add --ledger "+dir+" FILE-ON-ANOTHER-DISK")
+				warnOnePlace(w, dir, roots[0])
 			}
 			if c.String("pages") == "" {
 				fmt.Fprintln(w, "lacuna: THERE IS NO SECOND PLACE FOR KEY PAGES. AFTER AN ERASURE NO OLDER BACKUP OPENS ANYBODY.")
@@ -79,4 +79,10 @@ func initCommand() *cli.Command {
 			return nil
 		},
 	}
+}
+
+// warnOnePlace says in capitals that there is no second place for the root.
+func warnOnePlace(w io.Writer, dir, root string) {
+	fmt.Fprintf(w, "lacuna: THERE IS NO SECOND PLACE FOR THE ROOT. WHOEVER LOSES %s HAS ERASED EVERYBODY.\n", root)
+	fmt.Fprintln(w, "hint: lacuna root add --ledger "+dir+" FILE-ON-ANOTHER-DISK")
 }

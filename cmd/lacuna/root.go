@@ -26,6 +26,9 @@ func printPlaces(c *cli.Context, out jsonv1.Places, say func(jsonv1.Places) stri
 		return err
 	}
 	out.Root, out.Pages = config.Root, config.Pages
+	if out.Wiped != nil && len(out.Root) == 1 {
+		warnOnePlace(c.App.ErrWriter, c.String("ledger"), "IT")
+	}
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, out)
 	}
