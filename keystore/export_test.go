@@ -236,7 +236,11 @@ func (t *Tree) DropCaches() {
 	for i := range t.keys.shards {
 		s := &t.keys.shards[i]
 		s.mu.Lock()
-		s.evict(len(s.m) + 1)
+		for _, q := range s.m {
+			if q.leases == 0 && !q.untaken {
+				s.drop(q)
+			}
+		}
 		s.mu.Unlock()
 	}
 	t.mu.Lock()

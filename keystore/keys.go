@@ -10,14 +10,18 @@ type key struct {
 	facts   keyFacts
 	state   State
 	untaken bool     // made by Use, and not yet taken
+	used    bool     // since the hand of the shard came by
+	pos     int32    // in its ring
 	route   route    // where its page is
 	derived *derived // nil from when the key leaves the cache
 }
 
-// forget wipes a key that leaves the cache. The lock of its shard is held.
-func (k *key) forget() {
-	k.derived.zero()
-	k.derived = nil
+// forget wipes a key that leaves the cache, and returns the memory, which nobody has any
+// more. The lock of its shard is held.
+func (k *key) forget() (room *derived) {
+	room, k.derived = k.derived, nil
+	room.zero()
+	return room
 }
 
 // A route says where the keys of a tag lie, and of which generation of the tree that is true.
@@ -53,6 +57,8 @@ const keyShards = 32
 type keyShard struct {
 	mu      sync.Mutex
 	m       map[keyID]*key
+	ring    []*key // all of them, in the order of a clock's hand
+	hand    int
 	closing map[keyID]bool          // an epoch erases them: no lease at all
 	drained map[keyID]chan struct{} // closed when the last lease ends, where somebody waits for that
 }
@@ -96,6 +102,7 @@ func (s *keyShard) lend(id keyID, q *key, fenced bool) (_ *key, ok bool, err err
 		return nil, true, ErrErasing
 	}
 	q.leases++
+	q.used = true
 	return q, true, nil
 }
 
@@ -111,12 +118,11 @@ func (k *keys) load(e *entry, r route, fresh bool) (*key, error) {
 	}
 	q := s.m[id]
 	if q == nil {
-		q = &key{id: id, state: e.state, untaken: fresh, facts: e.facts(), route: r, derived: new(derived)}
-		q.derived.load(&e.dek)
-		if len(s.m) >= k.max {
-			s.evict(max(len(s.m)/16, 1))
+		q = &key{id: id, state: e.state, untaken: fresh, facts: e.facts(), route: r}
+		if q.derived = s.put(q, k.max); q.derived == nil {
+			q.derived = new(derived)
 		}
-		s.m[id] = q
+		q.derived.load(&e.dek)
 	}
 	q.leases++
 	return q, nil
@@ -175,16 +181,61 @@ func (k *keys) reopen(id keyID) {
 	delete(s.closing, id)
 }
 
-func (s *keyShard) evict(n int) {
-	for id, q := range s.m {
-		if q.leases == 0 && !q.untaken {
-			q.forget()
-			delete(s.m, id)
-			if n--; n == 0 {
-				return
-			}
+// put adds a key. Where the shard has as many as it may have, it takes the place of one
+// that leaves, whose wiped memory is returned.
+func (s *keyShard) put(q *key, most int) (room *derived) {
+	if old := s.idlest(most); old != nil {
+		q.pos = old.pos
+		s.ring[q.pos] = q
+		delete(s.m, old.id)
+		room = old.forget()
+	} else {
+		q.pos = int32(len(s.ring))
+		s.ring = append(s.ring, q)
+	}
+	s.m[q.id] = q
+	if len(s.ring) > most { // a while ago none could leave
+		if old := s.idlest(most); old != nil && old != q {
+			s.drop(old)
 		}
 	}
+	return room
+}
+
+// idlestLooks bounds how many keys are looked at for one that may leave.
+const idlestLooks = 8
+
+// idlest returns a key that may leave where there are so many: one that was not leased
+// since the hand came by last, or else one that it came by just now.
+func (s *keyShard) idlest(most int) (idlest *key) {
+	if len(s.ring) < most {
+		return nil
+	}
+	for range idlestLooks {
+		if s.hand++; s.hand >= len(s.ring) {
+			s.hand = 0
+		}
+		q := s.ring[s.hand]
+		if q.leases > 0 || q.untaken {
+			continue
+		}
+		if !q.used {
+			return q
+		}
+		q.used, idlest = false, q
+	}
+	return idlest
+}
+
+// drop wipes a key and takes it out.
+func (s *keyShard) drop(q *key) {
+	end := len(s.ring) - 1
+	last := s.ring[end]
+	s.ring[q.pos], last.pos = last, q.pos
+	s.ring[end] = nil
+	s.ring = s.ring[:end]
+	delete(s.m, q.id)
+	q.forget()
 }
 
 // routeOf says where a key lies as sys has it. Of one that is loaded that is known, and
@@ -217,7 +268,6 @@ func (k *keys) drop(id keyID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if q := s.m[id]; q != nil {
-		q.forget()
-		delete(s.m, id)
+		s.drop(q)
 	}
 }

@@ -165,8 +165,7 @@ func (t *Tree) forget(k *key) {
 		return
 	}
 	p.remove(k.id)
-	k.forget()
-	delete(s.m, k.id)
+	s.drop(k)
 }
 
 func (e *entry) info(s *system) KeyInfo {

@@ -333,9 +333,8 @@ func (t *Tree) Close() error {
 	for i := range t.keys.shards {
 		s := &t.keys.shards[i]
 		s.mu.Lock()
-		for id, k := range s.m {
-			k.forget()
-			delete(s.m, id)
+		for _, k := range s.m {
+			s.drop(k)
 		}
 		s.mu.Unlock()
 	}
