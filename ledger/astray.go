@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 
 	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger/envelope"
@@ -35,8 +36,8 @@ func (l *Ledger) astrayRows(ctx context.Context, v *view, doubtful bitmap, right
 	return rows, err
 }
 
-// reunite finds, among entries that no row leads to, the events of rows that went astray. What is found is
-// not lost: only its row is.
+// reunite finds, among entries that no row leads to, the events of rows that went astray, or are missing. What is
+// found is not lost: only its row is.
 func (l *Ledger) reunite(ctx context.Context, v *view, rows []astray, entries []uint64) (map[uint64]astray, error) {
 	found := make(map[uint64]astray)
 	if len(entries) == 0 {
@@ -67,7 +68,68 @@ func (l *Ledger) reunite(ctx context.Context, v *view, rows []astray, entries []
 			}
 		}
 	}
-	return found, nil
+	return found, l.tryLiving(ctx, v, entries, found)
+}
+
+// tryLiving tries entries under every living key, as long as these are not too many together. A row that is missing
+// tells nobody whose it was.
+func (l *Ledger) tryLiving(ctx context.Context, v *view, entries []uint64, found map[uint64]astray) error {
+	envs := make(map[uint64][]byte)
+	for _, i := range entries {
+		if _, known := found[i]; known || len(envs) == triedMost {
+			continue
+		}
+		leaf, err := v.Leaf(ctx, i)
+		if err != nil {
+			return err
+		}
+		env, err := l.envelope(ctx, v, i, leaf)
+		if err == nil {
+			envs[i] = env
+		} else if !errors.Is(err, log.ErrNotFound) {
+			return err
+		}
+	}
+	tries := uint64(0)
+	done := errors.New("done")
+	err := l.tree.Walk(ctx, func(k keystore.KeyInfo) error {
+		if tries += uint64(len(envs)); len(envs) == 0 || tries > triesMost {
+			return done
+		}
+		lease, err := l.leaseLiving(ctx, k.Ref)
+		if lease == nil {
+			return err
+		}
+		defer lease.Done()
+		for i, env := range envs {
+			if !envelope.Opens(lease, env) {
+				continue
+			}
+			if seq, err := l.numberOf(ctx, v, lease, i); err == nil && seq > 0 {
+				found[i] = astray{k.Ref, seq}
+			}
+			delete(envs, i)
+		}
+		return ctx.Err()
+	})
+	if err == done {
+		return nil
+	}
+	return err
+}
+
+// triedMost bounds how many entries are tried under every living key, and are in memory for that.
+const triedMost = 4096
+
+// leadsTo reports whether a list row leads to an entry.
+func (l *Ledger) leadsTo(ctx context.Context, v *view, row astray, entry uint64) (bool, error) {
+	lease, err := l.leaseLiving(ctx, row.ref)
+	if lease == nil {
+		return false, err
+	}
+	defer lease.Done()
+	listed, ok, err := readListed(ctx, v, lease, row.seq)
+	return ok && listed.index == entry, err
 }
 
 // numberUnder returns which event of a key's chain an entry is, and 0 where it is none of them, or damaged.

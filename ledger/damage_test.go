@@ -384,7 +384,7 @@ func TestReadDamaged(t *testing.T) {
 }
 
 // TestListRowAstray damages list rows of the living: one is cut, one points at another's event, one at an erased one,
-// one at none. Their keys still open the events, so nothing is lost, and a sweep writes the rows anew.
+// one at none, one is missing, and one at the end of a list. Their keys still open the events, so nothing is lost, and a sweep writes the rows anew.
 func TestListRowAstray(t *testing.T) {
 	w := newWorld(t)
 	l := w.open()
@@ -392,7 +392,7 @@ func TestListRowAstray(t *testing.T) {
 	rows := map[string][]string{}
 	at := map[string][]uint64{}
 	for i := range 3 {
-		for _, who := range []string{"p", "q", "r", "s", "erased"} {
+		for _, who := range []string{"p", "q", "r", "s", "t", "u", "erased"} {
 			rows[who] = append(rows[who], madeBy(t, l, 's', func() {
 				at[who] = append(at[who], must(t, l, `{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer %d"}`, who, i)[0].Index)
 			})...)
@@ -411,13 +411,16 @@ func TestListRowAstray(t *testing.T) {
 	lead("q", at["p"][0])
 	lead("r", at["erased"][2])
 	lead("s", 1<<40)
+	remove(t, l, rows["t"][1])
+	remove(t, l, rows["u"][2])
+	at["u"][1] = at["u"][2]
 	w.close(l)
 	l = w.open()
 	f, err := l.Fsck(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, who := range []string{"p", "q", "r", "s"} {
+	for _, who := range []string{"p", "q", "r", "s", "t", "u"} {
 		if want := fmt.Sprintf("entry %d: its key opens it, and no list row leads to it: the next sweep writes one", at[who][1]); !slices.Contains(f.Problems, want) {
 			t.Errorf("of %s fsck says %q", who, f.Problems)
 		}
@@ -436,7 +439,7 @@ func TestListRowAstray(t *testing.T) {
 	w.close(l)
 	l = w.open()
 	checkFsck(t, l)
-	for _, who := range []string{"p", "q", "r", "s"} {
+	for _, who := range []string{"p", "q", "r", "s", "t", "u"} {
 		if es, err := l.Timeline(t.Context(), who); err != nil || len(es) != 3 {
 			t.Errorf("%s has %d events, %v", who, len(es), err)
 		}

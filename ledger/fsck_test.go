@@ -66,8 +66,8 @@ func TestFsckFinds(t *testing.T) {
 		want   string
 	}{
 		{"nothing", func(*testing.T, *ledger.Ledger, []string, []string) {}, ""},
-		{"the last event of a chain is not listed", func(t *testing.T, l *ledger.Ledger, list, _ []string) { remove(t, l, list[2]) }, "cannot be opened, and no erasure accounts for that"},
-		{"one in the middle is not listed", func(t *testing.T, l *ledger.Ledger, list, _ []string) { remove(t, l, list[1]) }, "the others are lost"},
+		{"the last event of a chain is not listed", func(t *testing.T, l *ledger.Ledger, list, _ []string) { remove(t, l, list[2]) }, "its key opens it, and no list row leads to it"},
+		{"one in the middle is not listed", func(t *testing.T, l *ledger.Ledger, list, _ []string) { remove(t, l, list[1]) }, "its key opens it, and no list row leads to it"},
 		{"a list points elsewhere", func(t *testing.T, l *ledger.Ledger, list, _ []string) {
 			v := rowsOf(t, l, 's')[list[2]]
 			v[7] ^= 1

@@ -269,11 +269,8 @@ func (c *entryCheck) listedBy(ctx context.Context, lease *keystore.Lease, e *che
 	return err != nil || ok && index == e.index
 }
 
-// fsckAstray looks for the events of list rows that went astray, among entries that no row leads to.
+// fsckAstray looks for the events of list rows that went astray or are missing, among entries that no row leads to.
 func (l *Ledger) fsckAstray(ctx context.Context, r *FsckReport, v *view, gone bitmap) error {
-	if len(r.astray) == 0 {
-		return nil
-	}
 	var alone []uint64
 	for i := range r.Size {
 		if r.closed.get(i) && !gone.get(i) && !isStated(r.lost, i) {
@@ -281,14 +278,21 @@ func (l *Ledger) fsckAstray(ctx context.Context, r *FsckReport, v *view, gone bi
 		}
 	}
 	found, err := l.reunite(ctx, v, r.astray, alone)
+	if err != nil {
+		return err
+	}
 	for _, i := range slices.Sorted(maps.Keys(found)) {
-		r.problem("entry %d: its key opens it, and no list row leads to it: the next sweep writes one", i)
+		if listed, err := l.leadsTo(ctx, v, found[i], i); err != nil {
+			return err
+		} else if !listed { // or its key was fenced for a moment
+			r.problem("entry %d: its key opens it, and no list row leads to it: the next sweep writes one", i)
+		}
 		r.opened[i] = true
 		r.closed.unset(i)
 		r.Opened++
 		r.Erased--
 	}
-	return err
+	return nil
 }
 
 // ends reports whether a list row says nothing of its run, or that its event goes on with

@@ -58,8 +58,11 @@ func listIndex(ctx context.Context, v *view, n namer, seq uint64) (uint64, bool,
 	return l.index, ok, err
 }
 
+// errListRow says that a list row is damaged.
+var errListRow = errors.New("a list row is damaged")
+
 func badListRow(n int) error {
-	return fmt.Errorf("list row has %d bytes, want %d", n, len(listBody{}))
+	return fmt.Errorf("%w: it has %d bytes, want %d", errListRow, n, len(listBody{}))
 }
 
 // listEnd returns how many events a key has, and the row of the last of them, by doubling

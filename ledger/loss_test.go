@@ -43,15 +43,15 @@ func trustIn(t *testing.T, l *ledger.Ledger) *receipt.Trust {
 	return trust
 }
 
-// loseOne records an event about p, and loses the row that lists it, which it returns.
+// loseOne records an event about p, and loses its sealed form, which it returns.
 func loseOne(t *testing.T, l *ledger.Ledger) (index uint64, name string, row []byte) {
 	t.Helper()
-	lists := madeBy(t, l, 's', func() {
+	envelopes := madeBy(t, l, 'e', func() {
 		index = must(t, l, `{"type":"processing.performed","subject":"p","purpose":"chat-service","operation":"answer"}`)[0].Index
 	})
-	row = rowsOf(t, l, 's')[lists[0]]
-	remove(t, l, lists[0])
-	return index, lists[0], row
+	row = rowsOf(t, l, 'e')[envelopes[0]]
+	remove(t, l, envelopes[0])
+	return index, envelopes[0], row
 }
 
 // lostReport verifies the opening of a loss with the log's public key alone.
@@ -109,7 +109,8 @@ func TestStateLoss(t *testing.T) {
 	}
 	var unlisted, empty, stays uint64
 	record("erased")
-	lists := madeBy(t, l, 's', func() { unlisted = record("p") })
+	var lists []string
+	sealed := madeBy(t, l, 'e', func() { lists = madeBy(t, l, 's', func() { unlisted = record("p") }) })
 	envelopes := madeBy(t, l, 'e', func() { empty = record("q") })
 	stays = record("q")
 	before, err := l.Prove(t.Context(), unlisted, ledger.ProveOptions{NoAssertion: true})
@@ -124,6 +125,9 @@ func TestStateLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	remove(t, l, lists[0])
+	for _, row := range sealed {
+		remove(t, l, row)
+	}
 	remove(t, l, envelopes[0])
 	var loss *ledger.LossError
 	if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); !errors.As(err, &loss) || loss.First != unlisted {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/ledger/envelope"
 	"github.com/lacunalog/lacuna/ledger/event"
 	"github.com/lacunalog/lacuna/merkle"
@@ -16,6 +17,9 @@ import (
 // sealed under the organisation's key, in the order of the log.
 func (l *Ledger) loadRegister(ctx context.Context) error {
 	entries, err := l.eventsOf(ctx, organisation)
+	if errors.Is(err, errListRow) {
+		entries, err = l.registerWithout(ctx, err)
+	}
 	if err != nil {
 		return fmt.Errorf("reading the register: %w", err)
 	}
@@ -37,6 +41,65 @@ func (l *Ledger) loadRegister(ctx context.Context) error {
 	}
 	l.register.Store(reg)
 	return nil
+}
+
+// registerWithout finds the organisation's events by trying every entry of the log, where a list row of theirs is
+// damaged. It has to find as many as are listed.
+func (l *Ledger) registerWithout(ctx context.Context, damage error) (entries []Entry, err error) {
+	keys, err := l.tree.Keys(ctx, organisation)
+	if err != nil {
+		return nil, err
+	}
+	v := l.view()
+	defer v.Close()
+	var leases []*keystore.Lease
+	defer func() {
+		for _, lease := range leases {
+			lease.Done()
+		}
+	}()
+	want := uint64(0)
+	for _, k := range keys {
+		lease, err := l.tree.LeaseOf(ctx, k.Ref)
+		if err != nil {
+			return nil, err
+		}
+		leases = append(leases, lease)
+		n, err := listLen(ctx, v, lease)
+		if err != nil {
+			return nil, err
+		}
+		want += n
+	}
+	leaves := leafReader{v: v}
+	for i := range v.Head().Size {
+		leaf, err := leaves.at(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		for at, lease := range leases {
+			if public := keys[at].Compartment == publicCompartment; public != envelope.IsPublic(leaf) {
+				continue
+			} else if !public {
+				env, err := l.envelope(ctx, v, i, leaf)
+				if errors.Is(err, log.ErrNotFound) || err == nil && !envelope.Opens(lease, env) {
+					continue
+				}
+				if err != nil {
+					return nil, err
+				}
+			}
+			e, err := l.open(ctx, v, lease, i)
+			if err != nil {
+				return nil, fmt.Errorf("entry %d: %w", i, err)
+			}
+			entries = append(entries, e)
+		}
+	}
+	if uint64(len(entries)) != want {
+		return nil, damage
+	}
+	return entries, nil
 }
 
 // submitRegister records a register event and waits until it is durable, so

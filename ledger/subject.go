@@ -519,6 +519,9 @@ func (l *Ledger) leaseLiving(ctx context.Context, ref keystore.Ref) (*keystore.L
 // eventsUnder appends what a key lists.
 func (l *Ledger) eventsUnder(ctx context.Context, v *view, lease *keystore.Lease, k keystore.KeyInfo, out []Entry) ([]Entry, error) {
 	err := eachListed(ctx, v, lease, func(_ uint64, row *listValue) error {
+		if row.damage == nil && row.index >= v.Head().Size {
+			row.damage = fmt.Errorf("%w: it leads nowhere", errListRow)
+		}
 		if row.damage != nil {
 			return row.damage
 		}
