@@ -181,7 +181,7 @@ func (e *Engine) recordedEpochs(ctx context.Context, names []rowName) (epochs ma
 	var at []uint64 // in the log
 	err = e.rows.Scan(ctx, []byte{space, kindRecorded}, []byte{space, kindRecorded + 1}, func(k, v []byte) error {
 		if len(k) != 2+8 || len(v) != 8+32 {
-			return errRow
+			return nil // see lastRecorded
 		}
 		n := binary.BigEndian.Uint64(k[2:])
 		if !read[n] && (swept == nil || n > swept.EpochsTo && n != swept.Epoch) {
@@ -194,7 +194,7 @@ func (e *Engine) recordedEpochs(ctx context.Context, names []rowName) (epochs ma
 	}
 	for _, index := range at {
 		statement, err := e.ledger.Statement(ctx, index)
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrNoStatement) {
 			return nil, nil, err
 		}
 		if r, err := certificate.ParseRecord(statement); err == nil { // or it is that of a sweep

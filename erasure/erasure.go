@@ -99,8 +99,10 @@ type Ledger interface {
 	// Published looks for a statement among the newest public statements of the log. It is asked only
 	// after a crash, about a statement that would be the newest of its type.
 	Published(ctx context.Context, statement []byte) (index uint64, found bool, err error)
-	// Statement returns the public statement that an entry of the log is.
+	// Statement returns the public statement that an entry of the log is, or ErrNoStatement.
 	Statement(ctx context.Context, index uint64) ([]byte, error)
+	// Statements calls f with the public statements, the newest first, until it returns false.
+	Statements(ctx context.Context, f func(index uint64, statement []byte) bool) error
 	// Forget drops what caches hold of a subject; keystore.Subject("") stands for everybody, where
 	// nobody can say whose keys were destroyed.
 	Forget(s keystore.Subject)
@@ -158,6 +160,9 @@ type Options struct {
 	at      func(s State) error // tests stop here
 	atSweep func(s sweepState) error
 }
+
+// ErrNoStatement says that an entry of the log is no public statement, or not there.
+var ErrNoStatement = errors.New("no such public statement")
 
 // ErrTooMany says that a request would destroy more keys than [Options].MaxKeys, or those of more people
 // than [Options].MaxSubjects.

@@ -334,13 +334,37 @@ func (r *recorded) row() keystore.KV {
 	}
 }
 
-func (e *Engine) lastRecorded(ctx context.Context) (last *recorded, err error) {
-	err = e.rows.Scan(ctx, []byte{space, kindRecorded}, []byte{space, kindRecorded + 1}, func(k, v []byte) error {
-		if len(k) != 2+8 || len(v) != 8+32 {
-			return errRow
+// lastRecorded finds the newest record. Its row is sealed under nothing, and what it leads to has to be the record;
+// where it is damaged, the record is looked for in the log.
+func (e *Engine) lastRecorded(ctx context.Context) (*recorded, error) {
+	var newest, row []byte
+	err := e.rows.Scan(ctx, []byte{space, kindRecorded}, []byte{space, kindRecorded + 1}, func(k, v []byte) error {
+		if len(k) == 2+8 {
+			newest, row = bytes.Clone(k), bytes.Clone(v)
 		}
-		last = &recorded{epoch: binary.BigEndian.Uint64(k[2:]), index: binary.BigEndian.Uint64(v), leaf: Digest(v[8:])}
 		return nil
 	})
+	if err != nil || newest == nil {
+		return nil, err
+	}
+	if len(row) == 8+32 {
+		last := &recorded{epoch: binary.BigEndian.Uint64(newest[2:]), index: binary.BigEndian.Uint64(row), leaf: Digest(row[8:])}
+		statement, err := e.ledger.Statement(ctx, last.index)
+		if err == nil && certificate.LeafHash(statement) == last.leaf || err != nil && !errors.Is(err, ErrNoStatement) {
+			return last, err
+		}
+	}
+	var last *recorded
+	err = e.ledger.Statements(ctx, func(index uint64, statement []byte) bool {
+		if r, err := certificate.ParseRecord(statement); err == nil {
+			last = &recorded{epoch: r.Epoch, index: index, leaf: certificate.LeafHash(statement)}
+		} else if r, err := certificate.ParseSweepRecord(statement); err == nil {
+			last = &recorded{epoch: r.Epoch, index: index, leaf: certificate.LeafHash(statement)}
+		}
+		return last == nil
+	})
+	if err == nil && last == nil {
+		err = errRow
+	}
 	return last, err
 }

@@ -191,7 +191,7 @@ func (e *Engine) beginCut(ctx context.Context, w *sweepRow) (Cut, error) {
 		// as alive, as those do who are erased behind a cut: were they left out, then the rows that this sweep
 		// has written would be more than it has living entries, by as many as were theirs.
 		begun, err := e.sweepOf(ctx, g)
-		if err != nil {
+		if err != nil && !errors.Is(err, errRow) {
 			return nil, err
 		}
 		if begun != nil {
@@ -444,7 +444,7 @@ func (e *Engine) resumeSweep(ctx context.Context) error {
 	if w == nil || err != nil || w.state == sweepRecorded {
 		return err
 	}
-	w.maybePublished = w.state == sweepWorded
+	w.maybePublished = w.state >= sweepDestroyed // the row of WORDED may be damaged
 	_, err = e.concludeSweep(ctx, w, e.tree.Recovery().Statements)
 	return err
 }

@@ -101,7 +101,7 @@ func (e *Engine) advanceSweep(ctx context.Context, w *sweepRow, s sweepState) er
 		return fmt.Errorf("writing the state %s of a sweep: %w", s, err)
 	}
 	w.state = s
-	if s == sweepRecorded {
+	if s == sweepRecorded && (e.last == nil || e.last.epoch < last.epoch) {
 		e.last = last
 	}
 	return e.at(s)
@@ -127,19 +127,44 @@ func SweepPrepared(ctx context.Context, rows keystore.Rows, g uint32) (bool, err
 	return err == nil, err
 }
 
-// sweepOf reads the newest row of the sweep that led, or leads, to a generation; nil if there is none.
+// sweepOf reads the newest row of the sweep that led, or leads, to a generation; nil if there is none. Where that row
+// is damaged, it is the one before it: what came after is done again, and the log has a record that is worded once.
 func (e *Engine) sweepOf(ctx context.Context, g uint32) (w *sweepRow, err error) {
+	damaged := false
 	err = e.rows.Scan(ctx, sweepKey(g, 0), sweepKey(g, 255), func(k, v []byte) error {
-		w = &sweepRow{state: sweepState(k[len(k)-1])}
-		if w.state > sweepRecorded {
+		next := &sweepRow{state: sweepState(k[len(k)-1])}
+		if next.state > sweepRecorded {
 			return errRow
 		}
-		return certificate.ParseCanonical(v, w)
+		if err := certificate.ParseCanonical(v, next); err != nil || next.Generation != g || !next.agrees() {
+			damaged = true
+			return nil
+		}
+		w = next
+		return nil
 	})
+	if err == nil && w == nil && damaged {
+		err = errRow
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the state of a sweep: %w", err)
 	}
 	return w, nil
+}
+
+// agrees reports whether the record that a row has worded says what the row says.
+func (w *sweepRow) agrees() bool {
+	if w.state < sweepWorded {
+		return true
+	}
+	said, err := certificate.ParseSweepRecord([]byte(w.Statement))
+	if err != nil {
+		return false
+	}
+	r := w.record()
+	r.Previous = said.Previous
+	text, err := r.Statement()
+	return err == nil && string(text) == w.Statement && (w.state < sweepRecorded || w.Leaf == certificate.LeafHash(text))
 }
 
 // forgetSweep removes the rows of a sweep that has not led to a generation.
@@ -162,6 +187,9 @@ func (e *Engine) cutOf(ctx context.Context, g uint32) (*sweepRow, error) {
 		return nil, nil
 	}
 	w, err := e.sweepOf(ctx, g) // one that was prepared did not get its root, or g would be the tree's own
+	if errors.Is(err, errRow) {
+		return nil, nil
+	}
 	if w == nil || w.state < sweepCut {
 		return nil, err
 	}

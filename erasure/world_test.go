@@ -515,7 +515,21 @@ func (l worldLedger) Published(_ context.Context, statement []byte) (uint64, boo
 func (l worldLedger) Statement(_ context.Context, index uint64) ([]byte, error) {
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
+	if index >= uint64(len(l.w.log)) {
+		return nil, ErrNoStatement
+	}
 	return l.w.log[index][2:], nil
+}
+
+func (l worldLedger) Statements(_ context.Context, f func(uint64, []byte) bool) error {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	for i, leaf := range slices.Backward(l.w.log) {
+		if !f(uint64(i), leaf[2:]) {
+			break
+		}
+	}
+	return nil
 }
 
 func (l worldLedger) Forget(keystore.Subject) {}

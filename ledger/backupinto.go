@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lacunalog/lacuna/keystore"
 	"github.com/lacunalog/lacuna/merkle/log"
 )
 
@@ -139,7 +140,7 @@ func (l *Ledger) backedUp(ctx context.Context) (uint32, error) {
 	case err != nil:
 		return 0, fmt.Errorf("looking for the newest backup: %w", err)
 	case len(v) != 4:
-		return 0, errors.New("looking for the newest backup: its row is malformed")
+		return 0, keystore.Hinted("make another one: lacuna backup", "looking for the newest backup: its row is malformed")
 	}
 	return binary.BigEndian.Uint32(v), nil
 }

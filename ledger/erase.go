@@ -16,6 +16,7 @@ import (
 	"github.com/lacunalog/lacuna/ledger/consent"
 	"github.com/lacunalog/lacuna/ledger/envelope"
 	"github.com/lacunalog/lacuna/ledger/event"
+	"github.com/lacunalog/lacuna/merkle/log"
 )
 
 // EraseRequest asks for one person's data to be erased.
@@ -482,14 +483,22 @@ func (e erasureLedger) Published(ctx context.Context, statement []byte) (at uint
 // Statement returns the public statement that an entry is.
 func (e erasureLedger) Statement(ctx context.Context, index uint64) ([]byte, error) {
 	leaf, err := e.l.log.Leaf(ctx, index)
+	if errors.Is(err, log.ErrNotFound) {
+		return nil, erasure.ErrNoStatement
+	}
 	if err != nil {
 		return nil, err
 	}
 	text, ok := envelope.PublicStatement(leaf)
 	if !ok {
-		return nil, fmt.Errorf("entry %d is no public statement", index)
+		return nil, erasure.ErrNoStatement
 	}
 	return text, nil
+}
+
+// Statements is publicStatements.
+func (e erasureLedger) Statements(ctx context.Context, f func(index uint64, statement []byte) bool) error {
+	return e.l.publicStatements(ctx, f)
 }
 
 // publicStatements calls f with the public statements, the newest first, until it

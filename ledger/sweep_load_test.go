@@ -98,22 +98,27 @@ func TestSweepLoses(t *testing.T) {
 	l := w.open()
 	declare(t, l)
 	must(t, l, `{"type":"processing.performed","subject":"erased","purpose":"chat-service","operation":"answer"}`)
-	keys := madeBy(t, l, 's', func() {
-		must(t, l, `{"type":"processing.performed","subject":"p","purpose":"chat-service","operation":"answer"}`)
+	var keys []string
+	sealed := madeBy(t, l, 'e', func() {
+		keys = madeBy(t, l, 's', func() {
+			must(t, l, `{"type":"processing.performed","subject":"p","purpose":"chat-service","operation":"answer"}`)
+		})
 	})
 	if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "erased"}); err != nil {
 		t.Fatal(err)
 	}
-	row := rowsOf(t, l, 's')[keys[0]]
+	row, envelope := rowsOf(t, l, 's')[keys[0]], rowsOf(t, l, 'e')[sealed[0]]
 	remove(t, l, keys[0])
+	remove(t, l, sealed[0])
 	var loss *ledger.LossError
 	if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); !errors.As(err, &loss) || loss.Lost != 1 || loss.Alive != 0 {
-		t.Fatalf("a list row is lost: %v", err)
+		t.Fatalf("an event is lost: %v", err)
 	}
 	overwrite(t, l, keys[0], row)
+	overwrite(t, l, sealed[0], envelope)
 	checkFsck(t, l)
 	if done, err := l.Sweep(t.Context(), ledger.SweepOptions{}); err != nil || done.Record.Erased != 1 {
-		t.Fatalf("with the row: %v", err)
+		t.Fatalf("with the rows: %v", err)
 	}
 	checkFsck(t, l)
 }
