@@ -79,7 +79,7 @@ type Config struct {
 	// Erasing: what an erasure has to wait for; nil: nothing.
 	Erasing *ErasePolicy `json:"erasing,omitempty"`
 	// Certificates is the folder that receives the officer's copies of certificates before
-	// a sweep that nobody asked for; "" for DIR.certificates.
+	// a sweep; "" for DIR.certificates.
 	Certificates string `json:"certificates,omitempty"`
 	// Backups is the folder of backups in which one is made behind each sweep; "" for none.
 	Backups string `json:"backups,omitempty"`
@@ -98,8 +98,10 @@ const (
 
 // Options say how a ledger is opened. Only Dir is needed.
 type Options struct {
-	Dir  string
-	Root []string // instead of Config.Root
+	Dir string
+	// Root is instead of Config.Root. A ledger of which not every place is named is open for
+	// reading: an erasure has to reach all.
+	Root []string
 	// Passphrase is asked for the words that open a sealed root, where it is sealed.
 	Passphrase holder.Passphrase
 	Actor      event.Actor
@@ -119,6 +121,7 @@ type Options struct {
 	Erasing func(erasure.ID, erasure.State)
 
 	pages string // instead of Config.Pages
+	fewer bool   // Root leaves out a place that is being given up
 	hooks hooks
 }
 
@@ -446,6 +449,17 @@ func Open(ctx context.Context, o Options) (_ *Ledger, err error) {
 		lo.ReadOnly = true
 		l.readOnly = &ReadOnlyError{Why: err}
 		l.log, err = log.Open(ctx, store, lo)
+	}
+	if n := len(o.Root); err == nil && n > 0 && n < len(c.Root) && l.readOnly == nil && !o.ReadOnly && !o.fewer {
+		// An erasure would leave the old root in the places that are not named.
+		why := keystore.Hinted("name every place, --root for each; or give up one that is lost: lacuna root remove --lost FILE",
+			"%d of %d places of the root named; the others would keep a root that opens what is erased", n, len(c.Root))
+		warn(why.Error() + "; reading only")
+		lo.ReadOnly = true
+		l.readOnly = &ReadOnlyError{Why: why}
+		if err = l.log.Close(); err == nil {
+			l.log, err = log.Open(ctx, store, lo)
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func createCopy(root string) error {
 // fill opens a ledger, which brings every copy of the root up to date, and lays the
 // newest head beside each.
 func fill(ctx context.Context, o Options) error {
-	o.Root, o.Warn = nil, nil // what there is to say was said when it was opened before
+	o.Root, o.fewer, o.Warn = nil, false, nil // what there is to say was said when it was opened before
 	l, err := Open(ctx, o)
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func RemoveRoot(ctx context.Context, o Options, root string, lost bool) (wiped b
 		return false, badConfig("%s is the only place of the root: without it everybody is erased", root)
 	}
 	name := absoluteIn(o.Dir, c.Root[gone])
-	o.Root = nil
+	o.Root, o.fewer = nil, true
 	for i, r := range c.Root {
 		if i != gone {
 			o.Root = append(o.Root, absoluteIn(o.Dir, r))

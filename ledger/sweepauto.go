@@ -34,7 +34,7 @@ func (c *Config) SweepInterval() time.Duration {
 }
 
 // CertificatesDir is the folder that receives the officer's copies of certificates
-// before a sweep that nobody asked for: afterwards they cannot be written again.
+// before a sweep: afterwards they cannot be written again.
 func (l *Ledger) CertificatesDir() string {
 	if l.config.Certificates == "" {
 		return filepath.Clean(l.dir) + ".certificates"
