@@ -30,7 +30,7 @@ type closedJob struct {
 // A backlog is what the next sweep, or the one after it, has to account for.
 type backlog struct {
 	jobs    []closedJob
-	unread  map[ID]uint64     // recorded jobs that cannot be read, and their epochs; 0 where that is not known
+	unread  map[ID]uint64     // those that cannot be read, and their epochs; 0 where that is not known
 	entries map[uint64]uint64 // by epoch: how many entries its jobs made unreadable
 	lost    []uint64          // epochs of which something cannot be read, in order
 }
@@ -76,9 +76,7 @@ func (e *Engine) readBacklog(ctx context.Context) (*backlog, error) {
 		case errors.Is(err, keystore.ErrNoKey): // swept
 			continue
 		case unreadable(err):
-			if n.state == Recorded {
-				b.unread[id] = 0
-			}
+			b.unread[id] = 0
 			continue
 		case err != nil:
 			return nil, err
@@ -106,6 +104,38 @@ func (e *Engine) readBacklog(ctx context.Context) (*backlog, error) {
 	}
 	slices.Sort(b.lost)
 	return b, nil
+}
+
+// givenUp lists the keys of jobs that went through an epoch which is not recorded and never will be, because a row that
+// it needs cannot be read. They die in the next sweep as those of closed jobs do: what such a job has collected would
+// tell for ever which entries it erased. No epoch is under way.
+func (e *Engine) givenUp(ctx context.Context) (refs []keystore.Ref, err error) {
+	names, err := e.names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	closed := make(map[ID]bool)
+	for _, n := range names {
+		if n.kind == kindJob {
+			closed[n.id] = closed[n.id] || !n.state.open()
+		}
+	}
+	for id, is := range closed {
+		if is {
+			continue
+		}
+		own, err := e.tree.Keys(ctx, subjectOf(id))
+		if errors.Is(err, keystore.ErrPageMissing) {
+			continue // they go with their page
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(own) == 1 && own[0].Compartment == compartmentJob { // whose it was died in the epoch
+			refs = append(refs, own[0].Ref)
+		}
+	}
+	return refs, nil
 }
 
 // ids yields the jobs, and their epochs.
@@ -179,12 +209,16 @@ func (e *Engine) recordedEpochs(ctx context.Context, names []rowName) (epochs ma
 		return epochs, nil, nil // rows of an older copy, that do not know what was swept since
 	}
 	var at []uint64 // in the log
-	err = e.rows.Scan(ctx, []byte{space, kindRecorded}, []byte{space, kindRecorded + 1}, func(k, v []byte) error {
+	from := []byte{space, kindRecorded}
+	if swept != nil {
+		from = binary.BigEndian.AppendUint64(from, swept.EpochsTo+1)
+	}
+	err = e.rows.Scan(ctx, from, []byte{space, kindRecorded + 1}, func(k, v []byte) error {
 		if len(k) != 2+8 || len(v) != 8+32 {
 			return nil // see lastRecorded
 		}
 		n := binary.BigEndian.Uint64(k[2:])
-		if !read[n] && (swept == nil || n > swept.EpochsTo && n != swept.Epoch) {
+		if !read[n] && (swept == nil || n != swept.Epoch) {
 			at = append(at, binary.BigEndian.Uint64(v))
 		}
 		return nil

@@ -178,7 +178,7 @@ func (e *Engine) load(ctx context.Context) (*leftover, error) {
 			continue
 		}
 		b, err := e.interrupted(ctx, rows)
-		if unreadable(err) {
+		if unreadable(err) || errors.Is(err, keystore.ErrNoKey) {
 			continue // its record was not published, and nobody can word it any more
 		}
 		if err != nil {
@@ -197,8 +197,8 @@ func (e *Engine) load(ctx context.Context) (*leftover, error) {
 		if err == nil {
 			j.who, err = e.identify(ctx, identity[id])
 		}
-		if unreadable(err) {
-			left.abandoned[id] = true
+		if unreadable(err) || errors.Is(err, keystore.ErrNoKey) {
+			left.abandoned[id] = true // or its key went in a sweep, with the page that it was lost with
 			continue
 		}
 		if err != nil {
@@ -209,7 +209,11 @@ func (e *Engine) load(ctx context.Context) (*leftover, error) {
 		}
 		for _, row := range approvals[id] {
 			var a Approval
-			if err := unseal(ctx, e, row, &a); err != nil {
+			err := unseal(ctx, e, row, &a)
+			if unreadable(err) {
+				continue // it does not count
+			}
+			if err != nil {
 				return nil, fmt.Errorf("reading an approval: %w", err)
 			}
 			j.approve(a)

@@ -294,6 +294,11 @@ func (e *Engine) prepareSweep(ctx context.Context, w *sweepRow, o SweepOptions) 
 	if err != nil {
 		return nil, err
 	}
+	given, err := e.givenUp(ctx)
+	if err != nil {
+		return nil, err
+	}
+	refs = append(refs, given...)
 	for id, epoch := range left.ids() {
 		if epoch > w.EpochsTo {
 			continue // the next sweep's

@@ -13,22 +13,18 @@ import (
 // dropBatch is of how many jobs the rows are removed at once.
 const dropBatch = 64
 
-// dropSwept removes the rows of jobs that are closed and whose keys died in a sweep.
-// Nobody can read them any more, so that is tidiness; and that a job is closed its names
-// have told before. All rows of a job go in one write: what is left of one must not be
-// taken for one that was interrupted. Each job has ranges of its own, because a new one
-// may be written between any two. The caller holds epochs.
+// dropSwept removes the rows of jobs whose keys died in a sweep: those that are closed, and
+// those that nobody could read. Nobody reads them any more, so that is tidiness; and that
+// a job is closed its names have told before. All rows of a job go in one write: what is
+// left of one must not be taken for one that was interrupted. Each job has ranges of its
+// own, because a new one may be written between any two. The caller holds epochs.
 func (e *Engine) dropSwept(ctx context.Context) error {
 	names, err := e.names(ctx)
 	if err != nil {
 		return err
 	}
-	last := make(map[ID]State)
 	kinds := make(map[ID]string)
 	for _, n := range names {
-		if n.kind == kindJob {
-			last[n.id] = max(last[n.id], n.state)
-		}
 		if k := kinds[n.id]; k == "" || k[len(k)-1] != n.kind { // names come kind by kind
 			kinds[n.id] += string(n.kind)
 		}
@@ -43,10 +39,7 @@ func (e *Engine) dropSwept(ctx context.Context) error {
 		return err
 	}
 	n := 0
-	for id, state := range last {
-		if state.open() {
-			continue
-		}
+	for id := range kinds {
 		own, err := e.tree.Keys(ctx, subjectOf(id))
 		if errors.Is(err, keystore.ErrPageMissing) {
 			continue // whose keys were on it is not known
@@ -55,7 +48,7 @@ func (e *Engine) dropSwept(ctx context.Context) error {
 			return err
 		}
 		if len(own) > 0 {
-			continue // the next sweep's
+			continue // the next sweep's, or its work is not done
 		}
 		for _, kind := range []byte(kinds[id]) {
 			from := append([]byte{space, kind}, id[:]...)

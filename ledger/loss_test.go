@@ -257,8 +257,8 @@ func TestLostOpens(t *testing.T) {
 	}
 }
 
-// losePages closes a ledger and calls f with copies of it, each of which has lost another leaf page.
-func (w *world) losePages(l *ledger.Ledger, f func(*ledger.Ledger)) {
+// losePages closes a ledger and calls f with copies of its world, each of which has lost another leaf page.
+func (w *world) losePages(l *ledger.Ledger, f func(*world, *ledger.Ledger)) {
 	w.t.Helper()
 	pages := map[string][]string{} // rows of leaf pages, by level and start
 	for k := range rowsOf(w.t, l, 'k') {
@@ -283,7 +283,7 @@ func (w *world) losePages(l *ledger.Ledger, f func(*ledger.Ledger)) {
 			w.t.Fatal(err)
 		}
 		tried++
-		f(l)
+		f(c, l)
 		c.close(l)
 	}
 	if tried == 0 {
@@ -301,7 +301,7 @@ func TestEraseBesideLostPage(t *testing.T) {
 	for i := range people {
 		must(t, l, `{"type":"processing.performed","subject":"p-%d","purpose":"chat-service","operation":"answer"}`, i)
 	}
-	w.losePages(l, func(l *ledger.Ledger) {
+	w.losePages(l, func(_ *world, l *ledger.Ledger) {
 		erased := 0
 		for i := 0; i < people && erased < 12; i++ {
 			who := fmt.Sprintf("p-%d", i)
@@ -339,7 +339,7 @@ func TestLostPage(t *testing.T) {
 		epochs = append(epochs, cert.Terms.Epoch)
 	}
 	unknown := 0
-	w.losePages(l, func(l *ledger.Ledger) {
+	w.losePages(l, func(_ *world, l *ledger.Ledger) {
 		trust := trustIn(t, l)
 		gone := map[uint64]bool{}
 		for who, index := range entries {
@@ -437,6 +437,59 @@ func TestLostPage(t *testing.T) {
 	}
 }
 
+// TestLostPageOfRequests loses a key page with the keys of requests that wait. They are lost with it, and stop neither a
+// sweep nor whoever opens the ledger behind it; the others wait on.
+func TestLostPageOfRequests(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	const people, requests = 200, 8
+	for i := range people {
+		must(t, l, `{"type":"processing.performed","subject":"p-%d","purpose":"chat-service","operation":"answer"}`, i)
+	}
+	for i := range requests {
+		_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: fmt.Sprintf("p-%d", i), NotBefore: w.clock.now().Add(time.Hour)})
+		waitingID(t, err)
+	}
+	fewer := 0
+	w.losePages(l, func(c *world, l *ledger.Ledger) {
+		left := len(ledger.Erasures(l).Waiting())
+		if left < requests {
+			fewer++
+		}
+		stateLoss(t, l)
+		sweepOnce(t, l)
+		checkFsck(t, l)
+		c.close(l)
+		l = c.open()
+		if n := len(ledger.Erasures(l).Waiting()); n != left {
+			t.Errorf("%d requests wait behind the sweep, %d before", n, left)
+		}
+		rows := map[string]bool{}
+		for k := range rowsOf(t, l, 'j') {
+			if k[1] == 'r' {
+				rows[k[2:18]] = true
+			}
+		}
+		if len(rows) != left {
+			t.Errorf("rows of %d requests, and %d wait", len(rows), left)
+		}
+		for i := requests; ; i++ {
+			_, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: fmt.Sprintf("p-%d", i)})
+			if isNotFound(err) {
+				continue // on the page that was lost
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			break
+		}
+	})
+	if fewer == 0 {
+		t.Error("no request's key was on a page that was lost: this shows nothing")
+	}
+}
+
 // TestLostBehindCut loses a key page while a sweep is interrupted behind its cut, in which everybody lives. The sweep
 // does not end before what was on the page is stated as lost.
 func TestLostBehindCut(t *testing.T) {
@@ -458,7 +511,7 @@ func TestLostBehindCut(t *testing.T) {
 		t.Fatalf("the sweep was not interrupted: %v", err)
 	}
 	ended := 0
-	w.losePages(l, func(l *ledger.Ledger) {
+	w.losePages(l, func(_ *world, l *ledger.Ledger) {
 		var loss *ledger.LossError
 		if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); errors.Is(err, keystore.ErrPageMissing) {
 			return // the key of the cut was on it, too
