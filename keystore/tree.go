@@ -30,7 +30,7 @@ type Options struct {
 	// as many all but their entries is kept, about 600 bytes each, and of all of these the
 	// pages above, about 2.5 KiB each. Default 1,536.
 	CachePages int
-	// CacheKeys is how many loaded keys are kept, about 260 bytes each. Default 16,384.
+	// CacheKeys is how many loaded keys are kept, about 340 bytes each. Default 16,384.
 	CacheKeys int
 	// Decoys is how many pages beside those of the erased an epoch re-keys.
 	// Default 4; negative for none.
