@@ -228,7 +228,8 @@ func TestStateLoss(t *testing.T) {
 	}
 }
 
-// TestLostOpens: a row comes back after it was stated as lost. The check finds it, and so does a verifier.
+// TestLostOpens: a row comes back after it was stated as lost. The check finds it, and so does a verifier. No sweep
+// loses it again.
 func TestLostOpens(t *testing.T) {
 	w := newWorld(t)
 	l := w.open()
@@ -254,6 +255,26 @@ func TestLostOpens(t *testing.T) {
 	}
 	if v := receipt.Conclude([]*receipt.Report{lost, opened}, false); v.Verified {
 		t.Error("what is lost opens, and nobody minds")
+	}
+	for range 2 {
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := l.Sweep(ctx, ledger.SweepOptions{Progress: func(stage string, _, _ uint64) {
+			if stage == "events" {
+				cancel()
+			}
+		}})
+		cancel()
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("the sweep was not interrupted: %v", err)
+		}
+		w.close(l)
+		l = w.open()
+		if done := sweepOnce(t, l); done.Record.Erased != 0 {
+			t.Errorf("the sweep counts %d erased entries", done.Record.Erased)
+		}
+		if _, err := l.Get(t.Context(), index); err != nil {
+			t.Errorf("what has come back, behind a sweep: %v", err)
+		}
 	}
 }
 

@@ -104,7 +104,7 @@ type sweeper struct {
 	next keystore.Mask
 	cut  *cut
 	kept *keptCut
-	lost []*loss // what was stated before the cut
+	lost []*loss // as it was stated
 
 	filler keystore.RowsKey // of the cut; see fill
 
@@ -249,7 +249,7 @@ func (s *sweeper) keep(ctx context.Context, k *keptCut) error {
 		return err
 	}
 	w := writer{s: s}
-	for _, r := range k.erased.rows(lease, k.g, sweepRowBits, k.id) {
+	for _, r := range append(k.erased.rows(lease, k.g, sweepRowBits, k.id), k.found.rows(lease, k.g, sweepRowFound, k.id)...) {
 		if err := w.add(ctx, r); err != nil {
 			return err
 		}

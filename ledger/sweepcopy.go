@@ -268,9 +268,14 @@ func (s *sweeper) copyEntries(ctx context.Context, v *view, w *writer, from, to 
 }
 
 // fills reports whether an entry is replaced. What was stated as lost may have been erased, and nobody knows any
-// more that it was.
+// more that it was. That does not change behind the cut: a row with two values in the write-ahead log would be one that
+// was lost meanwhile.
 func (s *sweeper) fills(index uint64) bool {
-	return s.kept.erased.get(index) || isStated(s.lost, index)
+	if s.kept.erased.get(index) {
+		return true
+	}
+	x := statedIn(s.lost, index)
+	return x != nil && x.index < s.kept.size && !s.kept.found.get(index)
 }
 
 // What fill is for.

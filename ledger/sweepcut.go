@@ -30,6 +30,7 @@ type cut struct {
 	twice  bitmap         // of those, what two rows lead to
 	swept  bitmap         // what was erased before the last sweep
 	others bitmap         // alive, and rows of erased keys lead there all the same; nil where there are none
+	found  bitmap         // stated as lost, and living keys open them all the same; nil where there are none
 	rows   []listed       // under the next generation, of the lot that is not written yet
 	again  []keystore.Ref // of which somebody had the key when the walk came by
 }
@@ -79,7 +80,7 @@ func (c *cut) list(ctx context.Context, l lot, i, lots uint64) error {
 		err = table.each(lease, func(at int, seq, index uint64) error {
 			seen++
 			listed.set(uint64(at))
-			c.note(&table.rows[at], lease, seq, index)
+			c.note(ctx, &table.rows[at], lease, seq, index)
 			return nil
 		})
 		lease.Done()
@@ -106,7 +107,7 @@ func (c *cut) list(ctx context.Context, l lot, i, lots uint64) error {
 
 // note notes an entry as alive and makes its row under the next generation of the row
 // that it has. One that leads nowhere stays, because a list has no gaps.
-func (c *cut) note(row *listed, n namer, seq, index uint64) {
+func (c *cut) note(ctx context.Context, row *listed, n namer, seq, index uint64) {
 	if !c.seen(index) {
 		index = unknownIndex
 	}
@@ -118,6 +119,9 @@ func (c *cut) note(row *listed, n namer, seq, index uint64) {
 		sealed := [keystore.SealedListedSize]byte(row.value[8:])
 		text, _ := n.OpenListed(c.v.generation(), seq, &sealed)
 		row.value.put(&key, n, c.next.Generation(), seq, &text)
+		if isStated(c.lost, index) {
+			c.find(ctx, n, seq, index)
+		}
 	default:
 		row.value.fill(&key, n, c.next.Generation(), seq)
 	}
@@ -136,6 +140,17 @@ func (c *cut) seen(index uint64) bool {
 		c.living.set(index)
 	}
 	return true
+}
+
+// find notes what was stated as lost and has come back, with a key page, say: a sweep must not be what loses it.
+func (c *cut) find(ctx context.Context, lease *keystore.Lease, seq, index uint64) {
+	if at, err := c.s.l.numberOf(ctx, c.v, lease, index); err != nil || at != seq {
+		return
+	}
+	if c.found == nil {
+		c.found = newBitmap(c.size)
+	}
+	c.found.set(index)
 }
 
 // flush writes the rows under the next generation that are not there yet. An earlier try
@@ -219,7 +234,7 @@ func (c *cut) spare(ctx context.Context, n namer) error {
 		}
 		var row listed
 		copy(row.value[8:], l.sealed[:])
-		c.note(&row, n, seq, l.index)
+		c.note(ctx, &row, n, seq, l.index)
 		c.rows = append(c.rows, row)
 		return nil
 	})
@@ -259,7 +274,7 @@ func (c *cut) Keep(ctx context.Context, keys []keystore.RowsKey) (size, total ui
 	if err := c.flush(ctx); err != nil {
 		return 0, 0, nil, err
 	}
-	k := &keptCut{id: c.id, g: c.next.Generation(), size: c.size, total: erased.count(), erased: erased}
+	k := &keptCut{id: c.id, g: c.next.Generation(), size: c.size, total: erased.count(), erased: erased, found: c.found}
 	if err := c.s.keep(ctx, k); err != nil {
 		return 0, 0, nil, err
 	}
@@ -354,7 +369,7 @@ func (c *cut) mend(ctx context.Context, expected bitmap, keys []keystore.RowsKey
 			continue // erased meanwhile; the next try is told
 		}
 		var row listed
-		c.note(&row, lease, at.seq, i)
+		c.note(ctx, &row, lease, at.seq, i)
 		lease.Done()
 		if k := slices.IndexFunc(c.rows, func(r listed) bool { return r.name == row.name }); k >= 0 {
 			c.rows[k] = row

@@ -17,13 +17,15 @@ import (
 //	'w' g 'c'           → id16 || u64 size || u64 erased    the cut
 //	'w' g 'p'           → u64                               so many entries are copied
 //	'w' g 'b' id16 u32  → sealed bits of 2^19 entries       which entries of the cut are erased
+//	'w' g 'f' id16 u32  → sealed bits of 2^19 entries       which were stated as lost and are not; none where none are
 //
 // The bits are sealed under a key that is made with each cut and dies in the next
 // sweep: two of them together would tell what was erased in between.
 const (
-	sweepRowCut  = 'c'
-	sweepRowDone = 'p'
-	sweepRowBits = 'b'
+	sweepRowCut   = 'c'
+	sweepRowDone  = 'p'
+	sweepRowBits  = 'b'
+	sweepRowFound = 'f'
 
 	// Under no generation, so that no sweep drops it: 'w' ffffffff 'k' → u32, that of the
 	// newest backup.
@@ -94,6 +96,7 @@ type keptCut struct {
 	size   uint64
 	total  uint64
 	erased bitmap
+	found  bitmap // stated as lost before, and alive
 }
 
 func (c *keptCut) row() log.Row {
@@ -123,6 +126,12 @@ func (l *Ledger) readCut(ctx context.Context, v *view, g uint32) (*keptCut, erro
 	defer lease.Done()
 	c.erased, err = readBits(ctx, v, lease, sweepRowKey(g, sweepRowBits, c.id[:]...))
 	if err == nil && (uint64(len(c.erased)) != (c.size+63)/64 || c.erased.count() != c.total) {
+		err = errors.New("rows of it are missing")
+	}
+	if err == nil {
+		c.found, err = readBits(ctx, v, lease, sweepRowKey(g, sweepRowFound, c.id[:]...))
+	}
+	if err == nil && len(c.found) > 0 && len(c.found) != len(c.erased) {
 		err = errors.New("rows of it are missing")
 	}
 	if err != nil {
