@@ -91,7 +91,7 @@ func TestFsckFinds(t *testing.T) {
 			overwrite(t, l, key, value)
 		}, "says another run than its events are"},
 		{"a sealed event is missing", func(t *testing.T, l *ledger.Ledger, _, envelopes []string) { remove(t, l, envelopes[1]) }, "reading an envelope"},
-		{"that of an erased one is missing", func(t *testing.T, l *ledger.Ledger, _, envelopes []string) { remove(t, l, envelopes[4]) }, "the next sweep needs its length"},
+		{"that of an erased one is missing", func(t *testing.T, l *ledger.Ledger, _, envelopes []string) { remove(t, l, envelopes[4]) }, "the next sweep puts random bytes there"},
 		{"one bit of a sealed event", func(t *testing.T, l *ledger.Ledger, _, envelopes []string) {
 			v := rowsOf(t, l, 'e')[envelopes[1]]
 			v[len(v)-1] ^= 1

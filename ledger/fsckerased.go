@@ -90,7 +90,7 @@ func (l *Ledger) fsckGone(ctx context.Context, r *FsckReport, v *view, before ac
 		case r.closed.get(i) && after != nil && !after.get(i) && account.Open == 0:
 			lost.add(i)
 		case r.closed.get(i):
-			// Nobody reads it, but a sweep replaces it by something as long.
+			// Nobody reads it, but a sweep replaces it by something.
 			_, err := v.Get(ctx, envelopeKey(v.generation(), i))
 			if errors.Is(err, log.ErrNotFound) {
 				empty.add(i)
@@ -106,7 +106,7 @@ func (l *Ledger) fsckGone(ctx context.Context, r *FsckReport, v *view, before ac
 		r.problem("%s cannot be opened, and no erasure accounts for that", lost)
 	}
 	if empty.n > 0 {
-		r.problem("%s: the sealed event is missing, and the next sweep needs its length", empty)
+		r.problem("%s: the sealed event is missing; it was erased, and the next sweep puts random bytes there", empty)
 	}
 	return nil
 }

@@ -163,10 +163,12 @@ func (t *tags) ready(ctx context.Context) error {
 	}
 }
 
+var errTagRow = errors.New("a row of request tags is malformed")
+
 // eachTag reads the row of one commit group.
 func eachTag(k, v []byte, f func(index uint64, masked []byte, minute uint32) error) error {
 	if len(k) != 1+4+8 || k[0] != spaceTags || len(v) == 0 || len(v)%tagSize != 0 || len(v)/tagSize > groupMost {
-		return fmt.Errorf("request tag row of %d bytes under a key of %d: malformed", len(v), len(k))
+		return fmt.Errorf("%w: %d bytes under a key of %d", errTagRow, len(v), len(k))
 	}
 	first := binary.BigEndian.Uint64(k[5:])
 	for i := 0; i < len(v); i += tagSize {
