@@ -157,7 +157,19 @@ func (l *Ledger) findLost(ctx context.Context, stated []*loss, progress func(str
 		}
 		lost.set(i)
 	}
-	return lost, r.Size, idle()
+	if err := idle(); err != nil {
+		return nil, 0, err
+	}
+	// Whose it was may have been erased meanwhile, and come back with another key, which does not open it.
+	if gone, err = l.gone(ctx, v); err != nil {
+		return nil, 0, err
+	}
+	for _, i := range suspect {
+		if gone.get(i) {
+			lost.unset(i)
+		}
+	}
+	return lost, r.Size, nil
 }
 
 var errErasingMeanwhile = &BusyError{What: "an erasure is under way, and what it erases looks as if it were lost"}

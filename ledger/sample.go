@@ -80,7 +80,7 @@ func (l *Ledger) AuditSample(ctx context.Context, o SampleOptions) (*certificate
 	if err != nil {
 		return nil, err
 	}
-	var closed []int // places of leaves that no key opens
+	var closed []int // places of leaves that no key opens, as it seems
 	for i, index := range leaves {
 		o.Progress("entries", uint64(i), uint64(len(leaves)))
 		leaf := certificate.SampleLeaf{Index: index}
@@ -119,8 +119,8 @@ func (l *Ledger) AuditSample(ctx context.Context, o SampleOptions) (*certificate
 	return s, nil
 }
 
-// claim says what there is to say of one entry, and shows what may be shown. Of one that no key opens it says
-// nothing.
+// claim says what there is to say of one entry, and shows what may be shown. Of one that does not open it says
+// nothing: it may be damaged, or whose it was may have been erased meanwhile, and come back with another key.
 func (l *Ledger) claim(ctx context.Context, v *view, leaf *certificate.SampleLeaf, head log.Head, ref keystore.Ref, lives bool, o SampleOptions) error {
 	text, err := v.Leaf(ctx, leaf.Index)
 	if err != nil {
@@ -144,10 +144,7 @@ func (l *Ledger) claim(ctx context.Context, v *view, leaf *certificate.SampleLea
 		}
 		opening, err = l.openLeaf(ctx, v, leaf.Index, ref, named(reveal))
 		switch {
-		case errors.Is(err, keystore.ErrNoKey), errors.Is(err, keystore.ErrErasing):
-			return nil // meanwhile
-		case isDamage(err):
-			leaf.Claim = certificate.ClaimLost
+		case errors.Is(err, keystore.ErrNoKey), errors.Is(err, keystore.ErrErasing), isDamage(err):
 			return nil
 		case err != nil:
 			return err
@@ -165,7 +162,7 @@ func (l *Ledger) claim(ctx context.Context, v *view, leaf *certificate.SampleLea
 	return nil
 }
 
-// claimClosed says of the leaves at some places, which no key opens, what they are: erased where an erasure
+// claimClosed says of the leaves at some places, which do not open, what they are: erased where an erasure
 // accounts for that, and otherwise lost.
 func (l *Ledger) claimClosed(ctx context.Context, leaves []certificate.SampleLeaf, at []int) error {
 	if len(at) == 0 {
@@ -199,12 +196,29 @@ func (l *Ledger) claimClosed(ctx context.Context, leaves []certificate.SampleLea
 		v := l.view()
 		defer v.Close()
 		keys, err := l.keysOf(ctx, v, rest, func(string, uint64, uint64) {})
-		if err == nil && len(keys) > 0 {
-			err = errErasing
+		if err != nil {
+			return err
 		}
-		return err
+		for _, i := range at {
+			ref, listed := keys[leaves[i].Index]
+			if !listed {
+				continue
+			}
+			switch _, err := l.openLeaf(ctx, v, leaves[i].Index, ref, named(nil)); {
+			case err == nil:
+				return errErasing
+			case !isDamage(err):
+				return fmt.Errorf("entry %d: %w", leaves[i].Index, err)
+			}
+			leaves[i].Claim = certificate.ClaimLost
+		}
+		return nil
 	}); err != nil {
 		return err
+	}
+	at = slices.DeleteFunc(at, func(i int) bool { return leaves[i].Claim != "" })
+	if len(at) == 0 {
+		return nil
 	}
 	account, err := l.erasure.Account(ctx)
 	if err != nil {

@@ -301,3 +301,38 @@ func TestAuditSampleDamaged(t *testing.T) {
 		}
 	}
 }
+
+// TestAuditSampleCameBack erases people while a sample is made, who come back with other keys before it is done: what
+// was theirs is erased, and not lost.
+func TestAuditSampleCameBack(t *testing.T) {
+	_, l, trust := audited(t)
+	again := func(who string) uint64 {
+		return must(t, l, `{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer"}`, who)[0].Index
+	}
+	erased := map[uint64]bool{again("x-1"): true, again("x-2"): true}
+	came := false
+	_, file := sampleOf(t, l, trust, ledger.SampleOptions{Leaves: 1000, Progress: func(stage string, _, _ uint64) {
+		if stage != "entries" || came {
+			return
+		}
+		came = true
+		for _, who := range []string{"x-1", "x-2"} {
+			if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: who}); err != nil {
+				t.Error(err)
+			}
+			again(who)
+		}
+	}})
+	s, err := certificate.ParseSample(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range s.Leaves {
+		if erased[x.Index] && x.Claim != certificate.ClaimErased {
+			t.Errorf("entry %d of somebody who was erased meanwhile is shown as %s", x.Index, x.Claim)
+		}
+	}
+	if !came {
+		t.Error("nobody was erased: this shows nothing")
+	}
+}

@@ -368,6 +368,10 @@ func (c *cut) mend(ctx context.Context, expected bitmap, keys []keystore.RowsKey
 		if lease == nil {
 			continue // erased meanwhile; the next try is told
 		}
+		if seq, err := c.s.l.numberOf(ctx, c.v, lease, i); err != nil || seq != at.seq {
+			lease.Done()
+			continue // and came back with another key
+		}
 		var row listed
 		c.note(ctx, &row, lease, at.seq, i)
 		lease.Done()
