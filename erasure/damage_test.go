@@ -112,3 +112,34 @@ func TestApprovalDamaged(t *testing.T) {
 		t.Errorf("approved again: %+v, %v", waiting, err)
 	}
 }
+
+// TestFreeAbandoned stops where the keys of a request are fenced, and damages its rows: it is given up, and whoever it was
+// about can still be erased.
+func TestFreeAbandoned(t *testing.T) {
+	w := newWorld(t)
+	w.people()
+	job := ID{}
+	w.e.o.at = func(s State) error {
+		if s == Fenced {
+			for id := range w.e.jobs {
+				job = id
+			}
+			w.sync()
+			w.stop()
+			return errStopped
+		}
+		return nil
+	}
+	if _, err := w.e.Erase(t.Context(), w.erasing("s:ada")); err == nil {
+		t.Fatal("the crash did not happen")
+	}
+	w.end()
+	w.damage(kindJob, job)
+	if _, err := w.reopen(); err != nil {
+		t.Fatal(err)
+	}
+	w.wantRead("s:ada", 3, 1)
+	if _, err := w.e.Erase(t.Context(), w.erasing("s:ada")); err != nil {
+		t.Error(err)
+	}
+}

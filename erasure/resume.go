@@ -59,6 +59,9 @@ func (e *Engine) resume(ctx context.Context) ([]*Certificate, error) {
 		return certs, err
 	}
 	e.abandoned = left.abandoned
+	if err := e.freeAbandoned(ctx, left); err != nil {
+		return certs, err
+	}
 	if b := left.epoch; b != nil {
 		jobs := make([]*job, len(b.what.Jobs))
 		for i, id := range b.what.Jobs {
@@ -239,6 +242,39 @@ func (l *leftover) abandon() {
 			l.abandoned[id] = true
 		}
 	}
+}
+
+// freeAbandoned frees keys that a job has fenced which nobody can read any more. Nobody would erase them, or free them,
+// and whose they are could not be erased by another job either.
+func (e *Engine) freeAbandoned(ctx context.Context, left *leftover) error {
+	if len(left.abandoned) == 0 {
+		return nil
+	}
+	claimed := make(map[keystore.Ref]bool)
+	for _, j := range left.jobs {
+		if j.who == nil {
+			continue
+		}
+		refs, err := j.refs()
+		if err != nil {
+			return err
+		}
+		for _, ref := range refs {
+			claimed[ref] = true
+		}
+	}
+	var free []keystore.Ref
+	err := e.tree.Walk(ctx, func(k keystore.KeyInfo) error {
+		// Those of jobs are fenced by a sweep.
+		if k.State == keystore.Erasing && k.Compartment != compartmentJob && k.Compartment != compartmentIdentity && !claimed[k.Ref] {
+			free = append(free, k.Ref)
+		}
+		return ctx.Err()
+	})
+	if err != nil || len(free) == 0 {
+		return err
+	}
+	return e.tree.Unfence(ctx, free)
 }
 
 // latest reads the rows of a job's newest state. Several attempts at an epoch leave a row each, and they differ: a
