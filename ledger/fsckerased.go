@@ -25,6 +25,9 @@ func (l *Ledger) fsckErased(ctx context.Context, r *FsckReport, v *view, before 
 	}
 	r.Claimed = account.Entries
 	lost, err := l.erasure.LostEpochs(ctx)
+	if errors.Is(err, keystore.ErrErasing) { // a sweep is about to end
+		lost, err = nil, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -56,6 +59,9 @@ func (l *Ledger) fsckSums(r *FsckReport, before, after erasure.Account) {
 // it itself.
 func (l *Ledger) gone(ctx context.Context, v *view) (bitmap, error) {
 	keys, err := l.erasure.Erased(ctx)
+	if errors.Is(err, keystore.ErrErasing) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,10 @@ func (l *Ledger) StateLoss(ctx context.Context, o LossOptions) (*Loss, error) {
 	if found.Missing, err = l.tree.MissingPages(ctx); err != nil {
 		return nil, err
 	}
-	if found.Epochs, err = l.erasure.LostEpochs(ctx); err != nil {
+	if found.Epochs, err = l.erasure.LostEpochs(ctx); errors.Is(err, keystore.ErrErasing) {
+		return nil, errSweepEnds
+	}
+	if err != nil {
 		return nil, err
 	}
 	stated, err := l.losses(ctx)

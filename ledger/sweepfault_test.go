@@ -236,3 +236,31 @@ func checkSwept(ctx context.Context, l *ledger.Ledger, erased uint64) error {
 		return nil
 	})
 }
+
+// TestSweepHolderAway checks a ledger whose sweep could not end, because a holder is away: nothing is missing, nothing
+// can be stated as lost, and when the holder is back the sweep ends.
+func TestSweepHolderAway(t *testing.T) {
+	w := newWorld(t)
+	l := w.open()
+	declare(t, l)
+	for _, who := range []string{"p", "q"} {
+		must(t, l, `{"type":"processing.performed","subject":%q,"purpose":"chat-service","operation":"answer"}`, who)
+	}
+	if _, _, err := l.Erase(t.Context(), ledger.EraseRequest{Subject: "p"}); err != nil {
+		t.Fatal(err)
+	}
+	away := func(is bool) { w.during("away", func() { w.away = is }) }
+	away(true)
+	if _, err := l.Sweep(t.Context(), ledger.SweepOptions{}); !errors.Is(err, errAway) {
+		t.Fatal(err)
+	}
+	checkFsck(t, l)
+	if _, err := l.StateLoss(t.Context(), ledger.LossOptions{}); !as[*ledger.BusyError](err) {
+		t.Errorf("stating a loss: %v", err)
+	}
+	away(false)
+	if done := sweepOnce(t, l); done.Record.Erased != 1 || done.Record.EpochsLost != nil {
+		t.Errorf("%+v", done.Record)
+	}
+	checkFsck(t, l)
+}
