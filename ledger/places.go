@@ -75,8 +75,9 @@ func fill(ctx context.Context, o Options) error {
 
 // RemoveRoot gives up one of several places of the root, and wipes what lies there.
 // With lost it may be missing, because its disk was lost, say; then wiped is false,
-// and whoever finds it reads what is erased later, until the next sweep. The ledger
-// must not be open.
+// and whoever finds it reads what is erased later, until the next sweep. Others that are
+// missing, too, are left out then, and stay in the configuration: several that are lost
+// are given up one after the other. The ledger must not be open.
 //
 // Crash order: the copy is wiped first. If we stop before the configuration is
 // written, opening the ledger fills it again.
@@ -100,8 +101,9 @@ func RemoveRoot(ctx context.Context, o Options, root string, lost bool) (wiped b
 	name := absoluteIn(o.Dir, c.Root[gone])
 	o.Root, o.fewer = nil, true
 	for i, r := range c.Root {
-		if i != gone {
-			o.Root = append(o.Root, absoluteIn(o.Dir, r))
+		name := absoluteIn(o.Dir, r)
+		if i != gone && !(lost && placeMissing(name)) {
+			o.Root = append(o.Root, name)
 		}
 	}
 	err = configure(ctx, o, func(_ *Ledger, c *Config) error {
@@ -126,6 +128,15 @@ func RemoveRoot(ctx context.Context, o Options, root string, lost bool) (wiped b
 		}
 	}
 	return true, nil
+}
+
+// placeMissing reports whether there is no file in a place of the root.
+func placeMissing(root string) bool {
+	if holder.IsToken(root) {
+		return false
+	}
+	_, err := os.Stat(root)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // MovePages has the key pages of every epoch written to a folder, instead of to the

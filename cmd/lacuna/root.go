@@ -62,7 +62,7 @@ func rootCommand() *cli.Command {
 			Usage:     "give up one of several places of the root",
 			ArgsUsage: "FILE",
 			Description: "The copy is wiped. Where it cannot be reached, --lost gives it up as it is: it keeps a root, and whoever finds it reads what is\n" +
-				"erased later, until the next sweep.",
+				"erased later, until the next sweep. Several that are lost are given up one after the other.",
 			Flags: placeFlags(&cli.BoolFlag{Name: "lost", Usage: "the copy cannot be reached any more"}),
 			Action: func(c *cli.Context) error {
 				root, err := oneArgument(c, "FILE")
