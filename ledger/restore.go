@@ -102,6 +102,7 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 	if err := o.signingKeys(tmp, skey, second); err != nil {
 		return nil, err
 	}
+	places := len(c.Root)
 	c.Root, c.Pages = nil, relativeTo(o.Dir, o.Pages)
 	for _, root := range o.Root {
 		c.Root = append(c.Root, relativeTo(o.Dir, root))
@@ -122,6 +123,10 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 	}
 	if err := os.Rename(tmp, o.Dir); err != nil {
 		return nil, err
+	}
+	if reads := r.Known > m.Size || r.Swept; len(o.Root) < places && !reads && !o.drill && o.Warn != nil {
+		o.Warn(fmt.Sprintf("the backup knows %d places of the root, and this ledger has %d: what lies in the others opens what is erased from now on, until a sweep; destroy it",
+			places, len(o.Root)))
 	}
 	return r, syncDir(filepath.Dir(filepath.Clean(o.Dir)))
 }
