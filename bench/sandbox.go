@@ -167,10 +167,15 @@ func (s *Sandbox) Grow(ctx context.Context, people int) error {
 }
 
 func (s *Sandbox) openAgain(ctx context.Context, pages int) error {
-	if err := s.Ledger.Close(); err != nil {
+	was := s.Ledger
+	if err := was.Close(); err != nil {
 		return err
 	}
-	return s.openWith(ctx, pages)
+	err := s.openWith(ctx, pages)
+	if err != nil {
+		s.Ledger = was // whose closing a second time does nothing
+	}
+	return err
 }
 
 // Close closes the ledger.

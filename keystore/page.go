@@ -90,8 +90,8 @@ func pageKey(children *[slots]Secret, at addr, bits uint8) (key Secret) {
 	}
 	var ikm [slots * 32]byte
 	n := 0
-	for _, c := range children[first : end+1] {
-		n += copy(ikm[n:], c[:])
+	for i := first; i <= end; i++ { // without a copy of a key in a variable, which nobody wipes
+		n += copy(ikm[n:], children[i][:])
 	}
 	var prk [32]byte
 	noSalt.sum(&prk, ikm[:n], nil)

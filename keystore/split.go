@@ -76,11 +76,11 @@ func (t *Tree) halve(p *page, sys *system) *page {
 	r := t.sibling(kindLeaf, p, at, p.bits, p.parent)
 	r.entries = make([]entry, 0, 3*len(p.entries)/4) // about half of them, and those to come
 	keep := p.entries[:0]
-	for _, e := range p.entries {
-		if sys.routeOf(&e.tag) >= mid {
-			r.add(&e)
+	for i := range p.entries {
+		if e := &p.entries[i]; sys.routeOf(&e.tag) >= mid { // not a copy on the stack, where nobody wipes it
+			r.add(e)
 		} else {
-			keep = append(keep, e)
+			keep = append(keep, *e)
 		}
 	}
 	clear(p.entries[len(keep):])

@@ -14,8 +14,8 @@ func (t *Tree) Use(ctx context.Context, s Subject, compartment string, cohort Co
 	return t.acquire(ctx, s, compartment, cohort, true, 0)
 }
 
-// UseDue is Use, and a key that it makes is due to be erased on a day, as by
-// [Lease.Expire]: the day goes out in the same row as the key.
+// UseDue is Use, and a key that it makes is due to be erased on a day, counted from
+// 1970-01-01, 0 for none, as by [Lease.Expire]: the day goes out in the same row as the key.
 func (t *Tree) UseDue(ctx context.Context, s Subject, compartment string, cohort Cohort, day uint16) (*Lease, error) {
 	return t.acquire(ctx, s, compartment, cohort, true, day)
 }

@@ -113,7 +113,7 @@ type Options struct {
 	// file system that copies on write, say. Nil: not told.
 	Warn func(string)
 	// KeyPages is how many pages of the key tree are kept in memory, about 6 KiB each;
-	// a page has the keys of some forty people. 0: 1,536. Who brings many new people at
+	// a page has the keys of some forty people. Below 1: 1,536. Who brings many new people at
 	// once, and has the memory, spares reading each page again for nearly each of them.
 	KeyPages int
 	// Erasing is told of every state that an erasure reaches, for somebody who

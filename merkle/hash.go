@@ -85,9 +85,9 @@ const (
 )
 
 // fast says whether short messages are hashed with package sha2, which goes without
-// the steps of crypto/sha256 around each of them. What is verified for a stranger is
+// the steps of crypto/sha256 around each of them. The proof of a receipt is
 // followed a second time by golang.org/x/mod/sumdb/tlog (ledger/receipt), which hashes
-// with crypto/sha256.
+// with crypto/sha256; an audit of a whole log (merkle/audit) is not.
 var fast = sha2.Fast
 
 // shortEntry is the longest entry that LeafHash hashes on the stack. Nearly all

@@ -19,7 +19,7 @@ import (
 func ledgerFlags(more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "ledger", Usage: "folder of the ledger", EnvVars: []string{"LACUNA_LEDGER"}, Required: true},
-		&cli.StringSliceFlag{Name: "root", Usage: "file of the root holder, when it is not where lacuna.json says", EnvVars: []string{"LACUNA_ROOT"}},
+		&cli.StringSliceFlag{Name: "root", Usage: "file of the root holder, when it is not where lacuna.json says; of several each one, with commas in the variable", EnvVars: []string{"LACUNA_ROOT"}},
 		passphraseFile(),
 		&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 	}, more...)
