@@ -148,10 +148,10 @@ func appendHex(b []byte, x uint64) []byte {
 	return hex.AppendEncode(b, raw[:])
 }
 
-// appendPadded appends a number with seven digits.
+// appendPadded appends a number with seven digits, or more where it has more.
 func appendPadded(b []byte, n int) []byte {
-	for div := 1_000_000; div > 0; div /= 10 {
-		b = append(b, byte('0'+n/div%10))
+	for most := 1_000_000; most > n && most > 1; most /= 10 {
+		b = append(b, '0')
 	}
-	return b
+	return strconv.AppendUint(b, uint64(n), 10)
 }

@@ -1,6 +1,10 @@
 package bench
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/lacunalog/lacuna/ledger/event"
+)
 
 // TestCrowd: whoever comes in a crowd is there like the others.
 func TestCrowd(t *testing.T) {
@@ -19,5 +23,18 @@ func TestCrowd(t *testing.T) {
 	r, err := s.Erase(t.Context(), 0, 90, 9)
 	if err != nil || r.N != 90 {
 		t.Fatalf("erasing everybody: %v, %v", r, err)
+	}
+}
+
+// TestWhom: an event is about the person who is asked for, also behind ten million others.
+func TestWhom(t *testing.T) {
+	for _, n := range []int{0, 1, 9, 10, 999_999, 1_000_000, 9_999_999, 10_000_000, 25_000_000} {
+		ev, err := event.Parse(NewEvents(Small, 1, 1).about(n, "newsletter"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ev.Str("subject"); got != Person(n) {
+			t.Errorf("person %d: %s instead of %s", n, got, Person(n))
+		}
 	}
 }
