@@ -73,14 +73,8 @@ func (e *Engine) account(ctx context.Context) (d Account, err error) {
 	if err != nil {
 		return d, err
 	}
-	jobs := make(map[ID]State)
-	for _, n := range names {
-		if n.kind == kindJob {
-			jobs[n.id] = max(jobs[n.id], n.state)
-		}
-	}
-	for id, s := range jobs {
-		if s > Requested && s.open() && !e.abandoned[id] { // nothing is fenced before CHECKED is in the queue
+	for id, n := range lastOfJobs(names) {
+		if n.state > Requested && n.state.open() && !e.abandoned[id] { // nothing is fenced before CHECKED is in the queue
 			d.Open++
 		}
 	}

@@ -2,7 +2,6 @@ package erasure
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"slices"
 	"testing"
@@ -117,20 +116,7 @@ func TestApproverGone(t *testing.T) {
 	w, _ := aside(t)
 	var signers []merkle.Signer
 	for _, name := range []string{"ada.test", "bob.test"} {
-		secret, public, err := merkle.GenerateKey(rand.Reader, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := merkle.NewSigner(secret)
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, err := merkle.NewVerifier(public)
-		if err != nil {
-			t.Fatal(err)
-		}
-		signers = append(signers, s)
-		w.o.Approvers = append(w.o.Approvers, v)
+		signers = append(signers, w.approver(name))
 	}
 	if _, err := w.boot(); err != nil {
 		t.Fatal(err)

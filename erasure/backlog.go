@@ -49,12 +49,6 @@ func (e *Engine) readBacklog(ctx context.Context) (*backlog, error) {
 	if err != nil {
 		return nil, err
 	}
-	last := make(map[ID]rowName)
-	for _, n := range names {
-		if n.kind == kindJob && n.state > last[n.id].state {
-			last[n.id] = n
-		}
-	}
 	epochs, unread, err := e.recordedEpochs(ctx, names)
 	if err != nil {
 		return nil, err
@@ -66,7 +60,7 @@ func (e *Engine) readBacklog(ctx context.Context) (*backlog, error) {
 		b.lost = append(b.lost, r.Epoch)
 	}
 	read := make(map[ID]bool)
-	for id, n := range last {
+	for id, n := range lastOfJobs(names) {
 		if n.state.open() {
 			continue
 		}
@@ -114,14 +108,8 @@ func (e *Engine) givenUp(ctx context.Context) (refs []keystore.Ref, err error) {
 	if err != nil {
 		return nil, err
 	}
-	closed := make(map[ID]bool)
-	for _, n := range names {
-		if n.kind == kindJob {
-			closed[n.id] = closed[n.id] || !n.state.open()
-		}
-	}
-	for id, is := range closed {
-		if is {
+	for id, n := range lastOfJobs(names) {
+		if !n.state.open() {
 			continue
 		}
 		own, err := e.tree.Keys(ctx, subjectOf(id))

@@ -77,16 +77,7 @@ func TestCrashAtEveryState(t *testing.T) {
 		t.Run(s.String(), func(t *testing.T) {
 			w := newWorld(t)
 			w.people()
-			w.e.o.at = func(at State) error {
-				if at == s {
-					w.stop()
-					return errStopped
-				}
-				return nil
-			}
-			if _, err := w.e.Erase(t.Context(), w.erasing("s:ada")); err == nil {
-				t.Fatal("the crash did not happen")
-			}
+			w.crashBehind(s, "s:ada", func() {})
 			w.afterCrash("after " + s.String())
 			if rs, _ := w.records(); len(rs) != 1 {
 				t.Errorf("%d records: a request that was durable was not finished", len(rs))

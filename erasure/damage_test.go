@@ -1,12 +1,10 @@
 package erasure
 
 import (
-	"crypto/rand"
 	"errors"
 	"testing"
 
 	"github.com/lacunalog/lacuna/erasure/certificate"
-	"github.com/lacunalog/lacuna/merkle"
 )
 
 // damage flips a bit of every row of a kind and a job.
@@ -72,19 +70,7 @@ func TestGivenUp(t *testing.T) {
 func TestApprovalDamaged(t *testing.T) {
 	w := newWorld(t)
 	w.people()
-	secret, public, err := merkle.GenerateKey(rand.Reader, "ada.test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := merkle.NewSigner(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := merkle.NewVerifier(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.o.Approvers = []merkle.Verifier{v}
+	s := w.approver("ada.test")
 	if _, err := w.boot(); err != nil {
 		t.Fatal(err)
 	}
@@ -119,20 +105,12 @@ func TestFreeAbandoned(t *testing.T) {
 	w := newWorld(t)
 	w.people()
 	job := ID{}
-	w.e.o.at = func(s State) error {
-		if s == Fenced {
-			for id := range w.e.jobs {
-				job = id
-			}
-			w.sync()
-			w.stop()
-			return errStopped
+	w.crashBehind(Fenced, "s:ada", func() {
+		for id := range w.e.jobs {
+			job = id
 		}
-		return nil
-	}
-	if _, err := w.e.Erase(t.Context(), w.erasing("s:ada")); err == nil {
-		t.Fatal("the crash did not happen")
-	}
+		w.sync()
+	})
 	w.end()
 	w.damage(kindJob, job)
 	if _, err := w.reopen(); err != nil {

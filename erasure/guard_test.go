@@ -39,17 +39,7 @@ func TestClose(t *testing.T) {
 func TestHeldMeanwhile(t *testing.T) {
 	w := newWorld(t)
 	w.people()
-	w.e.o.at = func(s State) error {
-		if s == Checked {
-			w.sync()
-			w.stop()
-			return errStopped
-		}
-		return nil
-	}
-	if _, err := w.e.Erase(t.Context(), w.erasing("s:ada")); err == nil {
-		t.Fatal("the crash did not happen")
-	}
+	w.crashBehind(Checked, "s:ada", w.sync)
 	w.end()
 	tree, err := keystore.Open(t.Context(), worldRows{w}, []keystore.Holder{worldHolder{w.holder, w}}, w.treeOptions())
 	if err != nil {

@@ -148,6 +148,17 @@ type rowName struct {
 	key   []byte
 }
 
+// lastOfJobs returns a row of the last state of each job.
+func lastOfJobs(names []rowName) map[ID]rowName {
+	last := make(map[ID]rowName)
+	for _, n := range names {
+		if n.kind == kindJob && n.state > last[n.id].state {
+			last[n.id] = n
+		}
+	}
+	return last
+}
+
 var errRow = errors.New("a job row is damaged")
 
 func parseRowKey(k []byte) (n rowName, err error) {

@@ -3,6 +3,7 @@ package erasure
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/lacunalog/lacuna/erasure/certificate"
 	"github.com/lacunalog/lacuna/keystore"
+	"github.com/lacunalog/lacuna/merkle"
 )
 
 // A world is everything around the engine that survives a crash: rows, root holder, log. It also keeps
@@ -140,6 +142,41 @@ func (w *world) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stopped = true
+}
+
+// crashBehind erases somebody and stops right behind a state; just before, it calls then.
+func (w *world) crashBehind(s State, subject string, then func()) {
+	w.t.Helper()
+	w.e.o.at = func(at State) error {
+		if at == s {
+			then()
+			w.stop()
+			return errStopped
+		}
+		return nil
+	}
+	if _, err := w.e.Erase(w.t.Context(), w.erasing(subject)); err == nil {
+		w.t.Fatal("the crash did not happen")
+	}
+}
+
+// approver adds an approver to those whom the next boot knows.
+func (w *world) approver(name string) merkle.Signer {
+	w.t.Helper()
+	secret, public, err := merkle.GenerateKey(rand.Reader, name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s, err := merkle.NewSigner(secret)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	v, err := merkle.NewVerifier(public)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.o.Approvers = append(w.o.Approvers, v)
+	return s
 }
 
 // write runs a durable effect, or stops. The caller holds mu.
